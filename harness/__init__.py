@@ -1,0 +1,1 @@
+"""Containerized GPU regression harness for large-model swapping after save and load."""

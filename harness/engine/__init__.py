@@ -1,0 +1,125 @@
+"""Engines run one phase in a fresh place; `docker` is the product, `venv` the embedded default."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from harness.catalog import Flavor
+from harness.record import Outcome
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A flavor made ready by an engine.
+
+    Attributes:
+        handle: what the engine runs: an image id, or the path of an interpreter.
+        provenance: flat facts for the record (image id, digests, Python, lock file digest, ...).
+    """
+
+    flavor: str
+    handle: str
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Everything an engine needs to run one phase.
+
+    Attributes:
+        key: the phase's key; safe as a file name.
+        run_id: id of the run, for labels.
+        script: path below `scenarios`, e.g. `families/keras_saveload/mnist_cnn_keras_trainsave.py`.
+        variables: environment variables of the contract (LMS_PROVIDER, LMS_PARAMS, ...), without
+            the directories, which the engine sets to where it put them: DATA_DIR, INPUT_DIR (only
+            when there is an input), OUTPUT_DIR, LMS_PATH (only when there is one).
+        scenarios: host path of the `scenarios` folder; visible read-only, and the first entry
+            of PYTHONPATH.
+        data: host path of the data, read-only.
+        input: host path of the earlier phase's artifacts, read-only, or None.
+        output: host path of this phase's artifact directory; exists and is empty.
+        logs: host directory for stdout.log, stderr.log.
+        lms_path: host path of a foreign LMS package's parent directory, read-only, or None.
+        gpu: UUID of the GPU, or None for none.
+        threads: CPU threads that the phase may use (OMP_NUM_THREADS, TF_NUM_*), or None.
+        deadline_s: seconds after which the phase is stopped (TERM, then KILL).
+        memory: limit in bytes, or None.
+    """
+
+    key: str
+    run_id: str
+    environment: Environment
+    script: str
+    variables: Mapping[str, str]
+    scenarios: Path
+    data: Path
+    input: Path | None
+    output: Path
+    logs: Path
+    lms_path: Path | None = None
+    gpu: str | None = None
+    threads: int | None = None
+    deadline_s: float = 600.0
+    memory: int | None = None
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a phase ended, as far as the engine can tell."""
+
+    outcome: Outcome
+    code: int | None
+    reason: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Target(Protocol):
+    """A started phase, as the sampler sees it."""
+
+    def pids(self) -> set[int]:
+        """Host pids of the phase's processes; empty when it has none (any more)."""
+
+    def cgroup(self) -> Path | None:
+        """The phase's cgroup v2 directory on the host, or None."""
+
+
+class Engine(Protocol):
+    """Prepares flavors and runs phases."""
+
+    name: str
+
+    def preflight(self, gpu: str | None) -> None:
+        """Raises `UsageError` with one line when phases cannot run here (on that GPU)."""
+
+    def prepare(
+        self, flavor: Flavor, accelerator: str, progress: Callable[[str], None]
+    ) -> Environment:
+        """Builds what is missing for a flavor; `accelerator` is "gpu" or "virtual".
+
+        Raises:
+            UnavailableError: this machine lacks something the flavor needs.
+            EngineError: a build broke.
+        """
+
+    def execute(
+        self, launch: Launch, started: Callable[[Target], None], cancel: threading.Event
+    ) -> Exit:
+        """Runs a phase to its end; logs are complete on disk when this returns.
+
+        Calls `started` once when the process runs. When `cancel` is set, stops the phase and
+        returns `Outcome.INTERRUPTED`. Never raises for what a phase does; an infrastructure
+        problem is `Outcome.ENGINE_ERROR` with its reason. Several threads may call it at once.
+        """
+
+    def shell(self, launch: Launch) -> int:
+        """Opens an interactive shell where the phase would run; returns its exit code."""
+
+    def reap(self) -> list[str]:
+        """Removes what a killed driver left behind; one line for each thing removed."""
+
+    def facts(self) -> dict[str, str]:
+        """Version and address of the engine, for the record."""

@@ -1,0 +1,177 @@
+"""A graph read once into plain lists: edges, levels, frames and branches.
+
+Everything here is linear in operations plus edges. An operation is its index in
+`graph.get_operations()`; an edge is `(producer, output)` in the consumer's list of inputs.
+"""
+
+_BACK_EDGE = frozenset(["NextIteration", "RefNextIteration"])
+_ENTER = frozenset(["Enter", "RefEnter"])
+_EXIT = frozenset(["Exit", "RefExit"])
+_MERGE = frozenset(["Merge", "RefMerge"])
+_SWITCH = frozenset(["Switch", "RefSwitch"])
+
+ALWAYS = frozenset()
+
+
+class Topology(object):
+    """Operations of a graph in topological order.
+
+    operations: `tf.Operation`, in the graph's order.
+    types, devices: one string an operation.
+    inputs: per operation, a list of `(producer, output)`, in the order of its data inputs.
+    controls: per operation, a list of the indices of its control inputs.
+    consumers: per operation, a list of `(output, consumer, input)`.
+    order: indices in topological order; an operation on a cycle that is no while loop is absent.
+    levels: per operation, the length of the longest path that leads to it; -1 if not in `order`.
+    in_loop: per operation, whether it is part of a while loop, its Enter and Exit included.
+    branches: per operation, the set of `(predicate, outcome)` under all of which it is alive;
+        empty for one that always executes. See `branches_of`.
+    """
+
+    def __init__(self, graph):
+        operations = graph.get_operations()
+        index = {operation: number for number, operation in enumerate(operations)}
+        self.operations = operations
+        self.types = [operation.type for operation in operations]
+        self.devices = [operation.device for operation in operations]
+        self.inputs = [
+            [(index[tensor.op], tensor.value_index) for tensor in operation.inputs]
+            for operation in operations
+        ]
+        self.controls = [
+            [index[control] for control in operation.control_inputs] for operation in operations
+        ]
+        self.consumers = [[] for _ in operations]
+        for consumer, inputs in enumerate(self.inputs):
+            for position, (producer, output) in enumerate(inputs):
+                self.consumers[producer].append((output, consumer, position))
+        self.order, self.levels = self._sort()
+        self.in_loop = self._find_loops()
+        self.branches = branches_of(self)
+
+    @property
+    def depth(self):
+        """The number of levels."""
+        return max(self.levels) + 1 if self.levels else 0
+
+    def predecessors(self, operation):
+        """Producers of the data inputs, then control inputs; back edges of loops left out."""
+        for producer, _ in self.inputs[operation]:
+            if self.types[producer] not in _BACK_EDGE:
+                yield producer
+        for producer in self.controls[operation]:
+            yield producer
+
+    def is_merge(self, operation):
+        return self.types[operation] in _MERGE
+
+    def _sort(self):
+        """Kahn's algorithm: a topological order and the level of each operation."""
+        count = len(self.operations)
+        successors = [[] for _ in range(count)]
+        waiting = [0] * count
+        for operation in range(count):
+            for predecessor in self.predecessors(operation):
+                successors[predecessor].append(operation)
+                waiting[operation] += 1
+        levels = [-1] * count
+        order = [operation for operation in range(count) if not waiting[operation]]
+        for operation in order:
+            levels[operation] = 0
+        for operation in order:  # grows while it is walked
+            level = levels[operation] + 1
+            for successor in successors[operation]:
+                if levels[successor] < level:
+                    levels[successor] = level
+                waiting[successor] -= 1
+                if not waiting[successor]:
+                    order.append(successor)
+        for operation in range(count):
+            if waiting[operation]:
+                levels[operation] = -1
+        return order, levels
+
+    def _find_loops(self):
+        """Marks what lies between an Enter and the Exit of its frame, both ends included."""
+        in_loop = [False] * len(self.operations)
+        if not any(name in _ENTER for name in self.types):
+            return in_loop
+        depths = [0] * len(self.operations)
+        for operation in self.order:
+            depth = max([depths[other] for other in self.predecessors(operation)] or [0])
+            in_loop[operation] = depth > 0
+            if self.types[operation] in _ENTER:
+                in_loop[operation] = True
+                depth += 1
+            elif self.types[operation] in _EXIT:
+                depth -= 1
+            depths[operation] = depth
+        return in_loop
+
+
+def branches_of(topology):
+    """The branches of `tf.cond` that each operation is in.
+
+    The executor propagates deadness: an operation with a dead input or control input is dead,
+    except a Merge, which is alive when one of its data inputs is. So an operation is alive
+    exactly if every `(predicate, outcome)` of its set holds, and a control edge from `a` to `b`
+    is harmless if the set of `a` is a subset of the set of `b`.
+
+    A Merge of both outcomes of one predicate leaves the branch. Any other Merge gets a token
+    of its own, which is a subset of nothing else, because it may be dead whenever it likes.
+    """
+    branches = [ALWAYS] * len(topology.operations)
+    if not any(name in _SWITCH for name in topology.types):
+        return [ALWAYS] * len(topology.operations)
+    # The outcome is a matter of the Switch's output, all others pass on what they are in.
+    interned = {}
+    for operation in topology.order:
+        if topology.is_merge(operation):
+            found = _merged(topology, branches, operation)
+        else:
+            found = ALWAYS
+            for producer, output in topology.inputs[operation]:
+                other = _of_output(topology, branches, producer, output)
+                if other and other is not found:
+                    found = found | other if found else other
+        for control in topology.controls[operation]:
+            other = branches[control]
+            if other and other is not found:
+                found = found | other if found else other
+        branches[operation] = interned.setdefault(found, found) if found else ALWAYS
+    return branches
+
+
+def _of_output(topology, branches, producer, output):
+    found = branches[producer]
+    if topology.types[producer] in _SWITCH and not topology.in_loop[producer]:
+        return found | frozenset([(predicate_of(topology, producer), output)])
+    return found
+
+
+def _merged(topology, branches, merge):
+    sides = [
+        _of_output(topology, branches, producer, output)
+        for producer, output in topology.inputs[merge]
+    ]
+    if topology.in_loop[merge]:
+        return sides[0]
+    if len(sides) == 2:
+        common = sides[0] & sides[1]
+        apart = sorted(sides[0] ^ sides[1])
+        if (
+            len(apart) == 2
+            and len(sides[0]) == len(sides[1])
+            and apart[0][0] == apart[1][0]
+            and {apart[0][1], apart[1][1]} == {0, 1}
+        ):
+            return common
+    return frozenset([(merge, "merge")])
+
+
+def predicate_of(topology, switch):
+    """The `(producer, output)` that decides a Switch, seen through identities."""
+    source = topology.inputs[switch][1]
+    while topology.types[source[0]] == "Identity":
+        source = topology.inputs[source[0]][0]
+    return source
