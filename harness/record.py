@@ -18,7 +18,8 @@ SCHEMA_VERSION = 1
 class Model(BaseModel):
     """Base of every record model: immutable, and strict about unknown fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # A number that is not finite is written as a string, so that the document stays JSON.
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
 class Status(str, Enum):

@@ -16,7 +16,7 @@ ALWAYS = frozenset()
 class Topology(object):
     """Operations of a graph in topological order.
 
-    operations: `tf.Operation`, in the graph's order.
+    graph: the graph. operations: `tf.Operation`, in the graph's order.
     types, devices: one string an operation.
     inputs: per operation, a list of `(producer, output)`, in the order of its data inputs.
     controls: per operation, a list of the indices of its control inputs.
@@ -31,6 +31,7 @@ class Topology(object):
     def __init__(self, graph):
         operations = graph.get_operations()
         index = {operation: number for number, operation in enumerate(operations)}
+        self.graph = graph
         self.operations = operations
         self.types = [operation.type for operation in operations]
         self.devices = [operation.device for operation in operations]
@@ -113,17 +114,16 @@ def branches_of(topology):
     """The branches of `tf.cond` that each operation is in.
 
     The executor propagates deadness: an operation with a dead input or control input is dead,
-    except a Merge, which is alive when one of its data inputs is. So an operation is alive
-    exactly if every `(predicate, outcome)` of its set holds, and a control edge from `a` to `b`
-    is harmless if the set of `a` is a subset of the set of `b`.
+    except a Merge, which is alive as soon as one of its data inputs is. So an operation is
+    alive exactly if every `(predicate, outcome)` of its set holds, and a control edge from `a`
+    to `b` changes nothing if the set of `a` is a subset of the set of `b`.
 
-    A Merge of both outcomes of one predicate leaves the branch. Any other Merge gets a token
-    of its own, which is a subset of nothing else, because it may be dead whenever it likes.
+    A Merge of both outcomes of one predicate leaves the branch. Any other Merge gets a token of
+    its own, because nothing is known about when it is alive.
     """
     branches = [ALWAYS] * len(topology.operations)
     if not any(name in _SWITCH for name in topology.types):
-        return [ALWAYS] * len(topology.operations)
-    # The outcome is a matter of the Switch's output, all others pass on what they are in.
+        return branches
     interned = {}
     for operation in topology.order:
         if topology.is_merge(operation):
@@ -131,22 +131,32 @@ def branches_of(topology):
         else:
             found = ALWAYS
             for producer, output in topology.inputs[operation]:
-                other = _of_output(topology, branches, producer, output)
-                if other and other is not found:
-                    found = found | other if found else other
-        for control in topology.controls[operation]:
-            other = branches[control]
-            if other and other is not found:
-                found = found | other if found else other
-        branches[operation] = interned.setdefault(found, found) if found else ALWAYS
+                found = _union(found, _of_output(topology, branches, producer, output))
+            for control in topology.controls[operation]:
+                found = _union(found, branches[control])
+        branches[operation] = interned.setdefault(found, found)
     return branches
 
 
+def predicate_of(topology, switch):
+    """The `(producer, output)` that decides a Switch, seen through identities."""
+    source = topology.inputs[switch][1]
+    while topology.types[source[0]] == "Identity":
+        source = topology.inputs[source[0]][0]
+    return source
+
+
+def _union(one, other):
+    # Nearly always both are the same interned object, or one is empty.
+    if one is other or not other:
+        return one
+    return one | other if one else other
+
+
 def _of_output(topology, branches, producer, output):
-    found = branches[producer]
     if topology.types[producer] in _SWITCH and not topology.in_loop[producer]:
-        return found | frozenset([(predicate_of(topology, producer), output)])
-    return found
+        return branches[producer] | {(predicate_of(topology, producer), output)}
+    return branches[producer]
 
 
 def _merged(topology, branches, merge):
@@ -157,21 +167,8 @@ def _merged(topology, branches, merge):
     if topology.in_loop[merge]:
         return sides[0]
     if len(sides) == 2:
-        common = sides[0] & sides[1]
-        apart = sorted(sides[0] ^ sides[1])
-        if (
-            len(apart) == 2
-            and len(sides[0]) == len(sides[1])
-            and apart[0][0] == apart[1][0]
-            and {apart[0][1], apart[1][1]} == {0, 1}
-        ):
-            return common
+        apart = dict(sides[0] ^ sides[1])
+        outcomes = {outcome for _, outcome in sides[0] ^ sides[1]}
+        if len(apart) == 1 and outcomes == {0, 1}:
+            return sides[0] & sides[1]
     return frozenset([(merge, "merge")])
-
-
-def predicate_of(topology, switch):
-    """The `(producer, output)` that decides a Switch, seen through identities."""
-    source = topology.inputs[switch][1]
-    while topology.types[source[0]] == "Identity":
-        source = topology.inputs[source[0]][0]
-    return source

@@ -1,0 +1,84 @@
+# The front door: each target is a thin call of the `harness` command.
+
+# `make repro SHELL=1` asks for a shell in the phase that failed; make itself would take the
+# variable for its own shell.
+WANT_SHELL := $(filter 1,$(SHELL))
+override SHELL := /bin/sh
+
+PYTHON ?= python3
+VENV := .venv
+HARNESS := $(VENV)/bin/harness
+READY := $(VENV)/.ready
+
+# Options travel as environment variables, so that no value is ever read by a shell.
+export HARNESS_GPU = $(GPU)
+export HARNESS_ENGINE = $(ENGINE)
+export HARNESS_FLAVORS = $(FLAVORS)
+export HARNESS_FAMILIES = $(FAMILIES)
+export HARNESS_SCENARIOS = $(SCENARIOS)
+export HARNESS_SHARE = $(SHARE)
+export HARNESS_JOBS = $(JOBS)
+export HARNESS_KEEP = $(KEEP)
+export HARNESS_REPORTS = $(REPORTS)
+export HARNESS_SHELL = $(WANT_SHELL)
+export LMS_PROVIDER LMS_PATH LMS_PARAMS DATA_DIR FLAVOR SCENARIO RUN
+
+.DEFAULT_GOAL := help
+.PHONY: help matrix repro list describe doctor images lock data report clean test lint bench
+
+help: ## show this text
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+matrix: $(READY) ## run the matrix: GPU=0 ENGINE=docker FLAVORS=… FAMILIES=… SCENARIOS='train*' SHARE=0 JOBS=2
+	@$(HARNESS) run
+
+repro: $(READY) ## one scenario by hand: FLAVOR=… SCENARIO=… [GPU=0] [SHELL=1]
+	@$(HARNESS) repro -- "$$FLAVOR" "$$SCENARIO"
+
+list: $(READY) ## the plan
+	@$(HARNESS) list
+
+describe: $(READY) ## one scenario in full: SCENARIO=…
+	@$(HARNESS) describe -- "$$SCENARIO"
+
+doctor: $(READY) ## what this machine can and cannot run
+	@$(HARNESS) doctor
+
+images: $(READY) ## build every image
+	@$(HARNESS) images
+
+lock: $(READY) ## refresh the pins
+	@$(HARNESS) lock
+
+data: $(READY) ## download the real data sets
+	@$(HARNESS) data
+
+report: $(READY) ## rebuild every report of a run: RUN=…
+	@$(HARNESS) report -- "$$RUN"
+
+clean: $(READY) ## remove our containers, images and environments, and nothing else
+	@$(HARNESS) clean
+
+test: $(READY) ## the tests
+	@$(VENV)/bin/python -m pytest
+
+lint: $(READY) ## ruff and mypy
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+
+bench: $(READY) ## the benchmarks
+	@$(VENV)/bin/python benchmarks/all.py
+
+# The driver's own environment, from hash-locked pins. ensurepip is missing where a distribution
+# packs it apart, and then one line says what to install.
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "make: $(PYTHON) is older than Python 3.10; set PYTHON=/path/to/python3.10 or later"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "make: $(PYTHON) has no venv module; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@echo "make: installing the harness into $(VENV) (once)"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,101 @@
+"""Wall time of the tf1-tfkeras and tf1-keras22 matrix against its bare phases.
+
+The matrix: 16 cases with all evidence, controls and meters, several phases at a time. The bare
+phases: the same 25 scripts one after another, each in its environment, with no digest, trace,
+control, sampler or record (LMS_EVIDENCE=off), TensorFlow's own default of threads. Prints the
+median ratio of pairs run in turn.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from harness import catalog, plan
+from harness.engine.venv import VenvEngine
+
+ROOT = Path(__file__).resolve().parent.parent
+FLAVORS = ["tf1-tfkeras", "tf1-keras22"]
+
+
+def main(pairs: int = 3) -> None:
+    """Prints each pair and the median ratio."""
+    selected = catalog.load(ROOT).select(FLAVORS, ["keras_saveload"])
+    made = plan.make(selected, provider="builtin")
+    engine = VenvEngine(ROOT / ".cache")
+    pythons = {
+        flavor.id: engine.prepare(flavor, "virtual", print).handle for flavor in selected.flavors
+    }
+    bare_tasks = [task for task in made.tasks.values() if task.control_of is None]
+    cases = sum(case.skip is None for case in made.cases)
+    print(f"matrix: {cases} cases, {len(made.tasks)} phases with controls; bare: {len(bare_tasks)}")
+    ratios = []
+    for number in range(1, pairs + 1):
+        bare_s, matrix_s = bare(bare_tasks, pythons), matrix()
+        ratios.append(matrix_s / bare_s)
+        print(f"pair {number}: matrix {matrix_s:.1f} s / bare {bare_s:.1f} s = {ratios[-1]:.2f}")
+    print(
+        f"wall of the matrix / bare phases: {statistics.median(ratios):.2f}"
+        f" ({min(ratios):.2f}-{max(ratios):.2f}); goal 0.7, moonshot 0.5"
+    )
+
+
+def bare(tasks: list[plan.Task], pythons: dict[str, str]) -> float:
+    """Seconds of the phases one after another."""
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        begin = time.perf_counter()
+        for task in tasks:
+            output = place / task.key
+            output.mkdir()
+            variables = {
+                "PATH": os.environ["PATH"],
+                "HOME": name,
+                "PYTHONPATH": str(ROOT / "scenarios"),
+                "LMS_PROVIDER": task.provider,
+                "LMS_PARAMS": json.dumps(dict(task.parameters)),
+                "LMS_EVIDENCE": "off",
+                "ACCELERATOR": "virtual",
+                "DATA_DIR": name,
+                "OUTPUT_DIR": str(output),
+                **task.variables,
+            }
+            if task.input is not None:
+                variables["INPUT_DIR"] = str(place / task.input)
+            done = subprocess.run(
+                [pythons[task.flavor], str(ROOT / "scenarios" / task.script)],
+                env=variables,
+                capture_output=True,
+                cwd=name,
+            )
+            if done.returncode != 0:
+                sys.exit(f"{task.key}: exit code {done.returncode}\n{done.stderr.decode()[-2000:]}")
+        return time.perf_counter() - begin
+
+
+def matrix() -> float:
+    """Seconds of the run with everything; its exit code has to be 0."""
+    with tempfile.TemporaryDirectory() as name:
+        options = [f"--flavors={flavor}" for flavor in FLAVORS]
+        command = [
+            *(sys.executable, "-m", "harness", "run", "--engine=venv", "--gpu=none"),
+            *(*options, "--families=keras_saveload", f"--reports={name}"),
+        ]
+        begin = time.perf_counter()
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+        wall = time.perf_counter() - begin
+        if done.returncode != 0:
+            sys.exit(f"the matrix ended with {done.returncode}\n{done.stdout[-3000:]}{done.stderr}")
+        shutil.rmtree(name, ignore_errors=True)
+        return wall
+
+
+if __name__ == "__main__":
+    main()

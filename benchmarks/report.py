@@ -1,0 +1,76 @@
+"""Seconds for the record and the JUnit reports of 10,000 cases (60,000 checks), three runs each.
+
+python benchmarks/report.py [cases]
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from harness import atomic, junit, report, summary
+from harness.record import CheckId, RunRecord, Status
+from tests import records
+
+RUNS = 3
+FLAVORS = 8
+
+
+def build(cases: int) -> RunRecord:
+    lines = [f"load:{number}: [LMS][0] Added 25 operations to the model" for number in range(3)]
+    usual = records.check(CheckId.LMS_EDITED_GRAPH, lines=lines, numbers={"operations": 25})
+    broken = records.check(CheckId.SWAPPING_CONFIRMED, Status.FAILED, "refuted", lines=lines)
+    return records.record(
+        [
+            records.case(
+                f"scenario-{index // FLAVORS}",
+                f"flavor-{index % FLAVORS}",
+                checks=records.checks(lms_edited_graph=usual)
+                if index % 20
+                else records.checks(lms_edited_graph=usual, swapping_confirmed=broken),
+            )
+            for index in range(cases)
+        ]
+    )
+
+
+def measure(name: str, action: Callable[[], object]) -> None:
+    seconds = []
+    for _ in range(RUNS):
+        start = time.perf_counter()
+        action()
+        seconds.append(time.perf_counter() - start)
+    print(f"{name:<44} {min(seconds):6.2f} to {max(seconds):6.2f} s")
+
+
+def main() -> None:
+    cases = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
+    record = build(cases)
+    content = record.model_dump_json()
+    print(f"{cases:,} cases, {len(record.phases):,} phases, 5 % of the cases fail")
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name) / "run"
+        measure("record.json, written", lambda: report.write_record(record, directory))
+        measure("record.json, read", lambda: report.load(directory))
+        measure("JUnit, no logs at hand", lambda: junit.write(record, directory))
+        measure("summary.md", lambda: summary.write(record, directory))
+        records.logs(record, directory)
+        measure("JUnit, logs of every phase linked", lambda: junit.write(record, directory))
+        measure(
+            "all reports, logs of every phase linked", lambda: report.write_all(record, directory)
+        )
+        size = sum(path.stat().st_size for path in (directory / "junit").iterdir())
+        big = atomic.write(directory / "phases" / record.phases[0].key / "stderr.log", b"")
+        with big.open("r+b") as file:
+            file.truncate(2**30)  # a sparse file: 1 GiB
+        measure("JUnit, one log of 1 GiB", lambda: junit.write(record, directory))
+    print(f"record.json {len(content) / 1e6:.1f} MB, JUnit {size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,454 @@
+"""The `harness` command: reads options, calls the modules, turns results into exit codes."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from pydantic import TypeAdapter, ValidationError
+from rich.console import Console
+
+from harness import (
+    catalog,
+    data,
+    doctor,
+    judgement,
+    lock,
+    machine,
+    plan,
+    report,
+    repro,
+    run,
+    summary,
+    tally,
+)
+from harness.console import ConsoleObserver
+from harness.engine.docker import DockerEngine
+from harness.engine.venv import VenvEngine
+from harness.error import (
+    EXIT_INTERRUPTED,
+    EXIT_NOT_JUDGED,
+    EXIT_PASSED,
+    EXIT_USAGE,
+    HarnessError,
+    UsageError,
+)
+
+_FunctionT = TypeVar("_FunctionT", bound=Callable[..., Any])
+_console = Console(soft_wrap=False)
+
+
+def main() -> None:
+    """Entry point: one line and the right exit code for every user's mistake."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.exceptions.Exit as leave:
+        code = leave.exit_code
+    except click.Abort:
+        code = EXIT_INTERRUPTED
+    except click.UsageError as problem:
+        problem.show(sys.stderr)
+        code = EXIT_USAGE
+    except UsageError as problem:
+        click.echo(f"harness: {problem}", err=True)
+        code = EXIT_USAGE
+    except HarnessError as problem:
+        click.echo(f"harness: {problem}", err=True)
+        code = EXIT_NOT_JUDGED
+    except KeyboardInterrupt:
+        click.echo("harness: interrupted", err=True)
+        code = EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has left (`harness list | head`); nothing more to tell it.
+        sys.stderr.close()
+        code = EXIT_NOT_JUDGED
+    sys.exit(code if isinstance(code, int) else EXIT_PASSED)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(__file__).resolve().parent.parent,
+    help="Checkout that holds docker/ and scenarios/.",
+)
+@click.pass_context
+def cli(context: click.Context, root: Path) -> None:
+    """Does large-model swapping still work after a model is saved and loaded?"""
+    context.obj = root.resolve()
+
+
+# --- options that several commands share ------------------------------------------------------
+
+
+def _options(*options: Callable[[_FunctionT], _FunctionT]) -> Callable[[_FunctionT], _FunctionT]:
+    def decorate(function: _FunctionT) -> _FunctionT:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def _patterns(name: str, what: str) -> Callable[[_FunctionT], _FunctionT]:
+    return click.option(
+        f"--{name}",
+        f"{name}_patterns",
+        multiple=True,
+        metavar="PATTERN",
+        envvar=f"HARNESS_{name.upper()}",
+        help=f"Only {what} that match this shell pattern (repeatable).",
+    )
+
+
+_selection = _options(
+    _patterns("flavors", "flavors"),
+    _patterns("families", "families"),
+    _patterns("scenarios", "scenarios"),
+)
+_where = _options(
+    click.option(
+        "--gpu",
+        default="auto",
+        show_default=True,
+        envvar="HARNESS_GPU",
+        help="auto, none, an index or a UUID.",
+    ),
+    click.option(
+        "--engine",
+        type=click.Choice(["auto", "docker", "venv"]),
+        default="auto",
+        show_default=True,
+        envvar="HARNESS_ENGINE",
+    ),
+)
+_how = _options(
+    click.option(
+        "--provider",
+        type=click.Choice(["builtin", "tflms"]),
+        default="builtin",
+        show_default=True,
+        envvar=["HARNESS_PROVIDER", "LMS_PROVIDER"],
+        help="What does the swapping.",
+    ),
+    click.option(
+        "--lms-path",
+        type=click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True),
+        envvar="LMS_PATH",
+        help="Directory that holds the foreign provider's package.",
+    ),
+    click.option(
+        "--lms-params",
+        default="",
+        envvar="LMS_PARAMS",
+        metavar="JSON",
+        help="Swapping parameters; the default is maximum swapping.",
+    ),
+    click.option(
+        "--data",
+        "data_directory",
+        type=click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True),
+        envvar="DATA_DIR",
+        help="Data sets; without them the small set that is shipped is used.",
+    ),
+    click.option(
+        "--reports",
+        type=click.Path(path_type=Path, file_okay=False, resolve_path=True),
+        envvar="HARNESS_REPORTS",
+        help="Where the run's directory is made  [default: reports]",
+    ),
+    click.option("--keep", is_flag=True, envvar="HARNESS_KEEP", help="Keep all artifacts."),
+)
+
+
+# --- commands ---------------------------------------------------------------------------------
+
+
+@cli.command("run")
+@_selection
+@_where
+@_how
+@click.option(
+    "--share/--no-share",
+    default=True,
+    envvar="HARNESS_SHARE",
+    help="Run a phase once when several scenarios need the same.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 256),
+    envvar="HARNESS_JOBS",
+    help="Phases at a time on the CPU.",
+)
+@click.pass_obj
+def run_command(
+    root: Path,
+    /,
+    flavors_patterns: tuple[str, ...],
+    families_patterns: tuple[str, ...],
+    scenarios_patterns: tuple[str, ...],
+    gpu: str,
+    engine: str,
+    share: bool,
+    jobs: int | None,
+    **how: Any,
+) -> int:
+    """Run the matrix, or a part of it, and write the reports."""
+    parameters = _parameters(how["lms_params"], how["provider"], how["lms_path"])
+    selected = catalog.load(root).select(flavors_patterns, families_patterns, scenarios_patterns)
+    chosen = machine.choose(gpu, engine, _cache(root))
+    planned = plan.make(selected, provider=how["provider"], parameters=parameters, share=share)
+    settings = _settings(root, how, chosen.notes, jobs=jobs, share=share, gpu=gpu, engine=engine)
+    for note in chosen.notes:
+        click.echo(f"note: {note}")
+    with ConsoleObserver(_console) as observer:
+        record, directory = run.execute(planned, chosen.engine, settings, chosen.gpu, observer)
+    summary.terminal(record, _console, directory)
+    return EXIT_INTERRUPTED if record.state == "interrupted" else tally.exit_code(record)
+
+
+@cli.command("repro")
+@click.argument("flavor")
+@click.argument("scenario")
+@_where
+@_how
+@click.option(
+    "--shell",
+    is_flag=True,
+    envvar="HARNESS_SHELL",
+    help="End in a shell where the phase that failed (else the last one) ran.",
+)
+@click.pass_obj
+def repro_command(
+    root: Path, /, flavor: str, scenario: str, gpu: str, engine: str, shell: bool, **how: Any
+) -> int:
+    """Reproduce one scenario by hand, its logs on the terminal."""
+    parameters = _parameters(how["lms_params"], how["provider"], how["lms_path"])
+    selected = catalog.load(root).select([flavor], (), [scenario])
+    if len(selected.flavors) != 1 or len(selected.scenarios) != 1:
+        raise UsageError("repro takes one flavor and one scenario; `harness list` shows them")
+    chosen = machine.choose(gpu, engine, _cache(root))
+    planned = plan.make(selected, provider=how["provider"], parameters=parameters)
+    how["keep"] = True
+    settings = _settings(root, how, chosen.notes, jobs=1, gpu=gpu, engine=engine)
+    for note in chosen.notes:
+        click.echo(f"note: {note}")
+    with ConsoleObserver(_console, follow=True) as observer:
+        record, directory = run.execute(planned, chosen.engine, settings, chosen.gpu, observer)
+    summary.terminal(record, _console, directory)
+    if shell and record.state != "interrupted":
+        repro.enter(planned, record, directory, chosen.engine, settings, chosen.gpu)
+    return EXIT_INTERRUPTED if record.state == "interrupted" else tally.exit_code(record)
+
+
+@cli.command("list")
+@_selection
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.pass_obj
+def list_command(
+    root: Path,
+    flavors_patterns: tuple[str, ...],
+    families_patterns: tuple[str, ...],
+    scenarios_patterns: tuple[str, ...],
+    as_json: bool,
+) -> int:
+    """List every case of the plan."""
+    selected = catalog.load(root).select(flavors_patterns, families_patterns, scenarios_patterns)
+    planned = plan.make(selected, provider="builtin")
+    if as_json:
+        click.echo(json.dumps(plan.listing(planned), indent=1))
+        return EXIT_PASSED
+    for entry in plan.listing(planned):
+        state = f"skipped: {entry['skip']}" if entry["skip"] else entry["description"]
+        click.echo(f"{entry['flavor']:<16} {entry['family']:<16} {entry['scenario']:<44} {state}")
+    skipped = sum(case.skip is not None for case in planned.cases)
+    click.echo(
+        f"\n{len(planned.cases) - skipped} cases, {skipped} skipped,"
+        f" {len(planned.tasks)} phases with their controls"
+    )
+    return EXIT_PASSED
+
+
+@cli.command("describe")
+@click.argument("scenario")
+@_patterns("flavors", "flavors")
+@click.pass_obj
+def describe_command(root: Path, scenario: str, flavors_patterns: tuple[str, ...]) -> int:
+    """Show a scenario in full: phases, scripts, checks, and how each flavor runs it."""
+    selected = catalog.load(root).select(flavors_patterns, (), [scenario])
+    for line in plan.description(plan.make(selected, provider="builtin")):
+        click.echo(line)
+    return EXIT_PASSED
+
+
+@cli.command("doctor")
+@click.pass_obj
+def doctor_command(root: Path) -> int:
+    """Say what this machine can and cannot run, and what to install."""
+    findings = doctor.examine(catalog.load(root), root, _cache(root))
+    for line in doctor.lines(findings):
+        click.echo(line)
+    return EXIT_PASSED if doctor.usable(findings) else EXIT_USAGE
+
+
+@cli.command("images")
+@_patterns("flavors", "flavors")
+@click.option("--gpu", default="auto", show_default=True, envvar="HARNESS_GPU")
+@click.pass_obj
+def images_command(root: Path, flavors_patterns: tuple[str, ...], gpu: str) -> int:
+    """Build every flavor's image."""
+    selected = catalog.load(root).select(flavors_patterns)
+    chosen_gpu, _ = machine.choose_gpu(gpu)
+    engine = DockerEngine()
+    engine.preflight(None if chosen_gpu is None else chosen_gpu.uuid)
+    code = EXIT_PASSED
+    for flavor in selected.flavors:
+        try:
+            accelerator = "virtual" if chosen_gpu is None else "gpu"
+            environment = engine.prepare(flavor, accelerator, click.echo)
+            click.echo(f"{flavor.id}: {environment.handle}")
+        except HarnessError as problem:
+            click.echo(f"{flavor.id}: {problem}", err=True)
+            code = EXIT_NOT_JUDGED
+    return code
+
+
+@cli.command("lock")
+@_patterns("flavors", "flavors")
+@click.pass_obj
+def lock_command(root: Path, flavors_patterns: tuple[str, ...]) -> int:
+    """Refresh the pins: hash-locked requirements and digests of the base images."""
+    for line in lock.refresh(catalog.load(root).select(flavors_patterns), root):
+        click.echo(line)
+    return EXIT_PASSED
+
+
+@cli.command("data")
+@click.pass_obj
+def data_command(root: Path) -> int:
+    """Download the real data sets and check their digests."""
+    for line in data.download(_cache(root) / "data"):
+        click.echo(line)
+    return EXIT_PASSED
+
+
+@cli.command("report")
+@click.argument("run_directory", type=click.Path(path_type=Path, file_okay=False))
+@click.pass_obj
+def report_command(root: Path, run_directory: Path) -> int:
+    """Rebuild every report of a run from its record."""
+    if not run_directory.exists() and (root / "reports" / run_directory).is_dir():
+        run_directory = root / "reports" / run_directory
+    record = report.load(run_directory)
+    report.write_all(record, run_directory)
+    summary.terminal(record, _console)
+    return tally.exit_code(record)
+
+
+@cli.command("judge")
+@click.argument(
+    "logs", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False)
+)
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def judge_command(logs: tuple[Path, ...], as_json: bool) -> int:
+    """Give the verdicts that logs from anywhere allow."""
+    judged = judgement.judge(logs)
+    if as_json:
+        click.echo(json.dumps([entry.to_dict() for entry in judged], indent=1))
+    else:
+        for line in judgement.lines(judged):
+            click.echo(line)
+    return judgement.exit_code(judged)
+
+
+@cli.command("clean")
+@click.pass_obj
+def clean_command(root: Path) -> int:
+    """Remove our containers, images and environments, and nothing else."""
+    removed = VenvEngine(_cache(root)).clean()
+    docker = DockerEngine()
+    try:
+        docker.preflight(None)
+    except UsageError:
+        pass  # no daemon: nothing of ours can be there
+    else:
+        removed += docker.clean()
+    for line in removed:
+        click.echo(f"removed {line}")
+    click.echo(f"{len(removed)} removed")
+    return EXIT_PASSED
+
+
+# --- helpers ----------------------------------------------------------------------------------
+
+
+def _cache(root: Path) -> Path:
+    return root / ".cache"
+
+
+def _shown(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _parameters(text: str, provider: str, lms_path: Path | None) -> Mapping[str, Any]:
+    if provider == "tflms" and lms_path is None:
+        raise UsageError(
+            "--provider tflms needs --lms-path (LMS_PATH): the directory that holds the package"
+            " tensorflow_large_model_support"
+        )
+    if not text:
+        return plan.MAXIMUM_SWAPPING
+    try:
+        parameters: dict[str, int] = TypeAdapter(dict[str, int]).validate_json(text)
+    except ValidationError:
+        raise UsageError(
+            "--lms-params is not a JSON object of whole numbers, such as"
+            f" '{json.dumps(dict(plan.MAXIMUM_SWAPPING))}'"
+        ) from None
+    return parameters
+
+
+def _settings(
+    root: Path,
+    how: Mapping[str, Any],
+    notes: tuple[str, ...],
+    *,
+    gpu: str,
+    engine: str,
+    jobs: int | None = None,
+    share: bool = True,
+) -> run.Settings:
+    options = {}
+    if gpu != "auto":
+        options["GPU"] = gpu
+    if engine != "auto":
+        options["ENGINE"] = engine
+    if how["provider"] != "builtin":
+        options["LMS_PROVIDER"] = how["provider"]
+    for name, key in (("LMS_PATH", "lms_path"), ("LMS_PARAMS", "lms_params")):
+        if how[key]:
+            options[name] = str(how[key])
+    if how["data_directory"]:
+        options["DATA_DIR"] = str(how["data_directory"])
+    cached = _cache(root) / "data"
+    cached.mkdir(parents=True, exist_ok=True)
+    return run.Settings(
+        root=root,
+        reports=how["reports"] or root / "reports",
+        data=how["data_directory"] or cached,
+        lms_path=how["lms_path"],
+        jobs=jobs,
+        keep=how["keep"],
+        share=share,
+        command=shlex.join(["harness", *sys.argv[1:]]),
+        options=options,
+        notes=notes,
+    )

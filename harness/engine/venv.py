@@ -1,0 +1,299 @@
+"""The embedded default: one `uv` environment a flavor, one fresh process a phase.
+
+There is no isolation here beyond a scrubbed environment, a fresh directory and a session of its
+own; the `docker` engine is the product. What leftovers of a killed driver are is known from one
+small file for each running process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import select
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from uv import find_uv_bin
+
+from harness import interpreter, owner
+from harness.catalog import Flavor
+from harness.engine import Environment, Exit, Launch, Target
+from harness.error import EngineError
+from harness.record import Outcome
+from harness.sampler import ProcessTree
+
+_GRACE_S = 5.0
+_POLL_S = 0.2
+_LOG_LIMIT = 256 * 2**20
+# The host's proxies and indexes are for builds; a phase gets nothing of the host's environment
+# but what a dynamic linker and a locale need.
+_KEPT = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "CUDA_HOME")
+
+
+class VenvEngine:
+    """Runs phases as processes of environments that `uv` made from the flavors' lock files."""
+
+    name = "venv"
+
+    def __init__(self, cache: Path) -> None:
+        """Keeps environments and process files below `cache`."""
+        self._environments = cache / "environments"
+        self._processes = cache / "processes"
+        self._scratch = cache / "scratch"
+
+    def preflight(self, gpu: str | None) -> None:
+        """A process sees the GPU that the host sees: nothing more to check."""
+
+    def prepare(
+        self, flavor: Flavor, accelerator: str, progress: Callable[[str], None]
+    ) -> Environment:
+        """Makes the flavor's environment unless one of the same lock file is there."""
+        name = flavor.requirements["gpu" if accelerator == "gpu" else "virtual"]
+        requirements = flavor.directory / name
+        lock = hashlib.sha256(requirements.read_bytes()).hexdigest()
+        python = interpreter.find(flavor.python)
+        key = hashlib.sha256(f"{lock} {python.path} {python.version}".encode()).hexdigest()[:12]
+        directory = self._environments / f"{flavor.id}-{accelerator}-{key}"
+        executable = directory / "bin" / "python"
+        facts = directory / "ready.json"
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(directory.with_suffix(".lock")):
+            if not facts.is_file():
+                progress(f"{flavor.id}: environment with Python {python.version}")
+                packages = _build(directory, python.path, requirements)
+                facts.write_text(json.dumps({"packages": packages}), encoding="utf-8")
+            packages = json.loads(facts.read_text(encoding="utf-8"))["packages"]
+        return Environment(
+            flavor=flavor.id,
+            handle=str(executable),
+            provenance={
+                "python": python.version,
+                "python found by": python.source,
+                "requirements": f"{name} sha256:{lock}",
+                "packages": " ".join(packages),
+            },
+        )
+
+    def execute(
+        self, launch: Launch, started: Callable[[Target], None], cancel: threading.Event
+    ) -> Exit:
+        """Runs a phase as a process group of its own and stops it at its deadline."""
+        scratch = self._scratch / f"{launch.run_id}.{launch.key}"
+        shutil.rmtree(scratch, ignore_errors=True)
+        (scratch / "home").mkdir(parents=True)
+        (scratch / "tmp").mkdir()
+        out, err = launch.logs / "stdout.log", launch.logs / "stderr.log"
+        try:
+            with out.open("wb") as stdout, err.open("wb") as stderr:
+                process = subprocess.Popen(
+                    self._command(launch),
+                    stdin=subprocess.DEVNULL,
+                    stdout=stdout,
+                    stderr=stderr,
+                    cwd=scratch,
+                    env=_variables(launch, scratch),
+                    start_new_session=True,
+                )
+        except OSError as problem:
+            return Exit(Outcome.ENGINE_ERROR, None, f"could not start the phase: {problem}")
+        registration = self._register(process.pid)
+        try:
+            started(ProcessTree(process.pid))
+            return _watch(process, launch, (out, err), cancel)
+        finally:
+            _stop_group(process.pid, signal.SIGKILL)
+            process.wait()
+            registration.unlink(missing_ok=True)
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    def shell(self, launch: Launch) -> int:
+        """Opens a shell with the phase's environment, in a scratch directory."""
+        scratch = self._scratch / f"{launch.run_id}.{launch.key}.shell"
+        (scratch / "home").mkdir(parents=True, exist_ok=True)
+        (scratch / "tmp").mkdir(exist_ok=True)
+        variables = _variables(launch, scratch)
+        variables["TERM"] = os.environ.get("TERM", "dumb")
+        variables["PS1"] = f"{launch.environment.flavor}$ "
+        print("the phase: " + " ".join(self._command(launch)))
+        try:
+            return subprocess.run(["/bin/sh", "-i"], cwd=scratch, env=variables).returncode
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    def reap(self) -> list[str]:
+        """Kills process groups whose driver is dead."""
+        removed = []
+        for path in self._processes.glob("*.json"):
+            try:
+                entry = json.loads(path.read_text(encoding="utf-8"))
+                driver, leader = owner.parse(entry["driver"]), owner.parse(entry["process"])
+            except (OSError, ValueError, KeyError, TypeError):
+                path.unlink(missing_ok=True)
+                continue
+            if driver is not None and driver.alive():
+                continue
+            if leader is not None and leader.alive():
+                _stop_group(leader.pid, signal.SIGKILL)
+                removed.append(f"process {leader.pid} of a driver that is gone")
+            path.unlink(missing_ok=True)
+        return removed
+
+    def clean(self) -> list[str]:
+        """Removes every environment; returns one line for each."""
+        removed = [
+            f"environment {path.name}" for path in self._environments.glob("*") if path.is_dir()
+        ]
+        shutil.rmtree(self._environments, ignore_errors=True)
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        return removed
+
+    def facts(self) -> dict[str, str]:
+        """The version of uv."""
+        answer = subprocess.run([find_uv_bin(), "--version"], capture_output=True, text=True)
+        return {"engine": "venv", "uv": answer.stdout.strip().removeprefix("uv ")}
+
+    def _command(self, launch: Launch) -> list[str]:
+        script = launch.scenarios / launch.script
+        return [launch.environment.handle, "-s", "-u", str(script)]  # -s: no user site
+
+    def _register(self, pid: int) -> Path:
+        self._processes.mkdir(parents=True, exist_ok=True)
+        path = self._processes / f"{pid}.json"
+        process = owner.of(pid)
+        entry = {
+            "driver": owner.current().text(),
+            "process": process.text() if process else "",
+        }
+        path.write_text(json.dumps(entry), encoding="utf-8")
+        return path
+
+
+def _variables(launch: Launch, scratch: Path) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    environment = Path(launch.environment.handle).parent
+    variables = {
+        **kept,
+        "PATH": f"{environment}:/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(scratch / "home"),
+        "TMPDIR": str(scratch / "tmp"),
+        "PYTHONPATH": str(launch.scenarios),
+        "PYTHONHASHSEED": "0",
+        "DATA_DIR": str(launch.data),
+        "OUTPUT_DIR": str(launch.output),
+        "CUDA_VISIBLE_DEVICES": launch.gpu or "",
+        **launch.variables,
+    }
+    if launch.input is not None:
+        variables["INPUT_DIR"] = str(launch.input)
+    if launch.lms_path is not None:
+        variables["LMS_PATH"] = str(launch.lms_path)
+    if launch.threads is not None:
+        for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+            variables.setdefault(name, str(launch.threads))
+    return variables
+
+
+def _watch(
+    process: subprocess.Popen[bytes],
+    launch: Launch,
+    logs: tuple[Path, ...],
+    cancel: threading.Event,
+) -> Exit:
+    """Waits for the end, the deadline, the run's end, or logs without bound."""
+    deadline = time.monotonic() + launch.deadline_s
+    details = {"pid": process.pid, "command": list(map(str, process.args))}  # type: ignore[arg-type]
+    with _ended(process.pid) as wait:
+        while process.poll() is None:
+            if cancel.is_set():
+                _terminate(process)
+                return Exit(Outcome.INTERRUPTED, None, "the run was stopped", details)
+            if time.monotonic() >= deadline:
+                _terminate(process)
+                reason = f"still running after {launch.deadline_s:g} s"
+                return Exit(Outcome.TIMED_OUT, None, reason, details)
+            if any(log.stat().st_size > _LOG_LIMIT for log in logs):
+                _terminate(process)
+                reason = f"wrote more than {_LOG_LIMIT // 2**20} MiB of log"
+                return Exit(Outcome.FAILED, None, reason, details)
+            wait(min(_POLL_S, max(deadline - time.monotonic(), 0.0)))
+    code = process.returncode
+    if code == 0:
+        return Exit(Outcome.COMPLETED, 0, "", details)
+    if code > 0:
+        return Exit(Outcome.FAILED, code, f"exit code {code}", details)
+    name = (signal.strsignal(-code) or f"signal {-code}").lower()
+    hint = "; the kernel's out-of-memory killer sends it too" if code == -signal.SIGKILL else ""
+    return Exit(Outcome.KILLED, 128 - code, f"ended by a signal ({name}){hint}", details)
+
+
+@contextlib.contextmanager
+def _ended(pid: int) -> Iterator[Callable[[float], None]]:
+    """A wait that returns as soon as the process ends, where the kernel can tell."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        yield lambda seconds: time.sleep(min(seconds, 0.02))
+        return
+    try:
+        yield lambda seconds: (select.select([descriptor], [], [], seconds), None)[1]
+    finally:
+        os.close(descriptor)
+
+
+def _terminate(process: subprocess.Popen[bytes]) -> None:
+    """TERM to the whole group, and KILL when it is still there after the grace period."""
+    _stop_group(process.pid, signal.SIGTERM)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(_GRACE_S)
+    _stop_group(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _stop_group(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)
+
+
+def _build(directory: Path, python: Path, requirements: Path) -> list[str]:
+    """Makes an environment from a hash-locked file; returns the packages as `pip freeze` would."""
+    shutil.rmtree(directory, ignore_errors=True)
+    uv = find_uv_bin()
+    executable = str(directory / "bin" / "python")
+    _uv([uv, "venv", "--quiet", "--no-project", "--python", str(python), str(directory)])
+    _uv(
+        [
+            *(uv, "pip", "sync", "--quiet", "--python", executable),
+            *("--require-hashes", "--compile-bytecode", str(requirements)),
+        ]
+    )
+    return _uv([uv, "pip", "freeze", "--quiet", "--python", executable]).split()
+
+
+def _uv(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    if done.returncode != 0:
+        said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        step = " ".join(command[1:3])
+        raise EngineError(f"uv {step} failed: {_plain(' '.join(said))[-400:] or 'no message'}")
+    return done.stdout
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"\x1b\[[0-9;]*m", "", text)).strip()
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """One driver at a time builds an environment; a lock of a dead process is free."""
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

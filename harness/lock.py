@@ -1,0 +1,136 @@
+"""The pins: hash-locked requirements of every flavor, and digests of the base images."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from uv import find_uv_bin
+
+from harness import atomic, text
+from harness.catalog import Catalog, Flavor
+from harness.engine.daemon import ERRORS, Daemon
+from harness.error import EngineError, HarnessError, UsageError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_BASES = "bases.toml"
+_BASES_HEADER = """\
+# Base images and the digests that their names stood for when `make lock` last asked the registry.
+# A base of another digest is refused; one that is not named here is taken as its name says.
+
+[bases]
+"""
+# What installs the rest, and the GPU bases of one flavor, come with more than one Python: the lock
+# holds a version for each, from this one on.
+_OLDEST_PYTHON = "3.6"
+# Packages of a base image that brings TensorFlow are not locked, only what is added to them.
+_ADDITIONS = "ngc"
+_ADDITIONS_PYTHON = "3.8"
+
+
+def refresh(catalog: Catalog, root: Path, daemon: Daemon | None = None) -> Iterator[str]:
+    """Compiles every `.in` file and asks the registries for digests; yields a line for each.
+
+    Where no registry answers the recorded digests are kept, and a line says so.
+
+    Raises:
+        EngineError: a set of requirements has no solution, or the package index does not answer.
+    """
+    docker = root / "docker"
+    yield _compile(docker / "requirements-build.in", _OLDEST_PYTHON, universal=True)
+    for flavor in catalog.flavors:
+        for source in sorted(flavor.directory.glob("*.in")):
+            yield _compile(source, *_python(flavor, source))
+    references = dict.fromkeys(image.base for flavor in catalog.flavors for image in flavor.image)
+    yield from _refresh_bases(docker, list(references), daemon or Daemon())
+
+
+def bases(docker: Path) -> dict[str, str]:
+    """The recorded digests, by base image as it is named in `flavor.toml`.
+
+    Raises:
+        UsageError: the file is not what `make lock` writes.
+    """
+    path = docker / _BASES
+    if not path.exists():
+        return {}
+    try:
+        recorded = tomllib.loads(path.read_text(encoding="utf-8")).get("bases", {})
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
+        raise UsageError(f"{path}: {text.one_line(str(problem))}; `make lock` writes it") from None
+    if not isinstance(recorded, dict) or not all(
+        isinstance(digest, str) and digest.startswith("sha256:") for digest in recorded.values()
+    ):
+        raise UsageError(f"{path}: [bases] holds no digests; `make lock` writes it")
+    return recorded
+
+
+def _python(flavor: Flavor, source: Path) -> tuple[str, bool]:
+    """The Python to lock for, and whether for all later ones too."""
+    if source.stem.endswith(f"-{_ADDITIONS}"):
+        return _ADDITIONS_PYTHON, False
+    # The TensorFlow 1 image for GPUs has a Python older than the flavor's.
+    if any(
+        image.requirements == f"{source.stem}.txt" and image.base.startswith("tensorflow/")
+        for image in flavor.image
+    ):
+        return _OLDEST_PYTHON, True
+    return flavor.python, False
+
+
+def _compile(source: Path, python: str, universal: bool = False) -> str:
+    """Locks one file; versions that are locked already stay where they still fit."""
+    target = source.with_suffix(".txt")
+    before = target.read_bytes() if target.exists() else b""
+    command = [
+        *(find_uv_bin(), "pip", "compile", "--quiet", "--upgrade", "--generate-hashes"),
+        # Neither this machine's indexes nor its paths belong into the file.
+        *("--no-emit-index-url", "--no-emit-find-links", "--custom-compile-command", "make lock"),
+        *("--python-version", python, *(["--universal"] if universal else [])),
+        *(["--no-deps"] if source.stem.endswith(f"-{_ADDITIONS}") else []),
+        *(source.name, "--output-file", target.name),
+    ]
+    # From the file's own directory: the comments in the lock name the file as it is given.
+    done = subprocess.run(
+        command, cwd=source.parent, capture_output=True, text=True, errors="replace"
+    )
+    name = f"{source.parent.name}/{target.name}"
+    if done.returncode != 0:
+        raise EngineError(f"{name}: uv pip compile: {text.one_line(done.stderr, 600)}")
+    return f"{name}: {'unchanged' if target.read_bytes() == before else 'refreshed'}"
+
+
+def _refresh_bases(docker: Path, references: Sequence[str], daemon: Daemon) -> Iterator[str]:
+    recorded = bases(docker)
+    try:
+        daemon.check()
+    except HarnessError as problem:
+        yield f"{_BASES}: kept as it is, digests are asked through Docker: {problem}"
+        return
+    resolved = dict(recorded)
+    for reference in references:
+        if "@" in reference:
+            continue  # pinned where it is named
+        try:
+            answer = daemon.client().inspect_distribution(reference)  # type: ignore[no-untyped-call]
+            digest = str(answer["Descriptor"]["digest"])
+        except (*ERRORS, KeyError, TypeError) as problem:
+            yield f"{reference}: digest kept as it is, the registry gave none: {_reason(problem)}"
+            continue
+        before = recorded.get(reference)
+        resolved[reference] = digest
+        yield f"{reference}: {digest}" + ("" if before in (None, digest) else f", was {before}")
+    if resolved != recorded or not (docker / _BASES).exists():
+        lines = [f'"{name}" = "{digest}"\n' for name, digest in sorted(resolved.items())]
+        atomic.write(docker / _BASES, _BASES_HEADER + "".join(lines))
+
+
+def _reason(problem: BaseException) -> str:
+    said = getattr(problem, "explanation", None) or f"{type(problem).__name__}: {problem}"
+    return text.one_line(str(said), 300)

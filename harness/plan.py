@@ -1,0 +1,250 @@
+"""The plan: which phases run, in what order, and which cases are judged on them. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.catalog import Catalog, Flavor, Phase, Scenario, inapplicable, script_path
+from harness.record import PhaseUse
+
+MAXIMUM_SWAPPING: Mapping[str, int] = {
+    "swapout_threshold": 1,
+    "swapin_groupby": 0,
+    "swapin_ahead": 1,
+    "sync_mode": 3,
+}
+"""Low swapping hides a frozen graph, so every scenario swaps as much as LMS can."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One execution of one phase.
+
+    Attributes:
+        key: unique in the plan, safe as a file name: `<flavor>.<family>.<scenario>.<phase>`.
+        input: key of the task whose artifacts this one reads, or None.
+        control_of: key of the task that this one is the control of, or None.
+    """
+
+    key: str
+    flavor: str
+    family: str
+    script: str
+    role: str
+    provider: str
+    parameters: Mapping[str, Any]
+    variables: Mapping[str, str]
+    input: str | None
+    control_of: str | None
+    timeout_s: float
+
+
+@dataclass(frozen=True)
+class Case:
+    """One flavor and scenario: the unit of verdict."""
+
+    flavor: Flavor
+    scenario: Scenario
+    uses: tuple[PhaseUse, ...]
+    provider: str
+    skip: str | None = None
+
+    @property
+    def id(self) -> str:
+        """`<flavor>.<family>.<scenario>`."""
+        return f"{self.flavor.id}.{self.scenario.family}.{self.scenario.id}"
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Keys of all tasks whose results the case is judged on."""
+        return tuple(key for use in self.uses for key in (use.key, use.control) if key is not None)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Tasks in an order in which each comes after its input, and the cases over them."""
+
+    tasks: Mapping[str, Task]
+    cases: tuple[Case, ...]
+    provider: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def without(self, flavors: Mapping[str, str]) -> Plan:
+        """The plan with the given flavors' cases skipped (flavor → reason)."""
+        cases = tuple(
+            case
+            if case.skip or case.flavor.id not in flavors
+            else Case(case.flavor, case.scenario, (), case.provider, flavors[case.flavor.id])
+            for case in self.cases
+        )
+        tasks = {key: task for key, task in self.tasks.items() if task.flavor not in flavors}
+        return Plan(tasks, cases, self.provider, self.parameters)
+
+
+def make(
+    catalog: Catalog,
+    *,
+    provider: str,
+    parameters: Mapping[str, Any] = MAXIMUM_SWAPPING,
+    share: bool = True,
+) -> Plan:
+    """Plans every case of a catalog.
+
+    Args:
+        provider: what does the swapping: "builtin", "tflms", or "off" for none.
+        share: run a phase once when several scenarios need the very same execution.
+    """
+    builder = _Builder(provider, parameters, share)
+    cases = [
+        builder.case(flavor, scenario)
+        for flavor in catalog.flavors
+        for scenario in catalog.scenarios
+    ]
+    return Plan(_by_urgency(builder.tasks), tuple(cases), provider, parameters)
+
+
+class _Builder:
+    """Collects tasks; two uses with the same identity get the same task."""
+
+    def __init__(self, provider: str, parameters: Mapping[str, Any], share: bool) -> None:
+        self.tasks: dict[str, Task] = {}
+        self._provider = provider
+        self._parameters = parameters
+        self._share = share
+        self._keys: dict[tuple[object, ...], str] = {}
+
+    def case(self, flavor: Flavor, scenario: Scenario) -> Case:
+        # A canary tests the harness, with faults that only our own provider can be given.
+        provider = "builtin" if scenario.expects is not None else self._provider
+        reason = inapplicable(flavor, scenario)
+        if reason is not None:
+            return Case(flavor, scenario, (), provider, reason)
+        uses: list[PhaseUse] = []
+        previous: str | None = None
+        for phase in scenario.phase:
+            key = self._task(flavor, scenario, phase, provider, previous, None)
+            control = None
+            if scenario.control and scenario.judged(phase):
+                control = self._task(flavor, scenario, phase, provider, previous, key)
+            uses.append(PhaseUse(name=phase.id, key=key, control=control))
+            previous = key
+        return Case(flavor, scenario, tuple(uses), provider)
+
+    def _task(
+        self,
+        flavor: Flavor,
+        scenario: Scenario,
+        phase: Phase,
+        provider: str,
+        previous: str | None,
+        control_of: str | None,
+    ) -> str:
+        off = control_of is not None or phase.lms == "off"
+        provider = "off" if off else provider
+        variables = {"KERAS": flavor.keras, **flavor.variables, **phase.variables}
+        script = script_path(scenario, phase)
+        identity = (
+            flavor.id,
+            script,
+            phase.role,
+            provider,
+            json.dumps(variables, sort_keys=True),
+            previous,
+            phase.timeout_s,
+            control_of is not None,
+            None if self._share else (scenario.family, scenario.id, phase.id),
+        )
+        if identity in self._keys:
+            return self._keys[identity]
+        key = f"{flavor.id}.{scenario.family}.{scenario.id}.{phase.id}"
+        if control_of is not None:
+            key += ".control"
+        self._keys[identity] = key
+        self.tasks[key] = Task(
+            key=key,
+            flavor=flavor.id,
+            family=scenario.family,
+            script=script,
+            role=phase.role,
+            provider=provider,
+            parameters=self._parameters,
+            variables=variables,
+            input=previous,
+            control_of=control_of,
+            timeout_s=phase.timeout_s,
+        )
+        return key
+
+
+def _by_urgency(tasks: Mapping[str, Task]) -> dict[str, Task]:
+    """Flavor by flavor, tasks that most others wait for come first.
+
+    A save with nine readers that starts last would leave the other cores idle until it ends.
+    """
+    waiting: dict[str, int] = dict.fromkeys(tasks, 0)
+    for task in reversed(list(tasks.values())):
+        if task.input is not None:
+            waiting[task.input] += 1 + waiting[task.key]
+    flavors = list(dict.fromkeys(task.flavor for task in tasks.values()))
+    order = sorted(
+        tasks.values(), key=lambda task: (flavors.index(task.flavor), -waiting[task.key])
+    )
+    return {task.key: task for task in order}
+
+
+def ready(pending: Iterable[Task], completed: Collection[str]) -> Iterator[Task]:
+    """Those of the pending tasks that can start now: their input has completed."""
+    return (task for task in pending if task.input is None or task.input in completed)
+
+
+def dependents(plan: Plan, key: str) -> Iterator[Task]:
+    """Tasks that need the artifacts of a task, directly or through others."""
+    for task in plan.tasks.values():
+        if task.input == key:
+            yield task
+            yield from dependents(plan, task.key)
+
+
+def listing(plan: Plan) -> list[dict[str, Any]]:
+    """Every case as plain data, for `harness list`."""
+    return [
+        {
+            "flavor": case.flavor.id,
+            "family": case.scenario.family,
+            "scenario": case.scenario.id,
+            "description": case.scenario.description,
+            "phases": [use.key for use in case.uses],
+            "controls": [use.control for use in case.uses if use.control],
+            "expects": case.scenario.expects.value if case.scenario.expects else None,
+            "skip": case.skip,
+        }
+        for case in plan.cases
+    ]
+
+
+def description(plan: Plan) -> Iterator[str]:
+    """Every case in full, for `harness describe`."""
+    scenarios = {(case.scenario.family, case.scenario.id): case.scenario for case in plan.cases}
+    for scenario in scenarios.values():
+        yield f"{scenario.family} / {scenario.id}: {scenario.description}"
+        if scenario.expects is not None:
+            yield f"  a canary: passes when the check '{scenario.expects.label}' fails"
+        if scenario.restores:
+            yield f"  compared between save and load: {', '.join(scenario.restores)}"
+        for case in plan.cases:
+            if case.scenario is not scenario:
+                continue
+            yield f"  {case.flavor.id}: {case.flavor.description}"
+            if case.skip:
+                yield f"    skipped: {case.skip}"
+            for use in case.uses:
+                task = plan.tasks[use.key]
+                shared = "" if task.key.endswith(f".{scenario.id}.{use.name}") else " (shared)"
+                variables = " ".join(f"{key}={value}" for key, value in task.variables.items())
+                yield f"    {use.name}: {task.script} [{task.role}] {variables}{shared}"
+                yield f"      runs as {task.key}, LMS {task.provider}, at most {task.timeout_s:g} s"
+                if use.control:
+                    yield f"      control {use.control}"

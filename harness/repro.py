@@ -1,0 +1,59 @@
+"""A shell where a phase of a finished run ran, with what it was given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness import artifact
+from harness.engine import Engine
+from harness.gpu import Gpu
+from harness.plan import Plan
+from harness.record import Outcome, PhaseRecord, RunRecord
+from harness.run import Settings, launch_of
+
+
+def phase_to_enter(record: RunRecord) -> PhaseRecord | None:
+    """The phase that failed; where none did, the last one that is not a control."""
+    ran = [phase for phase in record.phases if phase.outcome is not Outcome.NOT_RUN]
+    failed = [phase for phase in ran if phase.outcome is not Outcome.COMPLETED]
+    if failed:
+        return failed[0]
+    measured = [phase for phase in ran if phase.control_of is None]
+    return measured[-1] if measured else None
+
+
+def enter(
+    plan: Plan,
+    record: RunRecord,
+    directory: Path,
+    engine: Engine,
+    settings: Settings,
+    gpu: Gpu | None,
+) -> int:
+    """Opens the shell of `phase_to_enter`; returns the shell's exit code.
+
+    The phase's input is laid out as it was; its output directory is another one, so that the
+    run's artifacts stay what they were.
+    """
+    phase = phase_to_enter(record)
+    if phase is None:
+        return 0
+    task = plan.tasks[phase.key]
+    logs = directory / "shell" / phase.key
+    output = logs / "artifacts"
+    artifact.remove(logs)
+    output.mkdir(parents=True)
+    given = None
+    if task.input is not None:
+        given = logs / "input"
+        artifact.copy_read_only(directory / "phases" / task.input / "artifacts", given)
+    environment = engine.prepare(
+        next(case.flavor for case in plan.cases if case.flavor.id == task.flavor),
+        "virtual" if gpu is None else "gpu",
+        print,
+    )
+    launch = launch_of(
+        task, environment, settings, record.id, gpu, given, output, logs, threads=None
+    )
+    print(f"shell of {phase.key} ({phase.outcome.value}); leave it with `exit`")
+    return engine.shell(launch)

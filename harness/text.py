@@ -1,0 +1,109 @@
+"""Text from logs made fit for reports: whatever a phase printed, a report stays readable.
+
+A log is hostile input. Terminal sequences are dropped, progress bars shrink to their last state,
+and characters that XML 1.0 forbids (https://www.w3.org/TR/xml/#charsets) are shown as `#x1B`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+
+# Control sequences of ECMA-48: CSI, then OSC and its kin up to BEL or ST, then two-byte escapes.
+# The counts are bounded so that an unterminated sequence cannot swallow the rest of a log.
+_TERMINAL = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]{0,64}[ -/]{0,8}[@-~]"
+    r"|\x1b[\]PX^_][^\x07\x1b\n]{0,512}(?:\x07|\x1b\\)"
+    r"|\x1b[ -/]{1,4}[0-~]"
+    r"|\x1b[=>78cDEHMNOZ\\]"
+)
+# Forbidden in XML 1.0, and the control characters that it only discourages.
+_ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
+_SUSPECT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
+_ERASED = re.compile("\x08+(?=\r|\n|$)|(?<=\r)\x08+")  # Keras rubs its progress bar out
+_LINE_END = re.compile("\r+\n")
+_ATTACHMENT = re.compile(r"\[(?=\[ATTACHMENT)", re.IGNORECASE)
+_BLANK = re.compile(r"\s+")
+
+
+def clean(text: str) -> str:
+    """Returns the text as it may stand in any report; lines stay lines."""
+    if _SUSPECT.search(text) is None:
+        return text
+    text = _TERMINAL.sub("", text)
+    if "\r" in text or "\x08" in text:
+        text = _ERASED.sub("", text)
+        text = _LINE_END.sub("\n", text)
+        text = "\n".join(_last_state(line) for line in text.split("\n"))
+    return _ILLEGAL.sub(lambda match: f"#x{ord(match.group()):02X}", text)
+
+
+def one_line(text: str, limit: int = 1000) -> str:
+    """Returns the text cleaned, on one line, never empty, and at most `limit` characters long."""
+    text = clean(text)
+    if not text.isprintable():
+        text = _BLANK.sub(" ", text)
+    return clip(text.strip(), limit) or "(no message)"
+
+
+def clip(text: str, limit: int) -> str:
+    """Returns the text, cut to `limit` characters with a mark where it was cut."""
+    return text if len(text) <= limit else text[: max(limit - 2, 0)].rstrip() + " …"
+
+
+def distinct(lines: Iterable[str]) -> list[str]:
+    """Returns the lines `<phase>:<number>: <text>` without those whose text was there before."""
+    found: dict[str, str] = {}
+    for line in lines:
+        found.setdefault(line.split(": ", 1)[-1], line)
+    return list(found.values())
+
+
+def defuse(text: str) -> str:
+    """Breaks up attachment markers: a log could otherwise make Jenkins fetch any file it reads."""
+    return _ATTACHMENT.sub("[ ", text) if "[[" in text else text
+
+
+def flat(value: object) -> str:
+    """Returns a value of the record as one line: text as it is, the rest as JSON."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float):
+        whole = value.is_integer() and abs(value) < 1e15
+        return str(int(value)) if whole else f"{value:.6g}"
+    return json.dumps(value, default=str, sort_keys=True)
+
+
+def numbers(values: Mapping[str, object]) -> str:
+    """Returns a check's numbers as `name=value, name=value`; unknown ones as `unknown`."""
+    return ", ".join(
+        f"{name}={'unknown' if value is None else flat(value)}" for name, value in values.items()
+    )
+
+
+def duration(seconds: float | None) -> str:
+    """Returns seconds in words: `0.4 s`, `62.7 s`, `3 min 12 s`, or `2 h 05 min`."""
+    if seconds is None or not 0 <= seconds < 1e9:
+        return "unknown time"
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def plural(count: int, noun: str) -> str:
+    """Returns `1 case`, `2 cases`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _last_state(line: str) -> str:
+    """The last thing a terminal would show of a line that carriage returns overwrote."""
+    if "\r" not in line:
+        return line
+    for state in reversed(line.split("\r")):
+        if state.strip():
+            return state
+    return ""

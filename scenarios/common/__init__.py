@@ -1,0 +1,1 @@
+"""What every scenario needs: the contract, data, evidence."""

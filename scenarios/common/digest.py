@@ -1,0 +1,64 @@
+"""Digests over values as the session holds them, never over files."""
+
+import hashlib
+
+from . import marker
+
+
+def of_arrays(arrays):
+    """SHA-256 over the shapes, dtypes and bytes of numpy arrays, in their order; hex digits.
+
+    Bytes are little-endian and in C order, so equal values have equal digests on any machine.
+    """
+    import numpy as np
+
+    digest = hashlib.sha256()
+    for array in arrays:
+        plain = np.ascontiguousarray(array)
+        plain = plain.astype(plain.dtype.newbyteorder("<"), copy=False)
+        digest.update("{}{};".format(plain.dtype.str, plain.shape).encode("ascii"))
+        digest.update(plain.tobytes())
+    return digest.hexdigest()
+
+
+def weights(runtime, model, stage):
+    """Marks the digest of a model's weights, in the order of `model.weights`.
+
+    stage: `'saved'`, `'restored'` or `'final'`.
+    """
+    _emit("weights", stage, runtime.keras.backend.batch_get_value(model.weights))
+
+
+def optimizer(runtime, model, stage):
+    """Marks the digest of the optimizer's state: slots, and its step where it keeps one."""
+    variables = optimizer_variables(model)
+    _emit("optimizer", stage, runtime.keras.backend.batch_get_value(variables))
+
+
+def predictions(values, stage):
+    """Marks the digest of predictions, float [n, classes], together with the numbers."""
+    _emit("predictions", stage, [values], values=[float(value) for value in values.ravel()])
+
+
+def optimizer_variables(model):
+    """The variables of a model's optimizer, in their order; none before it has a train function.
+
+    A `tf.train.Optimizer` is wrapped by Keras and asked itself.
+    """
+    optimizer = getattr(model, "optimizer", None)
+    wrapped = getattr(optimizer, "optimizer", None)
+    if wrapped is not None:
+        return list(wrapped.variables())
+    return list(getattr(optimizer, "weights", None) or ())
+
+
+def _emit(of, stage, arrays, **fields):
+    marker.emit(
+        "digest",
+        of=of,
+        stage=stage,
+        sha256=of_arrays(arrays),
+        tensors=len(arrays),
+        bytes=sum(array.nbytes for array in arrays),
+        **fields
+    )

@@ -1,0 +1,47 @@
+"""Marker lines: facts that a phase states for the harness.
+
+One line is `:::LMS ` and a JSON object; the events and their fields are in docs/contract.md.
+"""
+
+import json
+import math
+import sys
+
+PREFIX = ":::LMS "
+
+
+def emit(event, **fields):
+    """Writes one marker line to standard output and flushes it.
+
+    fields: JSON values; numpy scalars are taken as numbers. A number that is not finite is
+        written as null, because JSON has no NaN.
+
+    The flush keeps the order of markers and native log lines where both go to one stream, and
+    keeps what was said if the process dies later.
+    """
+    line = format_line(event, **fields)
+    # A progress line of Keras may be unfinished, and a marker has its own line.
+    sys.stdout.flush()
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def format_line(event, **fields):
+    """The marker line without its line end."""
+    content = {"event": event}
+    content.update(fields)
+    return PREFIX + json.dumps(_plain(content), allow_nan=False)
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if hasattr(value, "item"):  # a numpy scalar
+        return _plain(value.item())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    raise TypeError("no JSON value: {!r}".format(value))

@@ -1,0 +1,115 @@
+"""TensorFlow and Keras as a phase needs them: devices, threads, seeds, one session."""
+
+import os
+import platform
+import random
+
+from . import keras_api, marker
+from .phase import Phase
+
+SEED = 20190802
+# Index of the pool with one thread, on the virtual accelerator.
+SERIAL_POOL = 1
+
+
+class Runtime(object):
+    """What a script works with.
+
+    phase: `Phase`. tf: `tensorflow.compat.v1`. keras: the flavor's Keras package.
+    """
+
+    def __init__(self, phase, tf, keras, devices):
+        self.phase = phase
+        self.tf = tf
+        self.keras = keras
+        self._devices = devices
+
+    @property
+    def session(self):
+        """The session of Keras' backend; asking for it initialises the variables, as in Keras."""
+        return self.keras.backend.get_session()
+
+    def report(self, data):
+        """Marks the environment. data: which data set the phase uses."""
+        import h5py
+        import numpy as np
+
+        versions = {
+            "tensorflow": self.tf.VERSION,
+            "keras": keras_api.version(self.keras),
+            "numpy": np.__version__,
+            "h5py": h5py.__version__,
+        }
+        marker.emit(
+            "environment",
+            versions=versions,
+            devices=self._devices,
+            python=platform.python_version(),
+            data=data,
+        )
+
+
+def execute(script):
+    """Runs `script(runtime)` as a phase, in the accelerator's device scope.
+
+    The marker `done` is written when the script returns.
+    """
+    phase = Phase.from_environment()
+    runtime = start(phase)
+    # The whole script: Keras adds operations at many places, and one that is left without a
+    # device would run on the host.
+    with runtime.tf.device(phase.accelerator_device):
+        script(runtime)
+    marker.emit("done")
+
+
+def start(phase):
+    """Imports the flavor's frameworks and gives Keras its session; returns a `Runtime`."""
+    if not phase.on_gpu:
+        # Where no GPU is asked for none may be touched: it could be another run's.
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    import tensorflow.compat.v1 as tf
+
+    tf.disable_v2_behavior()
+    # keras-team Keras 2.2 would make reference variables, and updates them while other operations
+    # of the same step still read them: a step's result would depend on the order of execution.
+    tf.enable_resource_variables()
+    # TFLMS says what it did at this level.
+    tf.logging.set_verbosity(tf.logging.INFO)
+    _seed(tf)
+    keras = keras_api.load(phase.keras)
+    session = tf.Session(config=session_config(tf, phase))
+    keras.backend.set_session(session)
+    devices = [device.name for device in session.list_devices()]
+    return Runtime(phase, tf, keras, devices)
+
+
+def session_config(tf, phase):
+    """`ConfigProto` of a phase."""
+    config = tf.ConfigProto(
+        # Not every operation has a kernel for every device.
+        allow_soft_placement=True,
+        intra_op_parallelism_threads=phase.intra_threads,
+        inter_op_parallelism_threads=phase.inter_threads,
+    )
+    if phase.on_gpu:
+        # Without it TensorFlow takes all memory at once, and no peak could be seen from outside.
+        config.gpu_options.allow_growth = True
+    else:
+        config.device_count["CPU"] = 2
+        # Two pools, for RunOptions.inter_op_thread_pool to choose from: the usual one, and
+        # one thread that executes operations one after the other, as the stream of a GPU does.
+        config.session_inter_op_thread_pool.add()
+        config.session_inter_op_thread_pool.add(num_threads=1)
+    return config
+
+
+def _seed(tf):
+    """Fixes the random numbers of Python, numpy and the default graph."""
+    import numpy as np
+
+    random.seed(SEED)
+    np.random.seed(SEED)
+    tf.set_random_seed(SEED)
+
+

@@ -1,0 +1,78 @@
+"""One step of a model as TensorFlow's own records show it.
+
+The step is run by the Keras function that trained or predicted before, in the same session: the
+same fetches of the same graph. Where a graph was frozen before it was edited, the session knows
+nothing of the swap operations, and none of them is in the record.
+"""
+
+import contextlib
+import time
+
+from . import marker, meter
+from .runtime import SERIAL_POOL
+
+
+def trace_train(runtime, model, x, y, step_ms=None):
+    """Runs and marks one training step on a batch. It changes the weights: call it last.
+
+    step_ms: wall time of an untraced step, if it is known.
+    """
+    _trace(runtime, "train", model, lambda: model.train_on_batch(x, y), step_ms)
+
+
+def trace_predict(runtime, model, x):
+    """Runs and marks one prediction of a batch."""
+    model.predict_on_batch(x)  # the first run of a batch of this size optimises the graph
+    started = time.perf_counter()
+    model.predict_on_batch(x)
+    step_ms = (time.perf_counter() - started) * 1000.0
+    _trace(runtime, "predict", model, lambda: model.predict_on_batch(x), step_ms)
+
+
+def _trace(runtime, name, model, run, step_ms):
+    function = getattr(model, name + "_function")
+    # With two threads the peak would depend on which operations happen to overlap.
+    pool = 0 if runtime.phase.on_gpu else SERIAL_POOL
+    with tracing(runtime.tf, function, pool) as metadata:
+        run()  # the first run with other options optimises the graph again
+        run()
+    if getattr(model, name + "_function") is not function:
+        raise RuntimeError("Keras rebuilt the model's {} function".format(name))
+    measured = meter.measure(
+        metadata, runtime.phase.accelerator_device, runtime.phase.host_device
+    )
+    marker.emit(
+        "trace",
+        function=name,
+        meter="allocations",
+        swap_out=measured["swap_out_executed"],
+        swap_in=measured["swap_in_executed"],
+        bytes_out=measured["swap_out_bytes"],
+        bytes_in=measured["swap_in_bytes"],
+        peak_accelerator=measured["accelerator_peak_bytes"],
+        peak_host=measured["host_peak_bytes"],
+        lower_bound=measured["accelerator_bound_bytes"],
+        step_ms=step_ms,
+    )
+
+
+@contextlib.contextmanager
+def tracing(tf, function, pool=0):
+    """Makes a function of Keras' backend fill the `RunMetadata` that this gives.
+
+    pool: index of the session's thread pool that executes the operations.
+
+    It holds the last call. Keras reads the attributes when it makes the callable of a session.
+    """
+    metadata = tf.RunMetadata()
+    before = function.run_options, function.run_metadata
+    function.run_options = tf.RunOptions(
+        trace_level=tf.RunOptions.FULL_TRACE, inter_op_thread_pool=pool
+    )
+    function.run_metadata = metadata
+    function._callable_fn = None
+    try:
+        yield metadata
+    finally:
+        function.run_options, function.run_metadata = before
+        function._callable_fn = None

@@ -1,0 +1,22 @@
+"""Build the model, LMS first, restore a tf.train.Checkpoint, and predict.
+
+There is no train function here, so the optimizer's part of the checkpoint has no variables.
+"""
+
+from families.keras_saveload import mnist_cnn
+
+
+def main(mnist):
+    optimizer = mnist.tf.train.AdadeltaOptimizer()
+    model = mnist.build(optimizer=optimizer)
+    mnist.lms(training=False).run()
+    checkpoint = mnist.tf.train.Checkpoint(optimizer=optimizer, model=model)
+    status = checkpoint.restore(mnist.latest_checkpoint("training_checkpoints"))
+    status.assert_existing_objects_matched().run_restore_ops(mnist.session)
+    mnist.digest(model, "restored")
+    mnist.predict(model)
+    mnist.finish(model, "predict")
+
+
+if __name__ == "__main__":
+    mnist_cnn.run(main)

@@ -1,0 +1,17 @@
+"""Build the model, LMS first, load its weights, and predict."""
+
+from families.keras_saveload import mnist_cnn
+
+
+def main(mnist):
+    model = mnist.build()
+    mnist.lms(training=False).run()
+    model.load_weights(mnist.input("checkpoints_mnist", "my_checkpoint"))
+    print("weights loaded")
+    mnist.digest(model, "restored")
+    mnist.predict(model)
+    mnist.finish(model, "predict")
+
+
+if __name__ == "__main__":
+    mnist_cnn.run(main)

@@ -1,0 +1,18 @@
+"""Build the model, LMS first, load its weights, and go on training."""
+
+from families.keras_saveload import mnist_cnn
+
+
+def main(mnist):
+    model = mnist.build()
+    lms = mnist.lms()
+    lms.set_model(model)
+    model.load_weights(mnist.input("checkpoints_mnist", "my_checkpoint"))
+    print("weights loaded")
+    mnist.digest(model, "restored")
+    mnist.train(model, callbacks=[lms])
+    mnist.finish(model, "train")
+
+
+if __name__ == "__main__":
+    mnist_cnn.run(main)

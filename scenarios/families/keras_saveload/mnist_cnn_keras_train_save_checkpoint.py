@@ -1,0 +1,17 @@
+"""Train with LMS, save model and optimizer with tf.train.Checkpoint."""
+
+from families.keras_saveload import mnist_cnn
+
+
+def main(mnist):
+    optimizer = mnist.tf.train.AdadeltaOptimizer()
+    model = mnist.build(optimizer=optimizer)
+    mnist.train(model, callbacks=[mnist.lms()])
+    mnist.digest(model, "saved", optimizer=True)
+    checkpoint = mnist.tf.train.Checkpoint(optimizer=optimizer, model=model)
+    checkpoint.save(mnist.output("training_checkpoints", "ckpt"))
+    mnist.finish(model, "train")
+
+
+if __name__ == "__main__":
+    mnist_cnn.run(main)

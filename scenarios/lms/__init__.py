@@ -1,0 +1,1 @@
+"""Large Model Support: our own graph editor and adapters for foreign providers."""

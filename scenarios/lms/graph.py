@@ -1,0 +1,234 @@
+"""Edits a TensorFlow graph so that large tensors wait for their consumers in host memory.
+
+A tensor with a consumer far away in the topological order is copied to the host by a swap-out
+operation and back by a swap-in operation, one for each group of far consumers. Both are
+identities on the host device, so the copies are those that the runtime makes between devices.
+Between two CPU devices the runtime makes none, the receiver shares the sender's buffer. So where
+a CPU device stands in for the accelerator both are copies, on the device that they copy to.
+
+Every edge that is added goes upwards in the ranks of `schedule.Schedule`: a swap-out is just
+above its producer, a swap-in just below its earliest consumer, and the operations that they
+wait for or that wait for them are on the proper side of that. So the edited graph has no cycle,
+and no search is needed to show it.
+"""
+
+import time
+import typing
+
+from .parameters import Parameters
+from .rewrite import Rewriter
+from .roles import Roles, unit
+from .schedule import Schedule
+from .swaps import Selection
+from .topology import Topology
+
+__all__ = ["Edit", "Parameters", "edit"]
+
+SWAP_OUT = "lms/swapout_"
+SWAP_IN = "lms/swapin_"
+
+
+class Edit(
+    typing.NamedTuple(
+        "Edit",
+        [
+            ("operations", int),
+            ("swap_out", int),
+            ("swap_in", int),
+            ("tensors", int),
+            ("bytes_out", typing.Optional[int]),
+            ("bytes_in", typing.Optional[int]),
+            ("milliseconds", float),
+            ("levels", int),
+            ("swap_out_names", typing.Tuple[str, ...]),
+            ("swap_in_names", typing.Tuple[str, ...]),
+            ("already_edited", bool),
+        ],
+    )
+):
+    """What was done to a graph.
+
+    operations: operations added. swap_out, swap_in: how many of them are swaps.
+    tensors: tensors that are swapped.
+    bytes_out, bytes_in: bytes that one step moves to the host and back, by the static shapes;
+        None if a dimension is unknown.
+    milliseconds: wall time of the edit. levels: levels of the graph's topological order.
+    swap_out_names, swap_in_names: names of the swap operations.
+    already_edited: the graph had swap operations before and was left as it was; then the
+        counts and names are those of what was found and no operation was added.
+    """
+
+    __slots__ = ()
+
+
+def edit(
+    graph, parameters, *, accelerator, host="/cpu:0", training=True, batch_size=None, corrupt=False
+):
+    """Adds swap operations to a graph, in place, and returns an `Edit`.
+
+    graph: a `tf.Graph` that no session has run, or a FuncGraph that is being traced.
+    parameters: `Parameters`.
+    accelerator: `'gpu'` for the operations whose device is no CPU (one without a device is
+        the accelerator's), or a device such as `'/device:CPU:1'` for exactly its operations.
+    host: device of the swap operations.
+    training: whether the graph will be run in Keras' training phase; the branches of the other
+        phase are left alone.
+    batch_size: stands in for an unknown first dimension in the bytes of the `Edit`.
+    corrupt: swap back wrong values, so that a harness can be seen to notice.
+
+    A graph that has swap operations of ours or of TFLMS is left as it is.
+    """
+    started = time.perf_counter()
+    found = _swap_operations(graph)
+    if found:
+        return _already_edited(found, started)
+    topology = Topology(graph)
+    roles = Roles(topology, accelerator, training)
+    schedule = Schedule(topology, roles)
+    selection = Selection(topology, roles, schedule, parameters)
+    swaps = list(selection.swaps())
+    record = _Record(batch_size)
+    with Rewriter(graph).editing() as rewriter:
+        editor = _Editor(topology, rewriter, _Copies(accelerator, host, corrupt), record)
+        for swap in swaps:
+            editor.insert(swap)
+        for operation, triggers in selection.delays():
+            editor.delay(operation, triggers)
+        for before, after in selection.chain():
+            editor.chain(before, after)
+    return Edit(
+        operations=len(record.swap_out_names) + len(record.swap_in_names),
+        swap_out=len(record.swap_out_names),
+        swap_in=len(record.swap_in_names),
+        tensors=len(swaps),
+        bytes_out=record.bytes_out,
+        bytes_in=record.bytes_in,
+        milliseconds=_milliseconds_since(started),
+        levels=topology.depth,
+        swap_out_names=tuple(record.swap_out_names),
+        swap_in_names=tuple(record.swap_in_names),
+        already_edited=False,
+    )
+
+
+class _Record(object):
+    """Counts what is added."""
+
+    def __init__(self, batch_size):
+        self._batch_size = batch_size
+        self.bytes_out = 0
+        self.bytes_in = 0
+        self.swap_out_names = []
+        self.swap_in_names = []
+
+    def add(self, tensor, swap_ins):
+        size = _static_bytes(tensor, self._batch_size)
+        if size is None or self.bytes_out is None:
+            self.bytes_out = self.bytes_in = None
+        else:
+            self.bytes_out += size
+            self.bytes_in += size * swap_ins
+
+
+class _Copies(object):
+    """Type and device of the swap operations."""
+
+    def __init__(self, accelerator, host, corrupt):
+        virtual = unit(accelerator).startswith("CPU:")
+        self.op_type = "DeepCopy" if virtual else "Identity"
+        self.swap_out_device = host
+        self.swap_in_device = accelerator if virtual else host
+        self._corrupt = corrupt
+
+    def swap_in_type(self, tensor):
+        # The negative of a value is as quick to compute and not what a consumer expects.
+        return "Neg" if self._corrupt and tensor.dtype.is_floating else self.op_type
+
+
+class _Editor(object):
+    """Inserts swaps and control edges."""
+
+    def __init__(self, topology, rewriter, copies, record):
+        self._operations = topology.operations
+        self._rewriter = rewriter
+        self._copies = copies
+        self._record = record
+        # What has to be done for an operation to be done, and held back to hold it back.
+        self._outlets = {}
+        self._inlets = {}
+
+    def insert(self, swap):
+        operations, rewriter, copies = self._operations, self._rewriter, self._copies
+        tensor = operations[swap.producer].outputs[swap.output]
+        suffix = tensor.name.replace("/", "_").replace(":", "_")
+        swapped = rewriter.unary(
+            copies.op_type, tensor, copies.swap_out_device, SWAP_OUT + suffix
+        )
+        self._outlets.setdefault(swap.producer, []).append(swapped.op)
+        self._record.swap_out_names.append(swapped.op.name)
+        for waiter in swap.waiters:
+            rewriter.run_after(operations[waiter], swapped.op)
+        for swap_in in swap.swap_ins:
+            back = rewriter.unary(
+                copies.swap_in_type(tensor), swapped, copies.swap_in_device, SWAP_IN + suffix
+            )
+            self._record.swap_in_names.append(back.op.name)
+            for trigger in swap_in.triggers:
+                rewriter.run_after(back.op, operations[trigger])
+            for consumer, position in swap_in.edges:
+                rewriter.reconnect(operations[consumer], position, back)
+            if len({consumer for consumer, _ in swap_in.edges}) == 1:
+                self._inlets.setdefault(swap_in.edges[0][0], []).append(back.op)
+        self._record.add(tensor, len(swap.swap_ins))
+
+    def delay(self, operation, triggers):
+        for trigger in triggers:
+            self._rewriter.run_after(self._operations[operation], self._operations[trigger])
+
+    def chain(self, before, after):
+        """Lets `after` start, and its swap-ins, when `before` and its swap-outs are done."""
+        for outlet in self._outlets.get(before) or [self._operations[before]]:
+            for inlet in self._inlets.get(after) or [self._operations[after]]:
+                self._rewriter.run_after(inlet, outlet)
+
+
+def _static_bytes(tensor, batch_size):
+    dimensions = tensor.shape.as_list()
+    if dimensions[0] is None:
+        dimensions[0] = batch_size
+    size = tensor.dtype.size
+    for dimension in dimensions:
+        if dimension is None:
+            return None
+        size *= dimension
+    return size
+
+
+def _swap_operations(graph):
+    return [
+        operation.name
+        for operation in graph.get_operations()
+        if SWAP_OUT in operation.name or SWAP_IN in operation.name
+    ]
+
+
+def _already_edited(names, started):
+    outs = tuple(name for name in names if SWAP_OUT in name)
+    ins = tuple(name for name in names if SWAP_IN in name)
+    return Edit(
+        operations=0,
+        swap_out=len(outs),
+        swap_in=len(ins),
+        tensors=len(outs),
+        bytes_out=None,
+        bytes_in=None,
+        milliseconds=_milliseconds_since(started),
+        levels=0,
+        swap_out_names=outs,
+        swap_in_names=ins,
+        already_edited=True,
+    )
+
+
+def _milliseconds_since(started):
+    return (time.perf_counter() - started) * 1000.0

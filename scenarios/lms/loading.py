@@ -1,0 +1,78 @@
+"""`load_model` with callbacks, which no release of Keras has.
+
+The order is that of the API change proposed in keras-team/keras pull request 11303: a callback
+sees the whole model, its train function included, before a session sets the first value.
+"""
+
+import json
+
+
+def load_model(keras, path, callbacks=(), custom_objects=None):
+    """Loads a whole model from an HDF5 file that this Keras, or another, has saved.
+
+    keras: the Keras package. callbacks: `set_model` of each is called after the model is built
+        and compiled and before its weights and its optimizer's are set.
+
+    A file without training configuration gives a model that is not compiled; one without
+    optimizer weights an optimizer in its first state. Raises ValueError for a file that holds no
+    model, and what h5py raises for one that cannot be read.
+    """
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        config = file.attrs.get("model_config")
+        if config is None:
+            raise ValueError("{}: holds no model, only weights".format(path))
+        training = file.attrs.get("training_config")
+        optimizer_weights = _optimizer_weights(file)
+    model = keras.models.model_from_json(_text(config), custom_objects=custom_objects)
+    if training is not None:
+        model.compile(**_compile_arguments(keras, json.loads(_text(training)), custom_objects))
+        if optimizer_weights is not None:
+            # The optimizer has no variables before.
+            model._make_train_function()
+    for callback in callbacks:
+        callback.set_model(model)
+    model.load_weights(path)
+    if training is not None and optimizer_weights is not None:
+        model.optimizer.set_weights(optimizer_weights)
+    return model
+
+
+def _compile_arguments(keras, training, custom_objects):
+    arguments = {
+        name: training[name]
+        for name in ("metrics", "weighted_metrics", "sample_weight_mode", "loss_weights")
+        if training.get(name) is not None
+    }
+    loss = training["loss"]
+    if isinstance(loss, dict) and "class_name" in loss:
+        loss = keras.losses.get(loss)
+    arguments["loss"] = loss
+    arguments["optimizer"] = keras.optimizers.deserialize(
+        training["optimizer_config"], custom_objects=custom_objects
+    )
+    return arguments
+
+
+def _optimizer_weights(file):
+    """Numpy arrays in the order of the optimizer's weights, or None where none were saved."""
+    if "optimizer_weights" not in file:
+        return None
+    group = file["optimizer_weights"]
+    return [group[name][()] for name in _names(group, "weight_names")]
+
+
+def _names(group, attribute):
+    """Names in an attribute, which Keras splits over several where it is larger than 64 KiB."""
+    if attribute in group.attrs:
+        parts = [group.attrs[attribute]]
+    else:
+        parts = []
+        while attribute + str(len(parts)) in group.attrs:
+            parts.append(group.attrs[attribute + str(len(parts))])
+    return [_text(name) for part in parts for name in part]
+
+
+def _text(value):
+    return value.decode("utf-8") if isinstance(value, bytes) else str(value)

@@ -1,0 +1,134 @@
+"""What an operation is to swapping: where it runs, and what its outputs are made of."""
+
+# Their output is no memory of the step: variables and constants stay on the device, a
+# placeholder is fed.
+_RESIDENT = frozenset(
+    [
+        "AutoReloadVariable",
+        "Const",
+        "GuaranteeConst",
+        "ImmutableConst",
+        "Placeholder",
+        "PlaceholderV2",
+        "PlaceholderWithDefault",
+        "ReadVariableOp",
+        "TemporaryVariable",
+        "VarHandleOp",
+        "Variable",
+        "VariableV2",
+        "_Arg",
+    ]
+)
+# Their output shares the buffer of their first input.
+_ALIAS = frozenset(
+    [
+        "Enter",
+        "ExpandDims",
+        "Identity",
+        "PreventGradient",
+        "RefIdentity",
+        "Reshape",
+        "Snapshot",
+        "Squeeze",
+        "StopGradient",
+        "Switch",
+    ]
+)
+# Parts of the types of operations that set a variable.
+_UPDATES = ("Apply", "Assign", "Scatter")
+
+
+class Roles(object):
+    """Roles of the operations of a topology; each attribute is a list, one bool an operation.
+
+    runs: it runs on the accelerator, outside of loops, in a branch that training (or inference)
+        takes, so that it can take part in swapping.
+    resident: its outputs are not allocated by the step, or share a buffer that is not.
+    """
+
+    def __init__(self, topology, accelerator, training):
+        self._topology = topology
+        self._ranks = {}
+        on_accelerator = _on_device(topology.devices, accelerator)
+        inactive = _inactive(topology, training)
+        self.runs = [
+            on_accelerator[operation]
+            and topology.levels[operation] >= 0
+            and not topology.in_loop[operation]
+            and not inactive[operation]
+            for operation in range(len(topology.operations))
+        ]
+        self.inactive = inactive
+        self.resident = _resident(topology)
+
+    def is_swappable(self, producer, output):
+        """Whether an output is a plain value of rank 2 or more."""
+        rank = self._rank(producer, output)
+        return rank is not None and rank >= 2
+
+    def is_small(self, producer, output):
+        """Whether an output is known to be of rank 1 at most, or is no plain value."""
+        rank = self._rank(producer, output)
+        return rank is not None and rank < 2
+
+    def _rank(self, producer, output):
+        """Rank of an output; None if unknown, 0 for a handle or reference."""
+        key = (producer, output)
+        if key not in self._ranks:
+            tensor = self._topology.operations[producer].outputs[output]
+            self._ranks[key] = tensor.shape.ndims if _is_plain(tensor.dtype) else 0
+        return self._ranks[key]
+
+    def is_alias(self, operation):
+        return self._topology.types[operation] in _ALIAS
+
+    def is_update(self, operation):
+        """Whether it sets a variable."""
+        name = self._topology.types[operation]
+        return any(part in name for part in _UPDATES)
+
+
+def unit(device):
+    """`'CPU:1'` of `'/job:localhost/replica:0/task:0/device:CPU:1'` or of `'/cpu:1'`."""
+    last = device.rsplit("/", 1)[-1].upper()
+    return last[len("DEVICE:") :] if last.startswith("DEVICE:") else last
+
+
+def _on_device(devices, accelerator):
+    """Per operation, whether its device is the accelerator."""
+    if accelerator == "gpu":
+        chosen = {device: "cpu" not in device.lower() for device in set(devices)}
+    else:
+        wanted = unit(accelerator)
+        chosen = {device: unit(device) == wanted for device in set(devices)}
+    return [chosen[device] for device in devices]
+
+
+def _is_plain(dtype):
+    return not dtype._is_ref_dtype and (
+        dtype.is_floating or dtype.is_integer or dtype.is_bool or dtype.is_complex
+    )
+
+
+def _resident(topology):
+    resident = [False] * len(topology.operations)
+    for operation in topology.order:
+        name = topology.types[operation]
+        if name in _RESIDENT:
+            resident[operation] = True
+        elif name in _ALIAS and topology.inputs[operation]:
+            resident[operation] = resident[topology.inputs[operation][0][0]]
+    return resident
+
+
+def _inactive(topology, training):
+    """Marks the operations in the untaken branch of Keras' learning phase."""
+    phases = [
+        number
+        for number, name in enumerate(topology.types)
+        if name == "PlaceholderWithDefault"
+        and topology.operations[number].name.endswith("keras_learning_phase")
+    ]
+    untaken = {((phase, 0), 0 if training else 1) for phase in phases}
+    dead = {branches: not branches.isdisjoint(untaken) for branches in set(topology.branches)}
+    return [dead[branches] for branches in topology.branches]

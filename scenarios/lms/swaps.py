@@ -1,0 +1,205 @@
+"""Which tensors are swapped for which consumers, and what waits for what.
+
+Pure: reads a topology and shapes, changes nothing.
+"""
+
+import typing
+
+# As consumers they set the state of a variable; most often they are initialisers, and those
+# have run before the graph is edited.
+_ASSIGN = frozenset(["Assign", "AssignVariableOp"])
+# How many levels below the asked-for distance a trigger of an asynchronous swap-in is sought.
+_TRIGGER_RANGE = 10
+
+
+class SwapIn(typing.NamedTuple("SwapIn", [("edges", list), ("triggers", list)])):
+    """One swap-in: the `(consumer, input)` edges it feeds and the operations it waits for."""
+
+
+class Swap(
+    typing.NamedTuple(
+        "Swap", [("producer", int), ("output", int), ("swap_ins", list), ("waiters", list)]
+    )
+):
+    """One tensor's way to the host and back.
+
+    waiters: the operations that must not start before the swap-out is done.
+    """
+
+
+class Selection(object):
+    """Decides on swaps for one topology."""
+
+    def __init__(self, topology, roles, schedule, parameters):
+        self._topology = topology
+        self._roles = roles
+        self._schedule = schedule
+        self._parameters = parameters
+
+    def swaps(self):
+        """Yields a `Swap` for each tensor that has consumers beyond the threshold."""
+        topology, roles = self._topology, self._roles
+        for producer in topology.order:
+            if not roles.runs[producer] or roles.resident[producer]:
+                continue
+            if self._schedule.late[producer]:  # runs when its consumer does
+                continue
+            far = {}
+            for output, consumer, position in topology.consumers[producer]:
+                if self.is_far(producer, consumer):
+                    far.setdefault(output, []).append((consumer, position))
+            for output in sorted(far):
+                if not roles.is_swappable(producer, output):
+                    continue
+                swap_ins = [
+                    SwapIn(edges, self._triggers(producer, edges))
+                    for edges in self._groups(far[output])
+                ]
+                yield Swap(producer, output, swap_ins, self._waiters(producer, far[output]))
+
+    def is_far(self, producer, consumer):
+        levels = self._schedule.levels
+        return (
+            levels[consumer] - levels[producer] > self._parameters.swapout_threshold
+            and self._roles.runs[consumer]
+            and self._topology.types[consumer] not in _ASSIGN
+        )
+
+    def delays(self):
+        """Yields `(late, triggers)`: the operations to put off and what they wait for."""
+        if not self._parameters.synchronous_swapin:
+            return
+        schedule = self._schedule
+        for operation in self._topology.order:
+            if schedule.late[operation]:
+                consumer = schedule.consumer_of_late(operation)
+                yield operation, self._ready_with(consumer, [operation])
+
+    def chain(self):
+        """Yields `(before, after)`: consecutive operations of the schedule's memory-heavy part.
+
+        Only operations with one and the same sink are chained, so that no run executes an
+        operation that it did not execute before. These are those of the backward pass.
+        """
+        if self._parameters.sync_mode != 3:
+            return
+        topology, roles, schedule = self._topology, self._roles, self._schedule
+        last = {}
+        for operation in sorted(topology.order, key=schedule.ranks.__getitem__):
+            sink = schedule.sinks[operation]
+            if sink is None or not self._is_heavy(operation):
+                continue
+            before = last.get(sink)
+            if before is not None:
+                yield before, operation
+            # A run that fetches gradients alone must not come to apply them.
+            if not roles.is_update(operation) and not topology.branches[operation]:
+                last[sink] = operation
+
+    def _is_heavy(self, operation):
+        """Whether it allocates or holds a large tensor."""
+        topology, roles = self._topology, self._roles
+        if (
+            not roles.runs[operation]
+            or roles.resident[operation]
+            or roles.is_alias(operation)
+            or self._schedule.late[operation]
+        ):
+            return False
+        return any(
+            not roles.resident[producer] and roles.is_swappable(producer, output)
+            for producer, output in topology.inputs[operation]
+        )
+
+    def _groups(self, edges):
+        """Edges by their consumers' levels, those at most `swapin_groupby` apart together.
+
+        Edges to one consumer are always together.
+        """
+        ranks, levels = self._schedule.ranks, self._schedule.levels
+        groups = []
+        for edge in sorted(edges, key=lambda edge: (levels[edge[0]], ranks[edge[0]], edge)):
+            if groups:
+                last = groups[-1][-1][0]
+                gap = levels[edge[0]] - levels[last]
+                if edge[0] == last or 0 < self._parameters.swapin_groupby >= gap:
+                    groups[-1].append(edge)
+                    continue
+            groups.append([edge])
+        return groups
+
+    def _triggers(self, producer, edges):
+        """What a swap-in waits for, all of it before its earliest consumer."""
+        consumers = sorted({edge[0] for edge in edges}, key=self._schedule.ranks.__getitem__)
+        if not self._is_run_together(consumers):
+            return []
+        if not self._parameters.synchronous_swapin:
+            trigger = self._trigger_ahead(producer, consumers)
+            if trigger is not None:
+                return [trigger]
+        return self._ready_with(consumers[0], consumers)
+
+    def _is_run_together(self, consumers):
+        """Whether a run of one of them is a run of all."""
+        sinks = {self._schedule.sinks[consumer] for consumer in consumers}
+        return len(consumers) == 1 or (len(sinks) == 1 and None not in sinks)
+
+    def _ready_with(self, consumer, alive_with):
+        """The predecessors of `consumer` after which it lacks nothing but what is swapped or late.
+
+        alive_with: operations that must be dead whenever one of those returned is.
+        """
+        late = self._schedule.late
+        return sorted(
+            other
+            for other in set(self._topology.predecessors(consumer))
+            if not late[other]
+            and not self._roles.resident[other]
+            and not self.is_far(other, consumer)
+            and self._may_trigger(other, alive_with)
+        )
+
+    def _trigger_ahead(self, producer, consumers):
+        """An operation more than `swapin_ahead` levels before the earliest consumer.
+
+        It is sought on the longest path that leads to the consumer, so it is one that the
+        consumer waits for anyway. Looks at most `swapin_ahead` + 10 levels back.
+        """
+        levels = self._schedule.levels
+        current = consumers[0]
+        latest = levels[current] - self._parameters.swapin_ahead - 1
+        earliest = max(levels[producer] + 1, latest - _TRIGGER_RANGE + 1)
+        while True:
+            current = max(
+                self._topology.predecessors(current), key=levels.__getitem__, default=None
+            )
+            if current is None or levels[current] < earliest:
+                return None
+            if (
+                levels[current] <= latest
+                and self._roles.runs[current]
+                and self._may_trigger(current, consumers)
+            ):
+                return current
+
+    def _may_trigger(self, operation, alive_with):
+        """Whether a control edge from `operation` makes none of `alive_with` dead."""
+        topology = self._topology
+        return not topology.in_loop[operation] and all(
+            topology.branches[operation] <= topology.branches[other] for other in alive_with
+        )
+
+    def _waiters(self, producer, far):
+        if not self._parameters.synchronous_swapout:
+            return []
+        topology = self._topology
+        swapped = {consumer for consumer, _ in far}
+        return sorted(
+            {
+                consumer
+                for _, consumer, _ in topology.consumers[producer]
+                if consumer not in swapped
+                and self._roles.runs[consumer]
+                and not topology.is_merge(consumer)
+            }
+        )

@@ -1,0 +1,111 @@
+"""The foreign provider TFLMS: class `LMS` of the package `tensorflow_large_model_support` 2."""
+
+import sys
+import time
+
+from .parameters import Parameters
+
+_SWAP_OUT = "lms/swapout"
+_SWAP_IN = "lms/swapin"
+
+
+class Adapter(object):
+    """Hands Keras' calls on to TFLMS, and reports what that added to the graph.
+
+    A mixin of a callback. The counts are taken from the graph, before and after.
+    """
+
+    def __init__(self, runtime, parameters, batch_size=None):
+        """parameters: text of a JSON object. Raises ValueError or ImportError with one line."""
+        super(Adapter, self).__init__()
+        self.parameters = Parameters.from_json(parameters)
+        self._runtime = runtime
+        self._lms = _load(runtime.phase.provider_path)(**self._arguments())
+        self._lms.batch_size = batch_size
+        self._batch_size = batch_size
+
+    @property
+    def is_training(self):
+        """Whether the model will be trained."""
+        return self._lms.is_training
+
+    @is_training.setter
+    def is_training(self, value):
+        self._lms.is_training = value
+
+    def set_params(self, params):
+        """Called by Keras."""
+        super(Adapter, self).set_params(params)
+        self._reporting(lambda: self._lms.set_params(params))
+
+    def set_model(self, model):
+        """Called by Keras before training, or by a script before it loads weights."""
+        super(Adapter, self).set_model(model)
+        self._reporting(lambda: self._lms.set_model(model))
+
+    def run(self, graph=None):
+        """Edits a graph, by default the default graph, without a model at hand."""
+        self._reporting(lambda: self._lms.run(graph=graph, keras=True), graph)
+
+    def _arguments(self):
+        phase = self._runtime.phase
+        arguments = dict(self.parameters._asdict())
+        arguments["cpu_device"] = "/cpu:0"
+        if not phase.on_gpu:
+            # Else TFLMS takes every operation whose device holds "CPU" for one of the host.
+            arguments["gpu_device"] = phase.accelerator_device
+        return arguments
+
+    def _reporting(self, edit, graph=None):
+        graph = graph or self._runtime.tf.get_default_graph()
+        before = len(graph.get_operations())
+        started = time.perf_counter()
+        edit()
+        milliseconds = (time.perf_counter() - started) * 1000.0
+        added = graph.get_operations()[before:]
+        swap_out = [operation for operation in added if _SWAP_OUT in operation.name]
+        swap_in = [operation for operation in added if _SWAP_IN in operation.name]
+        if not swap_out and not swap_in:
+            return
+        from common import marker
+
+        marker.emit(
+            "lms_edited",
+            provider="tflms",
+            operations=len(swap_out) + len(swap_in),
+            swap_out=len(swap_out),
+            swap_in=len(swap_in),
+            bytes_out=self._bytes(swap_out),
+            bytes_in=self._bytes(swap_in),
+            ms=milliseconds,
+            parameters=self.parameters._asdict(),
+        )
+
+    def _bytes(self, operations):
+        """Bytes of the operations' outputs by their static shapes; None if a size is unknown."""
+        total = 0
+        for tensor in (output for operation in operations for output in operation.outputs):
+            shape = tensor.shape.as_list() if tensor.shape.ndims is not None else [None, None]
+            if shape and shape[0] is None:
+                shape[0] = self._batch_size
+            if None in shape:
+                return None
+            size = tensor.dtype.size
+            for dimension in shape:
+                size *= dimension
+            total += size
+        return total
+
+
+def _load(path):
+    """The class `LMS`."""
+    if path is not None and path not in sys.path:
+        sys.path.insert(0, path)
+    try:
+        from tensorflow_large_model_support import LMS
+    except ImportError as error:
+        where = "in LMS_PATH {!r} or the environment".format(path) if path else "installed"
+        raise ImportError(
+            "provider tflms: tensorflow_large_model_support is not {}: {}".format(where, error)
+        )
+    return LMS

@@ -1,0 +1,54 @@
+"""What tests share: where they get containers from, and what may not be skipped."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+
+import pytest
+
+from harness.engine.daemon import ERRORS, Daemon
+from harness.error import UsageError
+
+# Markers of tests that must run, e.g. "docker,tensorflow": a skip of theirs is a failure.
+REQUIRED = {name.strip() for name in os.environ.get("HARNESS_REQUIRE", "").split(",")} - {""}
+
+_STAND_IN = "lms-harness-test/python3"
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, object, None]:
+    """Makes a failure of a skip that HARNESS_REQUIRE does not allow."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    required = REQUIRED & {mark.name for mark in item.iter_markers()}
+    if report.skipped and required and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"HARNESS_REQUIRE has {', '.join(sorted(required))}, but: {reason}"
+
+
+@pytest.fixture(scope="session")
+def daemon() -> Daemon:
+    """A Docker daemon that answers; skips where there is none."""
+    found = Daemon()
+    try:
+        found.check()
+    except UsageError as problem:
+        pytest.skip(str(problem))
+    return found
+
+
+@pytest.fixture(scope="session")
+def base_image(daemon: Daemon) -> str:
+    """ID of a Debian image with python3; skips where there is none."""
+    name = os.environ.get("HARNESS_TEST_BASE_IMAGE", _STAND_IN)
+    try:
+        return str(daemon.client().inspect_image(name)["Id"])
+    except ERRORS:
+        pytest.skip(
+            f"no image {name}; tests/containers/make-base-images makes one,"
+            " HARNESS_TEST_BASE_IMAGE names another"
+        )

@@ -1,0 +1,43 @@
+"""Real environments of the flavors, made once by the venv engine from the lock files."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import catalog
+from harness.engine.venv import VenvEngine
+from harness.error import HarnessError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@functools.cache
+def python_of(flavor: str) -> str | HarnessError:
+    """The interpreter of a flavor's environment, or why there is none."""
+    (found,) = catalog.load(ROOT).select([flavor]).flavors
+    try:
+        return VenvEngine(ROOT / ".cache").prepare(found, "virtual", print).handle
+    except HarnessError as problem:
+        return problem
+
+
+def needs_environments(*flavors: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Marks a test that runs these flavors' real frameworks; skipped where one cannot be had."""
+
+    def decorate(test: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(test)
+        def checked(*arguments: Any, **options: Any) -> Any:
+            for flavor in flavors:
+                found = python_of(flavor)
+                if isinstance(found, HarnessError):
+                    pytest.skip(f"{flavor}: {found}")
+            return test(*arguments, **options)
+
+        return checked
+
+    return decorate
