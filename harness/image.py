@@ -167,7 +167,7 @@ def _base(
         try:
             _pull(client, pinned, progress)
             facts = _inspect(client, pinned)
-        except ERRORS as problem:
+        except (*ERRORS, EngineError) as problem:
             said = text.one_line(str(getattr(problem, "explanation", None) or problem), 300)
             raise EngineError(
                 f"base image {pinned} is not here and cannot be pulled ({said});"

@@ -43,7 +43,7 @@ _COUNTED = (  # once enough problems of a kind are kept, its words are only coun
     ("out_of_memory", native.MEMORY_NEEDLES),
     ("cuda_error", native.CUDA_NEEDLES),
 )
-_GAP = b" [...] "
+_GAP = b" [\0...] "  # for what is left out of a line; no JSON holds a NUL, so no cut marker is read
 
 
 def parse(*sources: Source) -> LogFacts:
@@ -152,35 +152,43 @@ class _Parser:
                 self._chunk(chunk)
         if self._tail is not None:
             self._long_line(b"")
-        elif self._carry:
-            self._block(b"".join(self._carry))
-            self._carry, self._carried = [], 0
+        elif self._carried:
+            self._flush()
         self._close_traceback(None)
 
     def _chunk(self, chunk: bytes) -> None:
-        if self._tail is not None:
+        if self._carried:
             end = _first_end(chunk)
+            self._extend(chunk if end < 0 else chunk[:end])
             if end < 0:
-                self._tail = (self._tail + chunk)[-TAIL_LIMIT:]
                 return
-            self._tail = (self._tail + chunk[:end])[-TAIL_LIMIT:]
-            self._long_line(chunk[end : end + 1])
+            if self._tail is not None:
+                self._long_line(chunk[end : end + 1])
+            else:
+                self._carry.append(chunk[end : end + 1])
+                self._flush()
             chunk = chunk[end + 1 :]
         end = max(chunk.rfind(b"\n"), chunk.rfind(b"\r")) + 1
         if end:
-            # Not joined with the carry unless there is one: a copy of every chunk would cost.
-            block = chunk if end == len(chunk) else chunk[:end]
-            if self._carry:
-                block = b"".join([*self._carry, block])
-                self._carry, self._carried = [], 0
-            self._block(block)
-            chunk = chunk[end:]
-        if chunk:
-            self._carry.append(chunk)
-            self._carried += len(chunk)
-            if self._carried > LINE_LIMIT:
-                line = b"".join(self._carry)
-                self._carry, self._tail = [line[:LINE_LIMIT]], line[LINE_LIMIT:][-TAIL_LIMIT:]
+            self._block(chunk if end == len(chunk) else chunk[:end])
+        if end < len(chunk):
+            self._extend(chunk[end:])
+
+    def _extend(self, piece: bytes) -> None:
+        """Adds to a line that has not ended; beyond the limit only its latest end is kept."""
+        self._carried += len(piece)
+        if self._tail is not None:
+            self._tail = (self._tail + piece)[-TAIL_LIMIT:]
+            return
+        self._carry.append(piece)
+        if self._carried > LINE_LIMIT:
+            line = b"".join(self._carry)
+            self._carry, self._tail = [line[:LINE_LIMIT]], line[LINE_LIMIT:][-TAIL_LIMIT:]
+
+    def _flush(self) -> None:
+        line = b"".join(self._carry)
+        self._carry, self._carried = [], 0
+        self._block(line)
 
     def _long_line(self, end: bytes) -> None:
         head, tail = b"".join(self._carry), self._tail or b""
@@ -240,9 +248,8 @@ class _Parser:
     def _line(self, flat: bytes, start: int, end: int, number: int) -> None:
         line = flat[start:end]
         if marker.PREFIX in line:
-            if self._markers < MARKERS_LIMIT:
-                for text in marker.markers(line):
-                    self._marker(text, number)
+            for text in marker.markers(line):
+                self._marker(text, number)
             # The rest of the line is the marker's text, not a line of anybody else.
             line = line[: line.index(marker.PREFIX)]
         if native.TRACEBACK in line:
@@ -250,7 +257,7 @@ class _Parser:
         if native.MUTATED in line:
             for mutation in native.mutations(line, number):
                 self._keep(self._mutations[mutation.harmless], mutation, SAME_LIMIT)
-        if b"LMS" in line:
+        if b"LMS" in line or b"Large Model Support" in line:
             self._lms(line, number)
         if start not in self._caught:
             for problem in native.problems(line, number):
@@ -274,6 +281,9 @@ class _Parser:
 
     def _marker(self, text: bytes, number: int) -> None:
         self._markers += 1
+        if self._markers > MARKERS_LIMIT and b'"done"' not in text:
+            self._dropped += 1
+            return
         try:
             fact, problem = marker.fact(text, number)
         except marker.MalformedError as reason:

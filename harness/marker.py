@@ -74,7 +74,7 @@ def clean(raw: bytes | str, limit: int = TEXT_LIMIT) -> str:
         text = (raw[:ends] + raw[-ends:] if cut else raw).decode("utf-8", "replace")
     else:
         text = raw[:ends] + raw[-ends:] if cut else raw
-    text = _CONTROLS.sub("\ufffd", _ESCAPES.sub("", text)).strip()
+    text = _CONTROLS.sub("\ufffd", _ESCAPES.sub("", text.replace("\b", ""))).strip()
     if len(text) <= limit and not cut:
         return text
     half = limit // 2 - 2
@@ -162,7 +162,7 @@ def _metric(fields: dict[str, Any], line: int) -> tuple[Fact, str | None]:
         split=clean(split, 100) if isinstance(split, str) else None,
         line=line,
     )
-    if raw is not None and value is None and "loss" in name.lower():
+    if value is None and "loss" in name.lower():  # JSON has no NaN: many writers say null
         return metric, f"{name} is not a finite number"
     return metric, None
 
@@ -181,7 +181,7 @@ def _digest(fields: dict[str, Any], line: int) -> tuple[Fact, str | None]:
     if raw is not None:
         if not isinstance(raw, list):
             raise MalformedError("digest: values is not an array")
-        if not all(isinstance(item, int | float) and not isinstance(item, bool) for item in raw):
+        if any(isinstance(item, bool) or not isinstance(item, int | float | None) for item in raw):
             raise MalformedError("digest: values holds something that is not a number")
         numbers = [_finite(item) for item in raw]
         if any(number is None for number in numbers):

@@ -93,7 +93,7 @@ def _pip_settings(environ: Mapping[str, str]) -> dict[str, str]:
                 settings.update(
                     (key.lower().replace("_", "-"), value) for key, value in parser.items(section)
                 )
-    for option in (*_OPTIONS, "cert"):
+    for option in _OPTIONS:
         value = environ.get("PIP_" + option.upper().replace("-", "_"))
         if value:
             settings[option] = value

@@ -7,7 +7,7 @@ load: bit by bit too, or within a tolerance where the hardware does not repeat i
 from __future__ import annotations
 
 from harness.catalog import Phase
-from harness.record import Digest, LogFacts, PhaseRecord, Status
+from harness.record import Digest, LogFacts, Outcome, PhaseRecord, Status
 from harness.verdict import Evidence, Finding, mib, plural, skipped, unjudged
 
 # (absolute, relative) per accelerator. Convolutions on a GPU do not repeat bit by bit; on the
@@ -23,6 +23,8 @@ def findings(evidence: Evidence) -> list[Finding]:
     if len(evidence.phases) < 2:
         return [skipped("the scenario has one phase: nothing is loaded")]
     load, loaded = evidence.phases[-1]
+    if not loaded.facts.markers and loaded.outcome is not Outcome.COMPLETED:
+        return [unjudged(f"{load.id} did not complete")]
     silent = [phase.id for phase, record in evidence.phases if not record.facts.markers]
     if load.id in silent or len(silent) == len(evidence.phases) - 1:
         return [skipped(f"no marker lines from {' and '.join(silent)}: no digests to compare")]

@@ -65,6 +65,8 @@ def _phase(phase: Phase, record: PhaseRecord, evidence: Evidence) -> Finding:
     if predictions is not None:
         parts.append(predictions)
     if not parts:
+        if record.outcome is not Outcome.COMPLETED:
+            return unjudged("the phase did not complete")
         if record.facts.markers or control.facts.markers:
             return unjudged("the phase and its control report nothing that can be compared")
         return skipped("no marker lines and no metrics: nothing to compare")

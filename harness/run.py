@@ -24,8 +24,8 @@ import psutil
 
 from harness import artifact, check, lease, log, report
 from harness.engine import Engine, Environment, Exit, Launch, Target
-from harness.error import EngineError, UnavailableError
-from harness.gpu import Gpu
+from harness.error import EngineError, HarnessError, UnavailableError
+from harness.gpu import Gpu, NvmlError
 from harness.nvml import Nvml
 from harness.plan import Case, Plan, Task, dependents, ready
 from harness.record import (
@@ -223,10 +223,10 @@ class _Run:
         """Takes in a phase's end; returns the keys of all tasks that are settled by it."""
         settled = [task.key]
         self._settle(record)
-        problem = str((record.samples or {}).get("error") or "")
-        if self._gpu is not None and "lost" in problem:
-            self._gpu_lost = problem
-            self._observer.message(f"stopping: {problem}")
+        if self._gpu is not None and self._gpu_lost is None:
+            self._gpu_lost = lost(self._gpu)
+            if self._gpu_lost is not None:
+                self._observer.message(f"stopping: {self._gpu_lost}")
         if record.outcome is Outcome.COMPLETED:
             self._completed.add(task.key)
         else:
@@ -298,7 +298,7 @@ class _Run:
             facts = log.parse(*(path for path in logs if path.is_file()))
         except Exception as problem:  # a worker's exception would be lost with its thread
             samples, duration = None, time.monotonic() - clock
-            text = str(problem) if isinstance(problem, EngineError) else repr(problem)
+            text = str(problem) if isinstance(problem, HarnessError) else repr(problem)
             exit_ = Exit(Outcome.ENGINE_ERROR, None, " ".join(text.split())[:500])
         (directory / "details.json").write_text(
             json.dumps(plain(exit_.details), indent=1), encoding="utf-8"
@@ -494,6 +494,16 @@ def memory_limit(jobs: int) -> int:
     On a GPU host memory is where swapped tensors go, and pinned pages count against the limit.
     """
     return math.floor(psutil.virtual_memory().total * 0.9 / jobs)
+
+
+def lost(gpu: Gpu) -> str | None:
+    """Why nothing more can run on a GPU that worked before, or None while it does."""
+    try:
+        with Nvml() as nvml:
+            nvml.open(gpu.uuid).memory()
+    except NvmlError as problem:
+        return str(problem)
+    return None
 
 
 def host_facts() -> dict[str, Any]:

@@ -13,6 +13,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -76,11 +77,8 @@ class ProcessTree:
     @staticmethod
     def _adopt(parents: dict[int, int | None], members: set[int]) -> None:
         """Adds the pids whose parent is a member; again while that makes others' parents one."""
-        grew = True
-        while grew:
-            found = {pid for pid, parent in parents.items() if parent in members} - members
+        while found := {pid for pid, parent in parents.items() if parent in members} - members:
             members |= found
-            grew = bool(found)
 
 
 def _parent(pid: int) -> int | None:
@@ -179,11 +177,14 @@ class Sampler:
 
     def _write(self, line: str) -> None:
         """Appends a line; the file is line-buffered, so that a killed driver leaves it whole."""
-        if self._file is not None:
+        file = self._file
+        if file is not None:
             try:
-                self._file.write(line)
+                file.write(line)
             except OSError:
                 self._file = None  # a full disk: measure on, with no file
+                with suppress(OSError):
+                    file.close()
                 raise
 
     def _attempt(self, step: Callable[..., None], *arguments: Any) -> None:

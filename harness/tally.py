@@ -169,4 +169,4 @@ def ending(phase: PhaseRecord) -> str:
 
 
 def _check(check: CheckId, status: Status, message: str) -> Check:
-    return Check(id=check, status=status, message=message or "no reason was recorded")
+    return Check(id=check, status=status, message=one_line(message or "no reason was recorded"))

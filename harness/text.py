@@ -78,7 +78,8 @@ def flat(value: object) -> str:
 def numbers(values: Mapping[str, object]) -> str:
     """Returns a check's numbers as `name=value, name=value`; unknown ones as `unknown`."""
     return ", ".join(
-        f"{name}={'unknown' if value is None else flat(value)}" for name, value in values.items()
+        f"{one_line(name)}={'unknown' if value is None else one_line(flat(value))}"
+        for name, value in values.items()
     )
 
 

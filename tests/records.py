@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from hypothesis import strategies as st
+
 from harness.record import (
     CaseRecord,
     Check,
@@ -18,7 +20,16 @@ from harness.record import (
 )
 from harness.tally import CHECKS
 
-MIB = 2**20
+# Text as hostile as a log can be.
+HOSTILE = [
+    *("\x1b[31m", "\x1b]0;", "\x1b", "\r", "\n", "\x00", "\x08", "\udc80", "\ufffe", "\u2028"),
+    *("[[ATTACHMENT|/a]]", "]]>", "|", "`", "<b>", "&", "[red]", "[/]", "😀", "\\", "*"),
+]
+ANYTHING = st.lists(
+    st.sampled_from(HOSTILE) | st.text(st.characters(exclude_categories=()), max_size=20),
+    max_size=8,
+).map("".join)
+
 FAMILY = "keras_saveload"
 TF1, KERAS22 = "tf1-tfkeras", "tf1-keras22"
 SWAPPED = (

@@ -48,9 +48,7 @@ def test_inapplicable_gives_the_flavor_s_reason(tmp_path):
         '\n[lacks]\ntf_checkpoint = "no such thing here"\n'
     )
     needing = FAMILY.replace('restores = ["weights"]', 'requires = ["tf_checkpoint"]', 1)
-    own = catalog.load(
-        lay_out(tmp_path, flavors={"old": lacking}, families={"basic": needing})
-    )
+    own = catalog.load(lay_out(tmp_path, flavors={"old": lacking}, families={"basic": needing}))
     assert catalog.inapplicable(own.flavors[0], own.scenarios[0]) == "no such thing here"
     assert catalog.inapplicable(own.flavors[0], own.scenarios[1]) is None
 

@@ -40,9 +40,7 @@ def test_path_comes_before_pyenv(tmp_path):
 def test_a_shim_that_fails_is_passed_over(tmp_path):
     shim(tmp_path / "bin" / f"python{VERSION}", "echo 'pyenv: not enabled' >&2; exit 127")
     shim(tmp_path / "pyenv/versions" / f"{VERSION}.3" / "bin/python", "exit 1")
-    newest = shim(
-        tmp_path / "pyenv/versions" / f"{VERSION}.10" / "bin/python", f'exec {REAL} "$@"'
-    )
+    newest = shim(tmp_path / "pyenv/versions" / f"{VERSION}.10" / "bin/python", f'exec {REAL} "$@"')
     environ = {"PATH": str(tmp_path / "bin"), "PYENV_ROOT": str(tmp_path / "pyenv")}
     found = interpreter.find(VERSION, environ)
     assert (found.path, found.source) == (newest, "pyenv")

@@ -60,9 +60,7 @@ def test_inputs_come_before_their_readers(tmp_path):
 
 def test_canaries_keep_our_own_provider(tmp_path):
     family = FAMILY.replace('restores = ["weights"]', 'expects = "state_restored"', 1)
-    made = plan.make(
-        catalog.load(lay_out(tmp_path, families={"basic": family})), provider="tflms"
-    )
+    made = plan.make(catalog.load(lay_out(tmp_path, families={"basic": family})), provider="tflms")
     canary, other = made.cases
     assert canary.provider == "builtin"
     assert made.tasks[canary.uses[1].key].provider == "builtin"

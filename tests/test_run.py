@@ -38,9 +38,7 @@ def good(launch: Launch) -> None:
     if swapped:
         lines.insert(
             0,
-            marker(
-                "lms_edited", provider="builtin", operations=4, swap_out=2, swap_in=2, ms=3.0
-            ),
+            marker("lms_edited", provider="builtin", operations=4, swap_out=2, swap_in=2, ms=3.0),
         )
     moved = 2 if swapped else 0
     lines.append(

@@ -12,6 +12,8 @@ wait for or that wait for them are on the proper side of that. So the edited gra
 and no search is needed to show it.
 """
 
+import contextlib
+import gc
 import time
 import typing
 
@@ -43,6 +45,7 @@ class Edit(
             ("swap_out_names", typing.Tuple[str, ...]),
             ("swap_in_names", typing.Tuple[str, ...]),
             ("already_edited", bool),
+            ("unsized_tensors", int),
         ],
     )
 ):
@@ -51,7 +54,8 @@ class Edit(
     operations: operations added. swap_out, swap_in: how many of them are swaps.
     tensors: tensors that are swapped.
     bytes_out, bytes_in: bytes that one step moves to the host and back, by the static shapes;
-        None if a dimension is unknown.
+        None if a first dimension is unknown and no batch size was given.
+    unsized_tensors: tensors that these do not count, because another dimension is unknown.
     milliseconds: wall time of the edit. levels: levels of the graph's topological order.
     swap_out_names, swap_in_names: names of the swap operations.
     already_edited: the graph had swap operations before and was left as it was; then the
@@ -82,33 +86,55 @@ def edit(
     found = _swap_operations(graph)
     if found:
         return _already_edited(found, started)
+    record = _Record(batch_size)
+    with _uncollected():
+        depth = _rewrite(graph, parameters, accelerator, host, training, corrupt, record)
+    return Edit(
+        operations=record.operations,
+        swap_out=len(record.swap_out_names),
+        swap_in=len(record.swap_in_names),
+        tensors=len(record.swap_out_names),
+        bytes_out=record.bytes_out,
+        bytes_in=record.bytes_in,
+        milliseconds=_milliseconds_since(started),
+        levels=depth,
+        swap_out_names=tuple(record.swap_out_names),
+        swap_in_names=tuple(record.swap_in_names),
+        already_edited=False,
+        unsized_tensors=record.unsized_tensors,
+    )
+
+
+@contextlib.contextmanager
+def _uncollected():
+    """No garbage collection: a pass over all objects of a large graph takes longer than its edit."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _rewrite(graph, parameters, accelerator, host, training, corrupt, record):
+    """Plans and inserts; returns the number of levels of the graph."""
     topology = Topology(graph)
     roles = Roles(topology, accelerator, training)
     schedule = Schedule(topology, roles)
     selection = Selection(topology, roles, schedule, parameters)
     swaps = list(selection.swaps())
-    record = _Record(batch_size)
     with Rewriter(graph).editing() as rewriter:
-        editor = _Editor(topology, rewriter, _Copies(accelerator, host, corrupt), record)
+        copies = _Copies(rewriter, accelerator, host, corrupt)
+        editor = _Editor(topology, rewriter, copies, record)
         for swap in swaps:
             editor.insert(swap)
         for operation, triggers in selection.delays():
             editor.delay(operation, triggers)
         for before, after in selection.chain():
             editor.chain(before, after)
-    return Edit(
-        operations=len(record.swap_out_names) + len(record.swap_in_names),
-        swap_out=len(record.swap_out_names),
-        swap_in=len(record.swap_in_names),
-        tensors=len(swaps),
-        bytes_out=record.bytes_out,
-        bytes_in=record.bytes_in,
-        milliseconds=_milliseconds_since(started),
-        levels=topology.depth,
-        swap_out_names=tuple(record.swap_out_names),
-        swap_in_names=tuple(record.swap_in_names),
-        already_edited=False,
-    )
+    record.operations = rewriter.added
+    return topology.depth
 
 
 class _Record(object):
@@ -116,33 +142,48 @@ class _Record(object):
 
     def __init__(self, batch_size):
         self._batch_size = batch_size
+        self.operations = 0
         self.bytes_out = 0
         self.bytes_in = 0
+        self.unsized_tensors = 0
         self.swap_out_names = []
         self.swap_in_names = []
 
     def add(self, tensor, swap_ins):
-        size = _static_bytes(tensor, self._batch_size)
-        if size is None or self.bytes_out is None:
-            self.bytes_out = self.bytes_in = None
-        else:
+        dimensions = tensor.shape.as_list()
+        if dimensions[0] is None:
+            dimensions[0] = self._batch_size
+            if self._batch_size is None:
+                self.bytes_out = self.bytes_in = None
+        if None in dimensions:
+            self.unsized_tensors += 1
+        elif self.bytes_out is not None:
+            size = tensor.dtype.size
+            for dimension in dimensions:
+                size *= dimension
             self.bytes_out += size
             self.bytes_in += size * swap_ins
 
 
 class _Copies(object):
-    """Type and device of the swap operations."""
+    """Makes the swap operations, of the type and on the device that suit the accelerator."""
 
-    def __init__(self, accelerator, host, corrupt):
+    def __init__(self, rewriter, accelerator, host, corrupt):
         virtual = unit(accelerator).startswith("CPU:")
-        self.op_type = "DeepCopy" if virtual else "Identity"
-        self.swap_out_device = host
-        self.swap_in_device = accelerator if virtual else host
+        self._make = rewriter.copy if virtual else rewriter.identity
+        self._negative = rewriter.negative
+        self._host = host
+        self._swap_in_device = accelerator if virtual else host
         self._corrupt = corrupt
 
-    def swap_in_type(self, tensor):
+    def swap_out(self, tensor, name):
+        return self._make(tensor, self._host, name)
+
+    def swap_in(self, tensor, name):
         # The negative of a value is as quick to compute and not what a consumer expects.
-        return "Neg" if self._corrupt and tensor.dtype.is_floating else self.op_type
+        corrupt = self._corrupt and tensor.dtype.is_floating
+        make = self._negative if corrupt else self._make
+        return make(tensor, self._swap_in_device, name)
 
 
 class _Editor(object):
@@ -161,17 +202,13 @@ class _Editor(object):
         operations, rewriter, copies = self._operations, self._rewriter, self._copies
         tensor = operations[swap.producer].outputs[swap.output]
         suffix = tensor.name.replace("/", "_").replace(":", "_")
-        swapped = rewriter.unary(
-            copies.op_type, tensor, copies.swap_out_device, SWAP_OUT + suffix
-        )
+        swapped = copies.swap_out(tensor, SWAP_OUT + suffix)
         self._outlets.setdefault(swap.producer, []).append(swapped.op)
         self._record.swap_out_names.append(swapped.op.name)
         for waiter in swap.waiters:
             rewriter.run_after(operations[waiter], swapped.op)
         for swap_in in swap.swap_ins:
-            back = rewriter.unary(
-                copies.swap_in_type(tensor), swapped, copies.swap_in_device, SWAP_IN + suffix
-            )
+            back = copies.swap_in(swapped, SWAP_IN + suffix)
             self._record.swap_in_names.append(back.op.name)
             for trigger in swap_in.triggers:
                 rewriter.run_after(back.op, operations[trigger])
@@ -190,18 +227,6 @@ class _Editor(object):
         for outlet in self._outlets.get(before) or [self._operations[before]]:
             for inlet in self._inlets.get(after) or [self._operations[after]]:
                 self._rewriter.run_after(inlet, outlet)
-
-
-def _static_bytes(tensor, batch_size):
-    dimensions = tensor.shape.as_list()
-    if dimensions[0] is None:
-        dimensions[0] = batch_size
-    size = tensor.dtype.size
-    for dimension in dimensions:
-        if dimension is None:
-            return None
-        size *= dimension
-    return size
 
 
 def _swap_operations(graph):
@@ -227,6 +252,7 @@ def _already_edited(names, started):
         swap_out_names=outs,
         swap_in_names=ins,
         already_edited=True,
+        unsized_tensors=len(outs),
     )
 
 

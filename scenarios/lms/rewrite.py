@@ -12,7 +12,7 @@ import contextlib
 class Rewriter(object):
     """Adds operations to a graph and reconnects its edges.
 
-    graph: `tf.Graph` or FuncGraph.
+    graph: `tf.Graph` or FuncGraph. added: number of operations added so far.
     """
 
     def __init__(self, graph):
@@ -20,6 +20,8 @@ class Rewriter(object):
 
         self._tf = tf
         self._graph = graph
+        self._zeros = {}
+        self.added = 0
         # Grappler removes identities between devices unless this attribute is present.
         self._kept = tf.AttrValue(b=True)
 
@@ -31,16 +33,42 @@ class Rewriter(object):
             with graph.device(None):
                 yield self
 
-    def unary(self, op_type, tensor, device, name):
-        """Adds `op_type(tensor)`, an operation that keeps shape and dtype; returns its output."""
+    def identity(self, tensor, device, name):
+        """Adds an operation that hands on `tensor` on `device`; returns its output."""
+        return self._create("Identity", [tensor], device, name)
+
+    def copy(self, tensor, device, name):
+        """Adds an operation that copies `tensor`, of rank 1 or more, into memory of `device`.
+
+        A roll by no places never shares its input's buffer. DeepCopy does the same, but counts
+        as stateful, and a function runs its stateful operations in the order of their creation.
+        """
+        if device not in self._zeros:
+            with self._graph.device(device):
+                self._zeros[device] = self._tf.constant(0, self._tf.int32, name="lms/zero")
+            self.added += 1
+        zero = self._zeros[device]
+        return self._create("Roll", [tensor, zero, zero], device, name)
+
+    def negative(self, tensor, device, name):
+        """Adds an operation that negates `tensor` on `device`; returns its output."""
+        return self._create("Neg", [tensor], device, name)
+
+    def _create(self, op_type, inputs, device, name):
+        tf = self._tf
         attributes = {
-            "T": self._tf.AttrValue(type=tensor.dtype.as_datatype_enum),
+            "T": tf.AttrValue(type=inputs[0].dtype.as_datatype_enum),
             "_grappler_do_not_remove": self._kept,
         }
+        if op_type == "Roll":
+            attributes["Tshift"] = attributes["Taxis"] = tf.AttrValue(
+                type=tf.int32.as_datatype_enum
+            )
         operation = self._graph._create_op_internal(
-            op_type, [tensor], dtypes=[tensor.dtype], name=name, attrs=attributes
+            op_type, inputs, dtypes=[inputs[0].dtype], name=name, attrs=attributes
         )
         operation._set_device(device)
+        self.added += 1
         return operation.outputs[0]
 
     @staticmethod

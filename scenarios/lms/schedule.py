@@ -79,7 +79,6 @@ class Schedule(object):
 
     def _find_sinks(self):
         topology = self._topology
-        is_function = hasattr(topology.graph, "captures")
         sinks = [None] * len(topology.operations)
         for operation in reversed(topology.order):
             reached = {sinks[successor] for successor in self._successors[operation]}
@@ -90,7 +89,7 @@ class Schedule(object):
                 sinks[operation] = _SEVERAL
             elif self._is_by_product(operation):
                 sinks[operation] = _UNUSED
-            elif is_function and self._roles.is_update(operation):
+            elif topology.is_function and self._roles.is_update(operation):
                 # A function runs all its updates; what they are grouped in comes later.
                 sinks[operation] = _UPDATES
             else:

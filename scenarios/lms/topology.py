@@ -20,6 +20,9 @@ class Topology(object):
     types, devices: one string an operation.
     inputs: per operation, a list of `(producer, output)`, in the order of its data inputs.
     controls: per operation, a list of the indices of its control inputs.
+    is_function: whether the graph is a FuncGraph.
+    effects: for a function, the operations that it will make an operation wait for because of
+        their side effects; see `_order_of_effects`.
     consumers: per operation, a list of `(output, consumer, input)`.
     order: indices in topological order; an operation on a cycle that is no while loop is absent.
     levels: per operation, the length of the longest path that leads to it; -1 if not in `order`.
@@ -42,6 +45,8 @@ class Topology(object):
         self.controls = [
             [index[control] for control in operation.control_inputs] for operation in operations
         ]
+        self.is_function = hasattr(graph, "captures")
+        self.effects = self._order_of_effects() if self.is_function else {}
         self.consumers = [[] for _ in operations]
         for consumer, inputs in enumerate(self.inputs):
             for position, (producer, output) in enumerate(inputs):
@@ -56,11 +61,16 @@ class Topology(object):
         return max(self.levels) + 1 if self.levels else 0
 
     def predecessors(self, operation):
-        """Producers of the data inputs, then control inputs; back edges of loops left out."""
+        """Whatever an operation waits for: producers of its inputs, control inputs, effects.
+
+        The back edges of loops are left out.
+        """
         for producer, _ in self.inputs[operation]:
             if self.types[producer] not in _BACK_EDGE:
                 yield producer
         for producer in self.controls[operation]:
+            yield producer
+        for producer in self.effects.get(operation, ()):
             yield producer
 
     def is_merge(self, operation):
@@ -91,6 +101,37 @@ class Topology(object):
             if waiting[operation]:
                 levels[operation] = -1
         return order, levels
+
+    def _order_of_effects(self):
+        """The control edges that the automatic control dependencies of a function come to.
+
+        TensorFlow adds them when the trace ends, that is after the edit: operations on one
+        resource keep the order of their creation, reads among themselves excepted, and so do
+        stateful operations without a resource. Here every operation but a plain read of a
+        variable counts as a write, which asks for more than TensorFlow does and never for less.
+        """
+        effects = {}
+        last_write, reads = {}, {}
+        for operation in range(len(self.operations)):
+            handles = {
+                edge
+                for edge in self.inputs[operation]
+                if self.operations[edge[0]].outputs[edge[1]].dtype.name == "resource"
+            }
+            if not handles and self.operations[operation].op_def.is_stateful:
+                handles = {None}
+            waits_for = set()
+            for handle in handles:
+                if handle in last_write:
+                    waits_for.add(last_write[handle])
+                if self.types[operation] == "ReadVariableOp":
+                    reads.setdefault(handle, []).append(operation)
+                else:
+                    waits_for.update(reads.pop(handle, ()))
+                    last_write[handle] = operation
+            if waits_for:
+                effects[operation] = sorted(waits_for)
+        return effects
 
     def _find_loops(self):
         """Marks what lies between an Enter and the Exit of its frame, both ends included."""

@@ -571,7 +571,7 @@ def test_a_shell_has_the_phase_s_environment(make: Make, daemon: Daemon, tmp_pat
     launch = make("print('the phase')")
     done = subprocess.run(
         [sys.executable, "-c", _SHELL, str(tmp_path), launch.environment.handle, launch.run_id],
-        input='pwd; echo "$LMS_PROVIDER"; python3 /scenarios/phase.py; echo x > /output/y; exit 5\n',
+        input='pwd; echo "$LMS_PROVIDER"; python3 /scenarios/phase.py; :> /output/y; exit 5\n',
         capture_output=True,
         text=True,
         cwd=ROOT,

@@ -220,6 +220,7 @@ static void refresh(gpu *g)
         sscanf(line, "used %llu", &g->points[0].used);
         sscanf(line, "tx %llu", &g->points[0].tx);
         sscanf(line, "rx %llu", &g->points[0].rx);
+        if (sscanf(line, "lost %d", &g->lost) == 1) g->lost_calls = 0;
         if (begins(line, "process")) add_process(g, line);
     }
     fclose(file);
@@ -230,10 +231,10 @@ static int enter(gpu *g)
 {
     if (!references) return UNINITIALIZED;
     if (g < gpus || g >= gpus + n_gpus) return INVALID_ARGUMENT;
+    refresh(g);
     if (g->lost && ((g->lost_calls >= 0 && g->calls >= g->lost_calls)
                     || (g->lost_s >= 0 && seconds() >= g->lost_s)))
         return g->lost;
-    refresh(g);
     return OK;
 }
 

@@ -113,7 +113,7 @@ class MnistCnn(object):
         values = model.predict(self.x_test, batch_size=BATCH_SIZE, verbose=0)
         hits = values.argmax(axis=1) == self.y_test.argmax(axis=1)
         print("Test accuracy: {}".format(hits.mean()))
-        history.emit_metrics({"accuracy": hits.mean()}, epoch=None, split="test")
+        history.emit_metrics({"accuracy": hits.mean()}, epoch=EPOCHS, split="test")
 
     def evaluate(self, model):
         """Marks loss and accuracy on the test images."""
