@@ -235,10 +235,10 @@ def _edited(evidence: Evidence) -> list[Finding]:
     findings = []
     for phase, record in evidence.swapping:
         finding = _edit_finding(phase.id, record.facts)
-        if not record.facts.edits and record.outcome is not Outcome.COMPLETED:
-            # It may have ended before LMS had its turn: only LMS saying that it is off is proof.
-            if not kinds(record.facts, "lms_off"):
-                finding = unjudged(finding.message)
+        silent = not record.facts.edits and not kinds(record.facts, "lms_off")
+        if silent and record.outcome is not Outcome.COMPLETED:
+            # It may have ended before LMS had its turn.
+            finding = unjudged(finding.message)
         numbers = named(phase, evidence.swapping, finding.numbers)
         findings.append(Finding(finding.status, finding.message, numbers, finding.lines))
     return findings

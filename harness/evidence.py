@@ -62,6 +62,7 @@ class RunFiles:
 
     def __init__(self, run_directory: Path) -> None:
         self._root = os.path.realpath(run_directory)
+        self._parents: dict[str, str] = {}  # directory → its real path
         self._logs: dict[str, dict[str, os.stat_result]] = {}  # of a phase's key: path → facts
 
     def tail(self, phase: PhaseRecord) -> tuple[str, list[str]]:
@@ -102,8 +103,8 @@ class RunFiles:
             return self._logs[phase.key]
         found = self._logs[phase.key] = {}
         with suppress(OSError, ValueError):
-            directory = os.path.realpath(os.path.join(self._root, phase.directory))
-            if self._inside(directory):
+            directory = self._directory(phase.directory)
+            if directory is not None:
                 for stream in STREAMS:
                     path = f"{directory}/{stream}.log"
                     with suppress(OSError):
@@ -111,6 +112,16 @@ class RunFiles:
                         if stat.S_ISREG(facts.st_mode):
                             found[path] = facts
         return found
+
+    def _directory(self, path: str) -> str | None:
+        """The real path of a phase's directory, if it is one below the run directory."""
+        parent, name = os.path.split(f"{self._root}/{path}")
+        if parent not in self._parents:
+            self._parents[parent] = os.path.realpath(parent)
+        directory = f"{self._parents[parent]}/{name}"
+        if name in ("", ".", "..") or not self._inside(directory):
+            return None
+        return directory if stat.S_ISDIR(os.lstat(directory).st_mode) else None
 
     def _make(self, directory: str) -> bool:
         """Whether the directory is there, and really below the run directory."""

@@ -30,8 +30,8 @@ from harness.error import EngineError, UnavailableError
 
 # Digest of everything that goes into an image; the image with the same one is reused.
 INPUTS_LABEL = f"{LABEL}.inputs"
-# Set by the Dockerfile in the stage that is thrown away: in every build, and in one.
-_STAGE_LABEL, _BUILD_LABEL = f"{LABEL}.stage", f"{LABEL}.build"
+# On every layer of the Dockerfile's stage that is thrown away; the value is put in for each build.
+_BUILD_LABEL, _BY_HAND = f"{LABEL}.build", b"by-hand"
 _PROGRESS_S = 1.0
 _FACTS = ("freeze.txt", "python.txt")  # what the Dockerfile leaves in /opt/venv
 
@@ -144,7 +144,7 @@ def remove_all(client: APIClient) -> list[str]:
         with contextlib.suppress(*ERRORS):
             client.remove_image(entry["Id"], force=True)
             removed.append(f"image {' '.join(entry.get('RepoTags') or [entry['Id']])}")
-    _remove_stage(client, _STAGE_LABEL)
+    _remove_stage(client, _BUILD_LABEL)
     return removed
 
 
@@ -240,14 +240,15 @@ def _build(
     way_out = mirror.of_host()
     for note in way_out.notes:
         progress(f"{flavor.id}: {note}")
+    build_id = secrets.token_hex(16)
     context = _context(
         {
             **files,
+            "Dockerfile": files["Dockerfile"].replace(_BY_HAND, build_id.encode()),
             "pip.conf": way_out.pip_conf.encode(),
             "ca-certificates.crt": way_out.ca_bundle,
         }
     )
-    build_id = secrets.token_hex(16)
     network = os.environ.get("HARNESS_BUILD_NETWORK") or ("host" if way_out.host_network else None)
     progress(f"{flavor.id}: building the image on {base.reference}, log: {log}")
     try:
@@ -264,7 +265,6 @@ def _build(
                 **way_out.build_arguments,
                 "BASE_IMAGE": base.id,
                 "PYTHON": flavor.python,
-                "BUILD_ID": build_id,
             },
             labels={
                 LABEL: "image",

@@ -1,4 +1,4 @@
-"""What a summary of a run shows, as plain facts: the verdict, the problems, the tables, the notes."""
+"""What a summary of a run shows, as plain facts: verdict, problems, tables and notes."""
 
 from __future__ import annotations
 

@@ -83,14 +83,14 @@ def test_bad_family_is_one_clear_line(tmp_path, old, changed, message):
 
 def test_bad_flavor_is_one_clear_line(tmp_path):
     text = FLAVOR.replace('python = "3.11"', "python = 3.11")
-    with pytest.raises(UsageError, match=r"flavor.toml: test-flavor: python: Input should be"):
+    with pytest.raises(UsageError, match=r"flavor\.toml: test-flavor: python: Input should be"):
         catalog.load(lay_out(tmp_path, flavors={"test-flavor": text}))
 
 
 def test_lock_file_that_is_not_there(tmp_path):
     root = lay_out(tmp_path)
     (root / "docker/flavors/test-flavor/requirements-cpu.txt").unlink()
-    with pytest.raises(UsageError, match="requirements-cpu.txt is not there; `make lock`"):
+    with pytest.raises(UsageError, match=r"requirements-cpu\.txt is not there; `make lock`"):
         catalog.load(root)
 
 

@@ -70,6 +70,6 @@ def test_no_network_says_where_to_put_the_file(tmp_path, monkeypatch, source, pa
     url, _ = source
     address = f"{url}{path}" if path else "http://127.0.0.1:9/set.npz"
     monkeypatch.setattr(data, "DATA_SETS", (entry(address),))
-    with pytest.raises(HarnessError, match="put the file at .*set.npz yourself"):
+    with pytest.raises(HarnessError, match=r"put the file at .*set\.npz yourself"):
         list(data.download(tmp_path))
     assert list(tmp_path.iterdir()) == []

@@ -154,7 +154,7 @@ def test_no_pcie_counters_at_all_leaves_them_unknown(tmp_path, nvml_library):
 
 
 def test_a_gpu_lost_half_way_stops_the_run_with_an_error(tmp_path, nvml_library):
-    code, output, record, directory = play(tmp_path, nvml_library, lose=True)
+    code, output, record, _ = play(tmp_path, nvml_library, lose=True)
     assert code == 2, output
     broken = [phase for phase in record.phases if phase.samples and phase.samples.get("error")]
     assert len(broken) == 1

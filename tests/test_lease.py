@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import threading
 import time
 
@@ -42,7 +41,7 @@ def test_cancel_ends_the_wait(tmp_path):
 
 def test_no_gpu_needs_no_lease(tmp_path):
     with lease.hold(None, threading.Event(), print, tmp_path):
-        assert os.listdir(tmp_path) == []
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_a_planted_link_is_refused(tmp_path):

@@ -24,7 +24,7 @@ class FakeDocker:
 
 
 def gpu() -> Gpu:
-    values = {name: None for name in Gpu.__dataclass_fields__}
+    values = dict.fromkeys(Gpu.__dataclass_fields__)
     return Gpu(**{**values, "index": 0, "uuid": UUID, "name": "Test GPU"})
 
 

@@ -81,12 +81,13 @@ class Schedule(object):
         topology = self._topology
         sinks = [None] * len(topology.operations)
         for operation in reversed(topology.order):
-            reached = {sinks[successor] for successor in self._successors[operation]}
-            reached.discard(_UNUSED)
-            if len(reached) == 1:
-                sinks[operation] = reached.pop()
-            elif reached:
-                sinks[operation] = _SEVERAL
+            if self._successors[operation]:
+                reached = {sinks[successor] for successor in self._successors[operation]}
+                reached.discard(_UNUSED)
+                if len(reached) > 1:
+                    sinks[operation] = _SEVERAL
+                else:
+                    sinks[operation] = reached.pop() if reached else _UNUSED
             elif self._is_by_product(operation):
                 sinks[operation] = _UNUSED
             elif topology.is_function and self._roles.is_update(operation):
@@ -102,9 +103,11 @@ class Schedule(object):
         Every assignment comes with a read of the variable, and the gradients with one of the
         model's input. What a step is run for is a scalar, such as the loss, or has no output.
         """
+        if not self._topology.operations[operation].outputs:
+            return False
         return self._topology.types[operation] == "ReadVariableOp" or (
             self._roles.runs[operation] and self._roles.is_swappable(operation, 0)
-        ) if self._topology.operations[operation].outputs else False
+        )
 
     def _rank(self):
         """List scheduling: of the operations that are ready, the one nearest to the end first.

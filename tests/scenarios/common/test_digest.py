@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.scenarios.phases import run_code
+
+pytestmark = pytest.mark.tensorflow
+
+
+def test_digest_is_of_shape_dtype_and_bytes_in_order(tmp_path: Path) -> None:
+    code = """
+import json
+import numpy as np
+from common.digest import of_arrays
+a = np.arange(6, dtype="<f4").reshape(2, 3)
+print(json.dumps({
+    "fixed": of_arrays([a, np.int64(7)]),
+    "copy": of_arrays([a.copy()]) == of_arrays([a]),
+    "layout": of_arrays([np.asfortranarray(a)]) == of_arrays([a]),
+    "byte order": of_arrays([a.astype(">f4")]) == of_arrays([a]),
+    "other value": of_arrays([a + 1e-7]) == of_arrays([a]),
+    "negative zero": of_arrays([np.float32(-0.0)]) == of_arrays([np.float32(0.0)]),
+    "other shape": of_arrays([a.reshape(3, 2)]) == of_arrays([a]),
+    "other dtype": of_arrays([a.astype("f8")]) == of_arrays([a]),
+    "other order": of_arrays([a, a[0]]) == of_arrays([a[0], a]),
+    "other split": of_arrays([a[:1], a[1:]]) == of_arrays([a]),
+}))
+"""
+    ended = run_code("tf1-tfkeras", code, tmp_path)
+    assert ended.code == 0, ended.log
+    assert json.loads(ended.log.splitlines()[-1]) == {
+        # sha256 of "<f4(2, 3);" + 24 bytes + "<i8();" + 8 bytes, computed by hand below.
+        "fixed": FIXED,
+        "copy": True,
+        "layout": True,
+        "byte order": True,
+        "other value": False,
+        "negative zero": False,
+        "other shape": False,
+        "other dtype": False,
+        "other order": False,
+        "other split": False,
+    }
+
+
+def _fixed() -> str:
+    import hashlib
+    import struct
+
+    text = b"<f4(2, 3);" + struct.pack("<6f", *range(6)) + b"<i8();" + struct.pack("<q", 7)
+    return hashlib.sha256(text).hexdigest()
+
+
+FIXED = _fixed()

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from common.phase import Phase
+
+
+@pytest.fixture
+def variables(tmp_path: Path) -> dict[str, str]:
+    return {
+        "LMS_PROVIDER": "builtin",
+        "ACCELERATOR": "virtual",
+        "KERAS": "keras",
+        "OUTPUT_DIR": str(tmp_path),
+    }
+
+
+def test_least_environment_has_maximum_swapping(variables: dict[str, str]) -> None:
+    phase = Phase.from_environment(variables)
+    assert phase.parameters == (
+        '{"swapout_threshold": 1, "swapin_groupby": 0, "swapin_ahead": 1, "sync_mode": 3}'
+    )
+    assert phase.input_directory is None
+    assert (phase.intra_threads, phase.inter_threads) == (0, 0)
+    assert not phase.edit_in_place
+    assert not phase.corrupt
+
+
+def test_virtual_accelerator_is_the_second_cpu(variables: dict[str, str]) -> None:
+    phase = Phase.from_environment(variables)
+    assert (phase.accelerator_device, phase.host_device) == ("/device:CPU:1", "/device:CPU:0")
+    phase = Phase.from_environment({**variables, "ACCELERATOR": "gpu"})
+    assert (phase.accelerator_device, phase.host_device) == ("/device:GPU:0", "/device:CPU:0")
+
+
+def test_threads_and_switches(variables: dict[str, str]) -> None:
+    more = {"TF_NUM_INTRAOP_THREADS": "2", "TF_NUM_INTEROP_THREADS": "1", "LMS_CORRUPT": "1"}
+    phase = Phase.from_environment({**variables, **more, "LMS_EDIT_IN_PLACE": "0"})
+    assert (phase.intra_threads, phase.inter_threads) == (2, 1)
+    assert phase.corrupt
+    assert not phase.edit_in_place
+
+
+def test_output_makes_the_directory_of_the_file(variables: dict[str, str], tmp_path: Path) -> None:
+    path = Phase.from_environment(variables).output("checkpoints", "my_checkpoint")
+    assert path == str(tmp_path / "checkpoints" / "my_checkpoint")
+    assert (tmp_path / "checkpoints").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("LMS_PROVIDER", "magic", "LMS_PROVIDER is 'magic'; it must be one of builtin, tflms, off"),
+        ("LMS_PROVIDER", "", "LMS_PROVIDER is not set"),
+        ("ACCELERATOR", "tpu", "ACCELERATOR is 'tpu'"),
+        ("KERAS", "", "KERAS is not set; it must be one of tf.keras, keras"),
+        ("OUTPUT_DIR", "", "OUTPUT_DIR is not set"),
+        ("OUTPUT_DIR", "no/such\ndirectory", "which is no directory"),
+        ("INPUT_DIR", "no/such", "INPUT_DIR is 'no/such', which is no directory"),
+        ("TF_NUM_INTRAOP_THREADS", "-1", "it must be a number of threads"),
+        ("LMS_CORRUPT", "yes", "it must be 0 or 1"),
+    ],
+)
+def test_bad_variable_ends_the_process_with_one_line(
+    variables: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    value: str,
+    problem: str,
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        Phase.from_environment({**variables, name: value})
+    assert ended.value.code == 2
+    text = capsys.readouterr().err
+    assert text.startswith("error: ")
+    assert problem in text
+    assert text.count("\n") == 1
+
+
+def test_missing_input_ends_the_process_with_one_line(
+    variables: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    phase = Phase.from_environment(variables)
+    with pytest.raises(SystemExit) as ended:
+        phase.input("model.h5")
+    assert ended.value.code == 2
+    assert "INPUT_DIR is not set" in capsys.readouterr().err

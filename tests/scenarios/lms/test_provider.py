@@ -1,0 +1,80 @@
+"""What the environment asks for, without a framework."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from common.phase import Phase
+from lms import provider
+
+
+def runtime(directory: Path, **variables: str) -> Any:
+    phase = Phase.from_environment(
+        {
+            "LMS_PROVIDER": "builtin",
+            "ACCELERATOR": "virtual",
+            "KERAS": "keras",
+            "OUTPUT_DIR": str(directory),
+            **variables,
+        }
+    )
+    keras = SimpleNamespace(callbacks=SimpleNamespace(Callback=type("Callback", (), {})))
+    return SimpleNamespace(phase=phase, keras=keras, tf=None)
+
+
+@pytest.mark.parametrize("name", ["builtin", "off"])
+def test_created_callback_is_one_of_the_flavors_keras(name: str, tmp_path: Path) -> None:
+    run = runtime(tmp_path, LMS_PROVIDER=name)
+    callback = provider.create(run, training=False)
+    assert isinstance(callback, run.keras.callbacks.Callback)
+    assert callback.is_training is False
+    assert provider.create(run).is_training is True
+
+
+def test_parameters_are_those_of_the_environment(tmp_path: Path) -> None:
+    run = runtime(tmp_path, LMS_PARAMS='{"swapout_threshold": 40, "sync_mode": 0}')
+    parameters = provider.create(run).parameters
+    assert (parameters.swapout_threshold, parameters.sync_mode) == (40, 0)
+
+
+@pytest.mark.parametrize("name", ["builtin", "off", "tflms"])
+@pytest.mark.parametrize(
+    ("parameters", "problem"),
+    [
+        ("{", "not JSON"),
+        ("[1]", "JSON object"),
+        ('{"swapout_threshold": 0}', "swapout_threshold"),
+        ('{"sync_mode": 4}', "sync_mode"),
+        ('{"swapping": 1}', "'swapping'"),
+    ],
+)
+def test_bad_parameters_end_the_process_with_one_line(
+    name: str,
+    parameters: str,
+    problem: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        provider.create(runtime(tmp_path, LMS_PROVIDER=name, LMS_PARAMS=parameters))
+    assert ended.value.code == 2
+    text = capsys.readouterr().err
+    assert text.startswith("error: ")
+    assert problem in text
+    assert text.count("\n") == 1
+
+
+def test_missing_foreign_package_ends_the_process_with_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.path", ["/nonexistent"])
+    with pytest.raises(SystemExit) as ended:
+        provider.create(runtime(tmp_path, LMS_PROVIDER="tflms", LMS_PATH=str(tmp_path)))
+    assert ended.value.code == 2
+    text = capsys.readouterr().err
+    assert "tensorflow_large_model_support" in text
+    assert str(tmp_path) in text
+    assert text.count("\n") == 1

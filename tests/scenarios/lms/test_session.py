@@ -1,0 +1,71 @@
+"""The move of a graph to a fresh session."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.scenarios.phases import FLAVORS, MUTATION, run_code
+
+pytestmark = pytest.mark.tensorflow
+
+CODE = """
+import weakref
+import numpy as np
+from common import runtime
+from common.digest import of_arrays
+from lms import session
+
+def script(run):
+    tf, keras = run.tf, run.keras
+    backend = keras.backend
+    graph = tf.get_default_graph()
+    assert not session.has_run(graph)
+    assert not session.renew(keras, graph)._values
+    model = keras.models.Sequential([keras.layers.Dense(3, input_shape=(4,)),
+                                     keras.layers.Dense(2)])
+    model.compile("adam", "mse")
+    x, y = np.ones((8, 4), "float32"), np.zeros((8, 2), "float32")
+    model.train_on_batch(x, y)
+    model.predict_on_batch(x)
+    loose = tf.get_variable("loose", shape=[2], initializer=tf.zeros_initializer())
+    assert session.has_run(graph)
+    weights, state = model.get_weights(), model.optimizer.get_weights()
+    marked = {v.name for v in tf.global_variables() if getattr(v, "_keras_initialized", False)}
+    old = weakref.ref(run.session)
+    never = tf.get_variable("never", shape=[2], initializer=tf.ones_initializer())
+    config = run.session._config
+    assert {v.name for v in tf.global_variables()
+            if getattr(v, "_keras_initialized", False)} >= marked
+
+    carried = session.renew(keras, graph, model)
+    assert old() is None, "the old session is alive"
+    for name in ("train_function", "predict_function"):
+        assert getattr(model, name)._callable_fn is None
+    # An edit of what the old session had run: nobody is left to warn.
+    relu = [op for op in graph.get_operations() if op.type == "MatMul"][0]
+    relu._add_control_input(tf.no_op().op if hasattr(tf.no_op(), "op") else tf.no_op())
+    operations = len(graph.get_operations())
+    carried.restore()
+    assert len(graph.get_operations()) == operations, "restoring adds operations"
+    fresh = run.session
+    assert fresh is carried._session and fresh._config == config
+    assert of_arrays(model.get_weights()) == of_arrays(weights)
+    assert of_arrays(model.optimizer.get_weights()) == of_arrays(state)
+    # What Keras had not initialised yet still gets its first value from Keras.
+    assert fresh.run(loose).tolist() == [0.0, 0.0]
+    assert fresh.run(never).tolist() == [1.0, 1.0]
+    model.train_on_batch(x, y)
+    assert of_arrays(model.get_weights()) != of_arrays(weights)
+
+runtime.execute(script)
+"""
+
+
+@pytest.mark.parametrize("flavor", FLAVORS)
+def test_values_move_and_the_old_session_goes(flavor: str, tmp_path: Path) -> None:
+    ended = run_code(flavor, CODE, tmp_path)
+    assert ended.code == 0, ended.log
+    assert ended.of("done")
+    assert MUTATION not in ended.log
