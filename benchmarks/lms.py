@@ -13,19 +13,19 @@ peak 122.5 MiB with and 647.0 MiB without it; step time +3 % to +15 %.
 import argparse
 import json
 import os
+import pathlib
 import statistics
 import sys
 import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "scenarios"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "scenarios"))
 
-import numpy as np  # noqa: E402
-import tensorflow.compat.v1 as tf  # noqa: E402
-
-from common.meter import measure  # noqa: E402
-from lms.graph import edit  # noqa: E402
-from lms.parameters import Parameters  # noqa: E402
+import numpy as np
+import tensorflow.compat.v1 as tf
+from common.meter import measure
+from lms.graph import edit
+from lms.parameters import Parameters
 
 ACCELERATOR, HOST = "/device:CPU:1", "/device:CPU:0"
 BATCH_SIZE, IMAGE_SIZE, CLASSES = 8, 224, 15
@@ -117,7 +117,7 @@ def compare_steps():
     }
 
 
-class TrainingStep(object):
+class TrainingStep:
     """A training step of ResNet50 in a graph and session of its own."""
 
     def __init__(self, lms):
@@ -148,6 +148,7 @@ class TrainingStep(object):
         return self._session.run(self._fetches, self._feeds, **options)
 
     def trace(self):
+        """What the meter says about one step."""
         options = tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE)
         metadata = tf.RunMetadata()
         for _ in range(2):  # the first run with other options optimises the graph again

@@ -184,8 +184,9 @@ def leftovers(daemon: Daemon) -> list[str]:
 
 
 @pytest.fixture
-def flavor(tmp_path: Path, base_image: str, daemon: Daemon) -> Any:
+def flavor(tmp_path: Path, base_image: str, daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A flavor of one small package on the test's base image; its images are removed."""
+    monkeypatch.delenv("BASE_IMAGE", raising=False)
     flavor = make_flavor(tmp_path, locked_six(), base_image)
     yield flavor
     client = daemon.client()

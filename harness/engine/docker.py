@@ -275,7 +275,10 @@ class _Run:
                 return
 
     def _logs(self, stdout: bool = False, stderr: bool = False) -> Any:
-        return self._client.logs(self._name, stdout=stdout, stderr=stderr, stream=True)
+        # A stream follows by default, which would wait for a container that cannot be killed.
+        return self._client.logs(
+            self._name, stdout=stdout, stderr=stderr, stream=True, follow=False
+        )
 
     def _out_of_memory(self, state: Mapping[str, Any], began: float) -> bool:
         """Whether the kernel killed a process for the memory limit.

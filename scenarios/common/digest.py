@@ -14,7 +14,7 @@ def of_arrays(arrays):
 
     digest = hashlib.sha256()
     for array in arrays:
-        plain = np.ascontiguousarray(array)
+        plain = np.asarray(array, order="C")
         plain = plain.astype(plain.dtype.newbyteorder("<"), copy=False)
         digest.update("{}{};".format(plain.dtype.str, plain.shape).encode("ascii"))
         digest.update(plain.tobytes())

@@ -26,8 +26,9 @@ def measure(run_metadata, accelerator_device, host_device):
     accelerator_retained_bytes: allocated by the step and not released when it ended: values
         that were fetched, and buffers that took the place of a variable's former one.
     accelerator_bound_bytes: size of all inputs and outputs of the operation for which that is
-        greatest, a lower bound of the peak of any schedule. A buffer that is both is counted
-        once, and one of a variable or constant not at all.
+        greatest, a lower bound of the peak of any schedule; what a kernel needs as workspace
+        comes on top. A buffer that is both is counted once, and one of a variable or constant
+        not at all.
     swap_out_executed, swap_in_executed: executed swap operations.
     swap_out_bytes, swap_in_bytes: bytes of their outputs.
     wall_ms: from the start of the first operation to the end of the last.

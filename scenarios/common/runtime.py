@@ -78,10 +78,7 @@ def start(phase):
     tf.logging.set_verbosity(tf.logging.INFO)
     _seed(tf)
     keras = keras_api.load(phase.keras)
-    session = tf.Session(config=session_config(tf, phase))
-    keras.backend.set_session(session)
-    devices = [device.name for device in session.list_devices()]
-    return Runtime(phase, tf, keras, devices)
+    return Runtime(phase, tf, keras, _open_session(tf, keras, phase))
 
 
 def session_config(tf, phase):
@@ -102,6 +99,17 @@ def session_config(tf, phase):
         config.session_inter_op_thread_pool.add()
         config.session_inter_op_thread_pool.add(num_threads=1)
     return config
+
+
+def _open_session(tf, keras, phase):
+    """Gives Keras' backend a session; returns the names of its devices.
+
+    The session must not be a local of `start`: importing TensorFlow there keeps that frame alive,
+    and a session that is to be replaced has to die.
+    """
+    session = tf.Session(config=session_config(tf, phase))
+    keras.backend.set_session(session)
+    return [device.name for device in session.list_devices()]
 
 
 def _seed(tf):

@@ -107,7 +107,7 @@ def edit(
 
 @contextlib.contextmanager
 def _uncollected():
-    """No garbage collection: a pass over all objects of a large graph takes longer than its edit."""
+    """No garbage collection: one pass over the objects of a large graph takes as long as its edit."""
     enabled = gc.isenabled()
     gc.disable()
     try:

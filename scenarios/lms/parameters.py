@@ -64,10 +64,12 @@ class Parameters(
 
     @property
     def synchronous_swapout(self):
+        """Whether the producer's other successors wait for a swap-out."""
         return self.sync_mode in (1, 3)
 
     @property
     def synchronous_swapin(self):
+        """Whether a swap-in waits until its consumer is otherwise ready."""
         return self.sync_mode in (2, 3)
 
 

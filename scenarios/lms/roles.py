@@ -80,6 +80,7 @@ class Roles(object):
         return self._ranks[key]
 
     def is_alias(self, operation):
+        """Whether its output shares the buffer of its first input."""
         return self._topology.types[operation] in _ALIAS
 
     def is_update(self, operation):

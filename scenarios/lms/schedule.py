@@ -71,9 +71,7 @@ class Schedule(object):
         topology = self._topology
         levels = list(topology.levels)
         for operation in topology.order:
-            deepest = max(
-                [levels[other] for other in topology.predecessors(operation)] or [-1]
-            )
+            deepest = max([levels[other] for other in topology.predecessors(operation)] or [-1])
             levels[operation] = max(deepest, 0) if self.late[operation] else deepest + 1
         return levels
 

@@ -55,7 +55,7 @@ def renew(keras, graph, model=None):
     backend.set_session(fresh)
     _forget(model)
     old.close()
-    # TensorFlow warns as long as the session object lives, closed or not.
+    # TensorFlow notes edits for a session until the object is gone, closed or not.
     alive = weakref.ref(old)
     del old
     if alive() is not None:

@@ -44,10 +44,12 @@ class Selection(object):
                 continue
             if self._schedule.late[producer]:  # runs when its consumer does
                 continue
-            far = {}
+            far, near = {}, set()
             for output, consumer, position in topology.consumers[producer]:
                 if self.is_far(producer, consumer):
                     far.setdefault(output, []).append((consumer, position))
+                else:
+                    near.add(consumer)
             for output in sorted(far):
                 if not roles.is_swappable(producer, output):
                     continue
@@ -55,9 +57,11 @@ class Selection(object):
                     SwapIn(edges, self._triggers(producer, edges))
                     for edges in self._groups(far[output])
                 ]
-                yield Swap(producer, output, swap_ins, self._waiters(producer, far[output]))
+                waiters = self._waiters(producer, output, near)
+                yield Swap(producer, output, swap_ins, waiters)
 
     def is_far(self, producer, consumer):
+        """Whether a large tensor on this edge is swapped."""
         levels = self._schedule.levels
         return (
             levels[consumer] - levels[producer] > self._parameters.swapout_threshold
@@ -189,17 +193,17 @@ class Selection(object):
             topology.branches[operation] <= topology.branches[other] for other in alive_with
         )
 
-    def _waiters(self, producer, far):
+    def _waiters(self, producer, output, near):
+        """Those of the near consumers that wait for the swap-out of an output."""
         if not self._parameters.synchronous_swapout:
             return []
         topology = self._topology
-        swapped = {consumer for consumer, _ in far}
+        # One output of a Switch is dead, and so is its swap-out.
+        branches = topology.branches_of_output(producer, output)
         return sorted(
-            {
-                consumer
-                for _, consumer, _ in topology.consumers[producer]
-                if consumer not in swapped
-                and self._roles.runs[consumer]
-                and not topology.is_merge(consumer)
-            }
+            consumer
+            for consumer in near
+            if self._roles.runs[consumer]
+            and not topology.is_merge(consumer)
+            and branches <= topology.branches[consumer]
         )

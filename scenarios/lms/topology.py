@@ -74,7 +74,12 @@ class Topology(object):
             yield producer
 
     def is_merge(self, operation):
+        """Whether it joins branches, so that one dead input does not make it dead."""
         return self.types[operation] in _MERGE
+
+    def branches_of_output(self, operation, output):
+        """The branches that one output of an operation is in."""
+        return _of_output(self, self.branches, operation, output)
 
     def _sort(self):
         """Kahn's algorithm: a topological order and the level of each operation."""

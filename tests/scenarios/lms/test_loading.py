@@ -62,8 +62,8 @@ def script(run):
     assert loaded.metrics_names == model.metrics_names, loaded.metrics_names
     stock = keras.models.load_model(path.format("whole"))
     assert stock.loss == loaded.loss and stock.loss_weights == loaded.loss_weights
-    expected = model.train_on_batch(x, y)
-    assert np.allclose(loaded.train_on_batch(x, y), expected)
+    # The loss alone: a metric may still hold what it added up before.
+    assert np.allclose(loaded.train_on_batch(x, y)[0], model.train_on_batch(x, y)[0])
 
     del calls[:]
     bare = loading.load_model(keras, path.format("bare"), [Recorder()])

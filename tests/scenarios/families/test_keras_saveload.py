@@ -1,0 +1,125 @@
+"""Save/load phases as the harness starts them, on every session flavor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness import catalog
+from tests.scenarios.phases import FLAVORS, MUTATION, SCENARIOS, Ended, run_phase
+
+FAMILY = "keras_saveload"
+SCRIPTS = sorted(
+    path.stem for path in (SCENARIOS / "families" / FAMILY).glob("mnist_cnn_keras_*.py")
+)
+
+
+def phase(flavor: str, name: str, directory: Path, source: Ended | None = None, **more: str):
+    return run_phase(flavor, f"{FAMILY}/mnist_cnn_keras_{name}", directory, source, **more)
+
+
+def complete(ended: Ended) -> Ended:
+    assert ended.code == 0, ended.log
+    assert ended.markers[-1] == {"event": "done"}
+    assert MUTATION not in ended.log
+    return ended
+
+
+def test_family_has_the_nine_paths_and_no_script_is_left_over() -> None:
+    scenarios = catalog.load(SCENARIOS.parent).select(families=[FAMILY]).scenarios
+    assert [scenario.id for scenario in scenarios] == [
+        "trainsave-loadtrain",
+        "trainsave-loadpredict",
+        "trainsaveweights-loadweights_train",
+        "trainsaveweights-loadweights_predict",
+        "trainsaveweights_h5-loadweights_h5_train",
+        "trainsaveweights_h5-loadweights_h5_predict",
+        "trainsave_no_optimizer-loadpredict",
+        "train_save_checkpoint-load_checkpoint_train",
+        "train_save_checkpoint-load_checkpoint_predict",
+    ]
+    used = {phase.script for scenario in scenarios for phase in scenario.phase}
+    assert used == {f"{name}.py" for name in SCRIPTS}
+    assert len(used) == 13
+    for scenario in scenarios:
+        assert scenario.requires == (("tf_checkpoint",) if "checkpoint" in scenario.id else ())
+        assert {"weights", "predictions"} <= set(scenario.restores)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("flavor", FLAVORS)
+def test_whole_model_goes_on_with_the_same_result_and_less_memory(
+    flavor: str, tmp_path: Path
+) -> None:
+    saved = complete(phase(flavor, "trainsave", tmp_path / "save"))
+    loaded = complete(phase(flavor, "loadtrain", tmp_path / "load", saved))
+    control = complete(
+        phase(flavor, "loadtrain", tmp_path / "control", saved, LMS_PROVIDER="off")
+    )
+
+    assert saved.one("environment")["data"] == "uci-digits"
+    assert set(saved.digests("saved")) == {"weights", "optimizer", "predictions"}
+    assert loaded.digests("restored") == saved.digests("saved")
+    assert loaded.results == control.results
+    assert {(m["name"], m["split"], m["epoch"]) for m in loaded.of("metric")} == {
+        (name, split, 1) for name in ("loss", "accuracy") for split in ("train", "test")
+    }
+
+    assert loaded.one("lms_edited")["swap_out"] > 0
+    assert not control.of("lms_edited")
+    swapped, plain = loaded.one("trace"), control.one("trace")
+    assert swapped["swap_in"] > 0
+    assert plain["swap_in"] == 0
+    assert swapped["peak_accelerator"] < 0.9 * plain["peak_accelerator"]
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("flavor", FLAVORS)
+def test_weights_without_extension_predict(flavor: str, tmp_path: Path) -> None:
+    saved = complete(phase(flavor, "trainsaveweights", tmp_path / "save"))
+    files = {path.name for path in (saved.output / "checkpoints_mnist").iterdir()}
+    if flavor == "tf1-tfkeras":
+        assert "my_checkpoint.index" in files
+    else:
+        assert files == {"my_checkpoint"}  # HDF5, whatever the name
+    loaded = complete(phase(flavor, "loadweights_predict", tmp_path / "load", saved))
+    assert loaded.digests("restored") == saved.digests("saved")
+    assert loaded.one("trace", function="predict")["swap_in"] > 0
+    (accuracy,) = (m["value"] for m in loaded.of("metric", name="accuracy", split="test"))
+    (before,) = (m["value"] for m in saved.of("metric", name="accuracy", split="test"))
+    assert accuracy == pytest.approx(before, abs=1e-6)
+
+
+@pytest.mark.tensorflow
+def test_checkpoint_is_restored_before_the_model_runs(tmp_path: Path) -> None:
+    saved = complete(phase("tf1-tfkeras", "train_save_checkpoint", tmp_path / "save"))
+    loaded = complete(phase("tf1-tfkeras", "load_checkpoint_train", tmp_path / "load", saved))
+    assert set(saved.digests("saved")) == {"weights", "optimizer", "predictions"}
+    assert loaded.digests("restored") == saved.digests("saved")
+
+    for name in ("load_checkpoint_train", "load_checkpoint_predict"):
+        (tmp_path / name / "empty" / "training_checkpoints").mkdir(parents=True)
+        nothing = Ended(0, "", tmp_path / name / "empty")
+        ended = phase("tf1-tfkeras", name, tmp_path / name / "load", nothing)
+        assert ended.code == 1
+        assert "no checkpoint in" in ended.log
+
+
+@pytest.mark.tensorflow
+def test_edit_in_place_is_void_on_keras_2_3(tmp_path: Path) -> None:
+    ended = phase("tf1-keras23", "trainsave", tmp_path, LMS_EDIT_IN_PLACE="1")
+    assert ended.code == 0
+    assert MUTATION in ended.log
+    assert ended.one("lms_edited")["swap_out"] > 0
+    assert ended.one("trace")["swap_out"] == 0
+
+
+@pytest.mark.tensorflow
+def test_bad_parameters_end_a_phase_with_one_line(tmp_path: Path) -> None:
+    ended = phase("tf1-tfkeras", "loadweights_train", tmp_path, LMS_PARAMS='{"sync_mode": 9}')
+    assert ended.code == 2
+    assert "Traceback" not in ended.log
+    assert [line for line in ended.log.splitlines() if line.startswith("error: ")] == [
+        "error: LMS parameter sync_mode must be at most 3, not 9"
+    ]
