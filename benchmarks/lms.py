@@ -145,6 +145,7 @@ class TrainingStep:
                 self._feeds[endpoint.sample_weight] = np.ones(BATCH_SIZE, "float32")
 
     def __call__(self, **options):
+        """Runs one step; the options are those of `Session.run`."""
         return self._session.run(self._fetches, self._feeds, **options)
 
     def trace(self):

@@ -30,6 +30,7 @@ else:
 Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,64}$")]
 Variable = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
+ModuleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*$")]
 Version = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+$")]
 Accelerator = Literal["gpu", "virtual"]
 
@@ -73,6 +74,8 @@ class Flavor(Entry):
         mode: how models run: "session" (graph) or "function" (traced functions).
         python: the interpreter that the requirements were locked for, e.g. "3.7".
         requirements: for the `venv` engine, per accelerator, the file of hash-locked requirements.
+        preload: modules that take long to import and do nothing else: they start no thread and
+            open no device. The venv engine imports them once and forks the phases.
         features: what scenarios may require of the flavor.
         lacks: features that the flavor does not have, each with the reason.
         variables: more environment variables for every phase.
@@ -85,6 +88,7 @@ class Flavor(Entry):
     mode: Literal["session", "function"]
     python: Version
     requirements: dict[Accelerator, FileName]
+    preload: tuple[ModuleName, ...] = ()
     features: tuple[Id, ...] = ()
     lacks: dict[Id, str] = {}
     variables: dict[Variable, str] = {}

@@ -345,7 +345,7 @@ def report_command(root: Path, run_directory: Path) -> int:
     if not run_directory.exists() and (root / "reports" / run_directory).is_dir():
         run_directory = root / "reports" / run_directory
     record = report.load(run_directory)
-    report.write_all(record, run_directory)
+    report.write_all(record, run_directory, latest=False)
     summary.terminal(record, _console)
     return tally.exit_code(record)
 

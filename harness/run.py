@@ -99,9 +99,12 @@ def execute(
         The record, and the run's directory with all reports in it.
     """
     run = _Run(plan, engine, settings, gpu, observer)
-    with _stop_signals(run.cancel):
-        run.prepare()
-        run.phases()
+    try:
+        with _stop_signals(run.cancel):
+            run.prepare()
+            run.phases()
+    finally:
+        engine.close()
     return run.finish(), run.directory
 
 

@@ -75,6 +75,9 @@ class ScriptedEngine:
     def reap(self) -> list[str]:
         return []
 
+    def close(self) -> None:
+        self.closed = True
+
     def facts(self) -> dict[str, str]:
         return {"engine": "scripted"}
 

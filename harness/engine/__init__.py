@@ -19,11 +19,13 @@ class Environment:
     Attributes:
         handle: what the engine runs: an image id, or the path of an interpreter.
         provenance: flat facts for the record (image id, digests, Python, lock file digest, ...).
+        preload: modules whose import an engine may do once for many phases.
     """
 
     flavor: str
     handle: str
     provenance: Mapping[str, str] = field(default_factory=dict)
+    preload: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,9 @@ class Engine(Protocol):
 
     def reap(self) -> list[str]:
         """Removes what a killed driver left behind; one line for each thing removed."""
+
+    def close(self) -> None:
+        """Ends what the engine keeps running between phases."""
 
     def facts(self) -> dict[str, str]:
         """Version and address of the engine, for the record."""

@@ -156,6 +156,17 @@ class DockerEngine:
         answer = client.create_container_from_config(configuration)  # type: ignore[no-untyped-call]
         return str(answer["Id"])
 
+    def has_image(self, reference: str) -> bool:
+        """Whether the daemon has an image, so that nothing would be pulled for it."""
+        try:
+            self._daemon.client().inspect_image(reference)
+        except ERRORS:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Nothing runs between phases."""
+
     def facts(self) -> dict[str, str]:
         """Version, address and drivers of the daemon."""
         facts = {"engine": "docker"}

@@ -1,8 +1,9 @@
 """The embedded default: one `uv` environment a flavor, one fresh process a phase.
 
 There is no isolation here beyond a scrubbed environment, a fresh directory and a session of its
-own; the `docker` engine is the product. What leftovers of a killed driver are is known from one
-small file for each running process.
+own; the `docker` engine is the product. Without a GPU a phase is forked from a process that has
+imported the framework and done nothing else: half of a short phase is that import. What leftovers
+of a killed driver are is known from one small file for each running process.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import json
 import os
 import re
 import select
+import shlex
 import shutil
 import signal
 import subprocess
@@ -26,7 +28,8 @@ from uv import find_uv_bin
 
 from harness import interpreter, owner
 from harness.catalog import Flavor
-from harness.engine import Environment, Exit, Launch, Target
+from harness.engine import Environment, Exit, Launch, Target, process
+from harness.engine.process import Command, ForkServer, Process
 from harness.error import EngineError
 from harness.record import Outcome
 from harness.sampler import ProcessTree
@@ -44,11 +47,19 @@ class VenvEngine:
 
     name = "venv"
 
-    def __init__(self, cache: Path) -> None:
-        """Keeps environments and process files below `cache`."""
+    def __init__(self, cache: Path, warm: bool = True) -> None:
+        """Keeps environments and process files below `cache`.
+
+        Args:
+            warm: fork phases from a process that has imported the flavor's framework.
+        """
         self._environments = cache / "environments"
         self._processes = cache / "processes"
         self._scratch = cache / "scratch"
+        self._warm = warm
+        self._local = threading.local()
+        self._servers: list[ForkServer] = []
+        self._lock = threading.Lock()
 
     def preflight(self, gpu: str | None) -> None:
         """A process sees the GPU that the host sees: nothing more to check."""
@@ -75,6 +86,7 @@ class VenvEngine:
         return Environment(
             flavor=flavor.id,
             handle=str(executable),
+            preload=flavor.preload,
             provenance={
                 "python": python.version,
                 "python found by": python.source,
@@ -91,39 +103,39 @@ class VenvEngine:
         shutil.rmtree(scratch, ignore_errors=True)
         (scratch / "home").mkdir(parents=True)
         (scratch / "tmp").mkdir()
-        out, err = launch.logs / "stdout.log", launch.logs / "stderr.log"
+        command = _command(launch, scratch)
         try:
-            with out.open("wb") as stdout, err.open("wb") as stderr:
-                process = subprocess.Popen(
-                    self._command(launch),
-                    stdin=subprocess.DEVNULL,
-                    stdout=stdout,
-                    stderr=stderr,
-                    cwd=scratch,
-                    env=_variables(launch, scratch),
-                    start_new_session=True,
-                )
+            process = self._start(command, launch)
         except OSError as problem:
             return Exit(Outcome.ENGINE_ERROR, None, f"could not start the phase: {problem}")
         registration = self._register(process.pid)
         try:
             started(ProcessTree(process.pid))
-            return _watch(process, launch, (out, err), cancel)
+            return _watch(process, command, launch.deadline_s, cancel)
         finally:
             _stop_group(process.pid, signal.SIGKILL)
             process.wait()
             registration.unlink(missing_ok=True)
             shutil.rmtree(scratch, ignore_errors=True)
 
+    def close(self) -> None:
+        """Ends the fork servers."""
+        with self._lock:
+            while self._servers:
+                self._servers.pop().close()
+
     def shell(self, launch: Launch) -> int:
         """Opens a shell with the phase's environment, in a scratch directory."""
         scratch = self._scratch / f"{launch.run_id}.{launch.key}.shell"
         (scratch / "home").mkdir(parents=True, exist_ok=True)
         (scratch / "tmp").mkdir(exist_ok=True)
-        variables = _variables(launch, scratch)
-        variables["TERM"] = os.environ.get("TERM", "dumb")
-        variables["PS1"] = f"{launch.environment.flavor}$ "
-        print("the phase: " + " ".join(self._command(launch)))
+        command = _command(launch, scratch)
+        variables = {
+            **command.environment,
+            "TERM": os.environ.get("TERM", "dumb"),
+            "PS1": f"{launch.environment.flavor}$ ",
+        }
+        print("the phase: " + shlex.join(command.arguments), flush=True)
         try:
             return subprocess.run(["/bin/sh", "-i"], cwd=scratch, env=variables).returncode
         finally:
@@ -161,9 +173,47 @@ class VenvEngine:
         answer = subprocess.run([find_uv_bin(), "--version"], capture_output=True, text=True)
         return {"engine": "venv", "uv": answer.stdout.strip().removeprefix("uv ")}
 
-    def _command(self, launch: Launch) -> list[str]:
-        script = launch.scenarios / launch.script
-        return [launch.environment.handle, "-s", "-u", str(script)]  # -s: no user site
+    def _start(self, command: Command, launch: Launch) -> Process:
+        """Starts a phase: forked where the flavor names modules to preload, else from nothing.
+
+        A GPU's phases start from nothing, as they do in a container.
+        """
+        if not self._warm or not launch.environment.preload or launch.gpu is not None:
+            return process.start(command)
+        key = (launch.environment.handle, launch.threads)
+        if getattr(self._local, "key", None) != key:
+            # One server a thread, and each thread goes flavor by flavor: the last one's is done.
+            if getattr(self._local, "server", None) is not None:
+                with self._lock:
+                    self._servers.remove(self._local.server)
+                self._local.server.close()
+            self._local.key, self._local.server = key, self._serve(command, launch)
+        server: ForkServer | None = self._local.server
+        if server is not None:
+            try:
+                return server.start(command)
+            except OSError:
+                self._local.key = None  # it is gone: the next phase gets another one
+        return process.start(command)
+
+    def _serve(self, command: Command, launch: Launch) -> ForkServer | None:
+        home = self._scratch / f"{launch.run_id}.home"
+        home.mkdir(parents=True, exist_ok=True)
+        variables = {**command.environment, "HOME": str(home), "TMPDIR": str(home)}
+        for name in ("INPUT_DIR", "OUTPUT_DIR", *launch.variables):
+            variables.pop(name, None)
+        try:
+            server = ForkServer(
+                command.python,
+                launch.scenarios / "common" / "forkserver.py",
+                launch.environment.preload,
+                variables,
+            )
+        except OSError:
+            return None  # what cannot be preloaded is imported by each phase itself
+        with self._lock:
+            self._servers.append(server)
+        return server
 
     def _register(self, pid: int) -> Path:
         self._processes.mkdir(parents=True, exist_ok=True)
@@ -175,6 +225,17 @@ class VenvEngine:
         }
         path.write_text(json.dumps(entry), encoding="utf-8")
         return path
+
+
+def _command(launch: Launch, scratch: Path) -> Command:
+    return Command(
+        python=launch.environment.handle,
+        script=launch.scenarios / launch.script,
+        environment=_variables(launch, scratch),
+        directory=scratch,
+        stdout=launch.logs / "stdout.log",
+        stderr=launch.logs / "stderr.log",
+    )
 
 
 def _variables(launch: Launch, scratch: Path) -> dict[str, str]:
@@ -202,30 +263,24 @@ def _variables(launch: Launch, scratch: Path) -> dict[str, str]:
     return variables
 
 
-def _watch(
-    process: subprocess.Popen[bytes],
-    launch: Launch,
-    logs: tuple[Path, ...],
-    cancel: threading.Event,
-) -> Exit:
+def _watch(process: Process, command: Command, deadline_s: float, cancel: threading.Event) -> Exit:
     """Waits for the end, the deadline, the run's end, or logs without bound."""
-    deadline = time.monotonic() + launch.deadline_s
-    details = {"pid": process.pid, "command": list(map(str, process.args))}  # type: ignore[arg-type]
+    deadline = time.monotonic() + deadline_s
+    details = {"pid": process.pid, "command": command.arguments}
     with _ended(process.pid) as wait:
-        while process.poll() is None:
+        while (code := process.poll()) is None:
             if cancel.is_set():
                 _terminate(process)
                 return Exit(Outcome.INTERRUPTED, None, "the run was stopped", details)
             if time.monotonic() >= deadline:
                 _terminate(process)
-                reason = f"still running after {launch.deadline_s:g} s"
+                reason = f"still running after {deadline_s:g} s"
                 return Exit(Outcome.TIMED_OUT, None, reason, details)
-            if any(log.stat().st_size > _LOG_LIMIT for log in logs):
+            if any(_size(log) > _LOG_LIMIT for log in (command.stdout, command.stderr)):
                 _terminate(process)
                 reason = f"wrote more than {_LOG_LIMIT // 2**20} MiB of log"
                 return Exit(Outcome.FAILED, None, reason, details)
             wait(min(_POLL_S, max(deadline - time.monotonic(), 0.0)))
-    code = process.returncode
     if code == 0:
         return Exit(Outcome.COMPLETED, 0, "", details)
     if code > 0:
@@ -249,13 +304,20 @@ def _ended(pid: int) -> Iterator[Callable[[float], None]]:
         os.close(descriptor)
 
 
-def _terminate(process: subprocess.Popen[bytes]) -> None:
+def _terminate(process: Process) -> None:
     """TERM to the whole group, and KILL when it is still there after the grace period."""
     _stop_group(process.pid, signal.SIGTERM)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(_GRACE_S)
     _stop_group(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def _size(log: Path) -> int:
+    try:
+        return log.stat().st_size
+    except FileNotFoundError:
+        return 0  # a fork makes its logs itself, a moment after it was started
 
 
 def _stop_group(pid: int, number: signal.Signals) -> None:

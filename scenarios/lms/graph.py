@@ -107,7 +107,7 @@ def edit(
 
 @contextlib.contextmanager
 def _uncollected():
-    """No garbage collection: one pass over the objects of a large graph takes as long as its edit."""
+    """No garbage collection: a pass over a large graph's objects takes as long as its edit."""
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -586,3 +586,34 @@ def test_a_shell_has_the_phase_s_environment(make: Make, daemon: Daemon, tmp_pat
     assert done.returncode == 5
     assert (launch.output / "y").exists()
     assert left(daemon, launch) == []
+
+
+class FakeClient:
+    """A daemon with containers and images of ours; what is not asked for by label is not seen."""
+
+    def __init__(self) -> None:
+        self.removed: list[str] = []
+
+    def containers(self, all: bool, filters: dict[str, str]) -> list[dict[str, Any]]:
+        assert all
+        assert filters == {"label": LABEL}
+        return [{"Id": "container"}]
+
+    def images(self, filters: dict[str, str], all: bool = False) -> list[dict[str, Any]]:
+        assert filters["label"].startswith(f"{LABEL}.")
+        return [] if all else [{"Id": "sha256:image", "RepoTags": ["lms-harness/f:1"]}]
+
+    def remove_container(self, name: str, v: bool, force: bool) -> None:
+        assert v
+        assert force
+        self.removed.append(name)
+
+    def remove_image(self, name: str, **options: Any) -> None:
+        self.removed.append(name)
+
+
+def test_clean_removes_what_carries_our_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    client, engine = FakeClient(), DockerEngine()
+    monkeypatch.setattr(engine._daemon, "client", lambda: client)
+    assert engine.clean() == ["container container", "image lms-harness/f:1"]
+    assert client.removed == ["container", "sha256:image"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,6 @@ from tests.scenarios.phases import (
     run_plain,
 )
 
-SAVE = "keras_saveload/mnist_cnn_keras_trainsave"
 LOAD = "keras_saveload/mnist_cnn_keras_loadtrain"
 
 
@@ -35,22 +35,23 @@ def test_every_fault_expects_its_own_check() -> None:
 
 @pytest.mark.parametrize("size", [0, 1, 1001])
 def test_truncated_file_is_the_first_half(size: int, tmp_path: Path) -> None:
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "mnistsavedmodel.h5").write_bytes(bytes(range(256)) * 4)
-    source = Ended(0, "", tmp_path / "in")
-    (source.output / "mnistsavedmodel.h5").write_bytes((bytes(range(256)) * 4)[:size])
+    content = (bytes(range(256)) * 4)[:size]
+    source = tmp_path / "in"
+    source.mkdir()
+    (source / "mnistsavedmodel.h5").write_bytes(content)
     script = SCENARIOS / "families" / "canary" / "truncate.py"
-    ended = run_plain([str(script)], tmp_path / "run", INPUT_DIR=str(source.output))
+    ended = run_plain([str(script)], tmp_path / "run", INPUT_DIR=str(source))
     assert ended.code == 0, ended.log
     assert ended.markers == [{"event": "done"}]
-    cut = (ended.output / "mnistsavedmodel.h5").read_bytes()
-    assert cut == (bytes(range(256)) * 4)[: size // 2]
+    assert (ended.output / "mnistsavedmodel.h5").read_bytes() == content[: size // 2]
 
 
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("flavor", FLAVORS)
-def test_faults_show(flavor: str, tmp_path: Path) -> None:
-    saved = run_phase(flavor, SAVE, tmp_path / "save")
+def test_faults_show(
+    flavor: str, whole_model: Callable[[str], Ended], tmp_path: Path
+) -> None:
+    saved = whole_model(flavor)
 
     frozen = run_phase(
         flavor, "canary/weights_before_lms", tmp_path / "frozen", saved, LMS_EDIT_IN_PLACE="1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ SCRIPTS = sorted(
 )
 
 
-def phase(flavor: str, name: str, directory: Path, source: Ended | None = None, **more: str):
+def phase(flavor: str, name: str, directory: Path, source: Ended | None = None, **more: str) -> Ended:
     return run_phase(flavor, f"{FAMILY}/mnist_cnn_keras_{name}", directory, source, **more)
 
 
@@ -50,9 +51,9 @@ def test_family_has_the_nine_paths_and_no_script_is_left_over() -> None:
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("flavor", FLAVORS)
 def test_whole_model_goes_on_with_the_same_result_and_less_memory(
-    flavor: str, tmp_path: Path
+    flavor: str, whole_model: Callable[[str], Ended], tmp_path: Path
 ) -> None:
-    saved = complete(phase(flavor, "trainsave", tmp_path / "save"))
+    saved = complete(whole_model(flavor))
     loaded = complete(phase(flavor, "loadtrain", tmp_path / "load", saved))
     control = complete(
         phase(flavor, "loadtrain", tmp_path / "control", saved, LMS_PROVIDER="off")

@@ -175,7 +175,7 @@ def fetched_part():
             x = tf.placeholder(tf.float32, [8, 16])
             value, variables = x, []
             for number in range(6):
-                variable = tf.get_variable("v%d" % number, [16, 16])
+                variable = tf.get_variable("v" + str(number), [16, 16])
                 variables.append(variable)
                 value = tf.tanh(tf.matmul(value, variable))
             loss = tf.reduce_sum(value**2)

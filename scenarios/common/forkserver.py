@@ -1,0 +1,86 @@
+"""Starts phases as forks of a process that has imported the framework and done nothing else.
+
+    python forkserver.py MODULE...
+
+Importing TensorFlow takes longer than many a phase. Reads one JSON object a line from standard
+input: script, environment (replaces the whole of it), directory, stdout and stderr (paths). Answers
+with `{"pid": ...}` when the phase runs, and with `{"status": ...}`, as of `waitpid`, when it has
+ended; one phase at a time. Ends when its input does.
+
+A module that starts threads or opens a device while it is imported must not be preloaded: threads
+do not survive a fork. That is looked at, and then no phase is started: `{"error": ...}`.
+"""
+
+import importlib
+import json
+import os
+import runpy
+import sys
+
+
+def answer(stream, **fields):
+    stream.write(json.dumps(fields) + "\n")
+    stream.flush()
+
+
+def preload(modules):
+    """Imports the modules; returns why forking is not safe, or None."""
+    for name in modules:
+        try:
+            importlib.import_module(name)
+        except Exception as problem:
+            return "{} cannot be imported: {!r}".format(name, problem)
+    try:
+        threads = len(os.listdir("/proc/self/task"))
+    except OSError:
+        return "the number of threads is not known"
+    return None if threads == 1 else "{} threads run after the import".format(threads)
+
+
+def become(request):
+    """Makes this fork the phase: a session of its own, its environment, directory and logs."""
+    os.setsid()
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        descriptor = os.open(request[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    os.close(null)
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    os.chdir(request["directory"])
+    sys.argv = [request["script"]]
+    sys.path[0] = os.path.dirname(request["script"])
+
+
+def serve(modules):
+    """Starts phases until the input ends; returns the script in a fork, None in the server."""
+    # The protocol keeps its own descriptors: what a module prints must not get into it.
+    requests = os.fdopen(os.dup(0), "r")
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    problem = preload(modules)
+    if problem is not None:
+        answer(answers, error=problem)
+        return None
+    answer(answers, ready=True)
+    while True:
+        line = requests.readline()
+        if not line:
+            return None
+        request = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            requests.close()
+            os.close(answers.fileno())
+            become(request)
+            return request["script"]
+        answer(answers, pid=pid)
+        answer(answers, status=os.waitpid(pid, 0)[1])
+
+
+if __name__ == "__main__":
+    _script = serve(sys.argv[1:])
+    if _script is not None:
+        runpy.run_path(_script, run_name="__main__")
