@@ -304,7 +304,7 @@ def images_command(root: Path, flavors_patterns: tuple[str, ...], gpu: str) -> i
     """Build every flavor's image."""
     selected = catalog.load(root).select(flavors_patterns)
     chosen_gpu, _ = machine.choose_gpu(gpu)
-    engine = DockerEngine()
+    engine = DockerEngine(None if chosen_gpu is None else chosen_gpu.compute_capability)
     engine.preflight(None if chosen_gpu is None else chosen_gpu.uuid)
     code = EXIT_PASSED
     for flavor in selected.flavors:

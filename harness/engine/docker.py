@@ -159,7 +159,7 @@ class DockerEngine:
     def has_image(self, reference: str) -> bool:
         """Whether the daemon has an image, so that nothing would be pulled for it."""
         try:
-            self._daemon.client().inspect_image(reference)
+            self._daemon.client().inspect_image(reference)  # type: ignore[no-untyped-call]
         except ERRORS:
             return False
         return True

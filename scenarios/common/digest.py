@@ -60,5 +60,5 @@ def _emit(of, stage, arrays, **fields):
         sha256=of_arrays(arrays),
         tensors=len(arrays),
         bytes=sum(array.nbytes for array in arrays),
-        **fields
+        **fields,
     )

@@ -41,9 +41,7 @@ def emit_metrics(values, epoch, split):
     """Marks the losses and accuracies in a dict of Keras' names."""
     for name, value in sorted(values.items()):
         if name in _METRICS:
-            marker.emit(
-                "metric", name=_METRICS[name], value=float(value), epoch=epoch, split=split
-            )
+            marker.emit("metric", name=_METRICS[name], value=float(value), epoch=epoch, split=split)
 
 
 def median(values):

@@ -119,5 +119,3 @@ def _seed(tf):
     random.seed(SEED)
     np.random.seed(SEED)
     tf.set_random_seed(SEED)
-
-

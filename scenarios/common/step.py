@@ -38,9 +38,7 @@ def _trace(runtime, name, model, run, step_ms):
         run()
     if getattr(model, name + "_function") is not function:
         raise RuntimeError("Keras rebuilt the model's {} function".format(name))
-    measured = meter.measure(
-        metadata, runtime.phase.accelerator_device, runtime.phase.host_device
-    )
+    measured = meter.measure(metadata, runtime.phase.accelerator_device, runtime.phase.host_device)
     marker.emit(
         "trace",
         function=name,

@@ -418,6 +418,12 @@ def test_the_image_stays_the_same_when_its_tag_moves(make: Make, daemon: Daemon)
 
 
 @pytest.mark.docker
+def test_has_image_asks_this_machine_only(base_image: str) -> None:
+    assert DockerEngine().has_image(base_image)
+    assert not DockerEngine().has_image("lms-harness-test/nowhere:1")
+
+
+@pytest.mark.docker
 def test_target_names_the_processes_on_the_host(make: Make) -> None:
     seen: list[tuple[set[int], str]] = []
     targets = []

@@ -20,8 +20,6 @@ def whole_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], End
     @functools.cache
     def save(flavor: str) -> Ended:
         directory = tmp_path_factory.mktemp(flavor)
-        return run_phase(
-            flavor, "keras_saveload/mnist_cnn_keras_trainsave", directory / "save"
-        )
+        return run_phase(flavor, "keras_saveload/mnist_cnn_keras_trainsave", directory / "save")
 
     return save

@@ -48,9 +48,7 @@ def test_truncated_file_is_the_first_half(size: int, tmp_path: Path) -> None:
 
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("flavor", FLAVORS)
-def test_faults_show(
-    flavor: str, whole_model: Callable[[str], Ended], tmp_path: Path
-) -> None:
+def test_faults_show(flavor: str, whole_model: Callable[[str], Ended], tmp_path: Path) -> None:
     saved = whole_model(flavor)
 
     frozen = run_phase(

@@ -16,7 +16,9 @@ SCRIPTS = sorted(
 )
 
 
-def phase(flavor: str, name: str, directory: Path, source: Ended | None = None, **more: str) -> Ended:
+def phase(
+    flavor: str, name: str, directory: Path, source: Ended | None = None, **more: str
+) -> Ended:
     return run_phase(flavor, f"{FAMILY}/mnist_cnn_keras_{name}", directory, source, **more)
 
 
@@ -55,9 +57,7 @@ def test_whole_model_goes_on_with_the_same_result_and_less_memory(
 ) -> None:
     saved = complete(whole_model(flavor))
     loaded = complete(phase(flavor, "loadtrain", tmp_path / "load", saved))
-    control = complete(
-        phase(flavor, "loadtrain", tmp_path / "control", saved, LMS_PROVIDER="off")
-    )
+    control = complete(phase(flavor, "loadtrain", tmp_path / "control", saved, LMS_PROVIDER="off"))
 
     assert saved.one("environment")["data"] == "uci-digits"
     assert set(saved.digests("saved")) == {"weights", "optimizer", "predictions"}

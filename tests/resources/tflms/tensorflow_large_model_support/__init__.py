@@ -26,18 +26,18 @@ class LMS(tf.keras.callbacks.Callback):
         cpu_device="/cpu:0",
         gpu_device=None,
     ):
-        super(LMS, self).__init__()
+        super().__init__()
         self.is_training = True
         self.batch_size = None
         self._cpu_device = cpu_device
         self._gpu_device = gpu_device
 
     def set_model(self, model):
-        super(LMS, self).set_model(model)
+        super().set_model(model)
         self._run_for_keras()
 
     def set_params(self, params):
-        super(LMS, self).set_params(params)
+        super().set_params(params)
         self._run_for_keras()
 
     def _run_for_keras(self):
@@ -69,10 +69,10 @@ class LMS(tf.keras.callbacks.Callback):
                         if value is tensor:
                             consumer._update_input(position, swapped_in)
         _log(
-            "Added {} operations to the model ({} swap-out operations (0.01 GiB) and {} swap-in"
-            " operations (0.01 GiB))".format(outs + ins, outs, ins)
+            f"Added {outs + ins} operations to the model ({outs} swap-out operations (0.01 GiB)"
+            f" and {ins} swap-in operations (0.01 GiB))"
         )
-        _log("Editing model for LMS, took: {} ms".format((time.time() - started) * 1000))
+        _log(f"Editing model for LMS, took: {(time.time() - started) * 1000} ms")
 
     def _is_source(self, op):
         if op.type not in _SWAPPED:
