@@ -34,7 +34,8 @@ def _trace(runtime, name, model, run, step_ms):
     # With two threads the peak would depend on which operations happen to overlap.
     pool = 0 if runtime.phase.on_gpu else SERIAL_POOL
     with tracing(runtime.tf, function, pool) as metadata:
-        run()  # the first run with other options optimises the graph again
+        if runtime.phase.on_gpu:
+            run()  # cuDNN tries its algorithms, and takes memory for them, in a first run
         run()
     if getattr(model, name + "_function") is not function:
         raise RuntimeError("Keras rebuilt the model's {} function".format(name))
