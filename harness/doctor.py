@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import data, interpreter
+from harness import data, interpreter, mirror
 from harness.catalog import Catalog
 from harness.engine.docker import DockerEngine
 from harness.engine.venv import VenvEngine
@@ -67,10 +67,15 @@ def examine(catalog: Catalog, root: Path, cache: Path) -> list[Finding]:
             f" {_DISK // 2**30} GiB",
         )
     )
+    findings += [
+        Finding(f"packages {name}", None, mirror.without_password(value))
+        for name, value in mirror.uv_variables().items()
+    ]
+    findings += [Finding("packages", None, note) for note in mirror.of_host().notes]
     for name in _SETTINGS:
         value = os.environ.get(name) or os.environ.get(name.lower())
         if value:
-            findings.append(Finding(f"setting {name}", None, _without_password(value)))
+            findings.append(Finding(f"setting {name}", None, mirror.without_password(value)))
     return findings
 
 
@@ -137,11 +142,3 @@ def _venv(catalog: Catalog, cache: Path) -> list[Finding]:
         text = f"{found.path} ({found.source}, {found.version}) for {', '.join(users)}"
         findings.append(Finding(f"Python {version}", True, text))
     return findings
-
-
-def _without_password(value: str) -> str:
-    """A URL with its user and password left out."""
-    scheme, separator, rest = value.partition("://")
-    if separator and "@" in rest:
-        return f"{scheme}://***@{rest.rpartition('@')[2]}"
-    return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
-from harness import atomic, text
+from harness import atomic, mirror, text
 from harness.catalog import Catalog, Flavor
 from harness.engine.daemon import ERRORS, Daemon
 from harness.error import EngineError, HarnessError, UsageError
@@ -29,6 +30,7 @@ _BASES_HEADER = """\
 # What installs the rest, and the GPU bases of one flavor, come with more than one Python: the lock
 # holds a version for each, from this one on.
 _OLDEST_PYTHON = "3.6"
+_DRIVER_PYTHON = "3.10"  # the oldest that pyproject.toml admits
 # Packages of a base image that brings TensorFlow are not locked, only what is added to them.
 _ADDITIONS = "ngc"
 _ADDITIONS_PYTHON = "3.8"
@@ -43,6 +45,10 @@ def refresh(catalog: Catalog, root: Path, daemon: Daemon | None = None) -> Itera
         EngineError: a set of requirements has no solution, or the package index does not answer.
     """
     docker = root / "docker"
+    driver = root / "pyproject.toml"
+    if driver.is_file():
+        pins, options = root / "requirements.txt", ("--all-extras",)
+        yield _compile(driver, _DRIVER_PYTHON, universal=True, target=pins, options=options)
     yield _compile(docker / "requirements-build.in", _OLDEST_PYTHON, universal=True)
     for flavor in catalog.flavors:
         for source in sorted(flavor.directory.glob("*.in")):
@@ -84,9 +90,15 @@ def _python(flavor: Flavor, source: Path) -> tuple[str, bool]:
     return flavor.python, False
 
 
-def _compile(source: Path, python: str, universal: bool = False) -> str:
-    """Locks one file; versions that are locked already stay where they still fit."""
-    target = source.with_suffix(".txt")
+def _compile(
+    source: Path,
+    python: str,
+    universal: bool = False,
+    target: Path | None = None,
+    options: Sequence[str] = (),
+) -> str:
+    """Locks one file, by default to the `.txt` beside it."""
+    target = target or source.with_suffix(".txt")
     before = target.read_bytes() if target.exists() else b""
     command = [
         *(find_uv_bin(), "pip", "compile", "--quiet", "--upgrade", "--generate-hashes"),
@@ -94,11 +106,16 @@ def _compile(source: Path, python: str, universal: bool = False) -> str:
         *("--no-emit-index-url", "--no-emit-find-links", "--custom-compile-command", "make lock"),
         *("--python-version", python, *(["--universal"] if universal else [])),
         *(["--no-deps"] if source.stem.endswith(f"-{_ADDITIONS}") else []),
-        *(source.name, "--output-file", target.name),
+        *(*options, source.name, "--output-file", target.name),
     ]
     # From the file's own directory: the comments in the lock name the file as it is given.
     done = subprocess.run(
-        command, cwd=source.parent, capture_output=True, text=True, errors="replace"
+        command,
+        cwd=source.parent,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        env={**os.environ, **mirror.uv_variables()},
     )
     name = f"{source.parent.name}/{target.name}"
     if done.returncode != 0:

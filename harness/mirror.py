@@ -79,6 +79,37 @@ def of_host(environ: Mapping[str, str] = os.environ) -> Mirror:
     )
 
 
+def uv_variables(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """What uv, which does not read pip's settings, has to be told to go the same way as pip.
+
+    uv's own variables win. An index that is a directory of this machine is left to pip.
+    """
+    settings = _pip_settings(environ)
+    variables: dict[str, str] = {}
+    index = settings.get("index-url", "")
+    if index and not _is_local(index):
+        variables["UV_DEFAULT_INDEX"] = index
+    more = [value for value in settings.get("extra-index-url", "").split() if not _is_local(value)]
+    if more:
+        variables["UV_INDEX"] = " ".join(more)
+        # pip looks at all indexes for the best version, and the hashes are locked anyway.
+        variables["UV_INDEX_STRATEGY"] = "unsafe-best-match"
+    if settings.get("trusted-host"):
+        variables["UV_INSECURE_HOST"] = settings["trusted-host"]
+    certificate = environ.get("PIP_CERT") or settings.get("cert")
+    if certificate and Path(certificate).is_file():
+        variables["SSL_CERT_FILE"] = certificate
+    return {name: value for name, value in variables.items() if name not in environ}
+
+
+def without_password(address: str) -> str:
+    """An address with its user and password left out."""
+    scheme, separator, rest = address.partition("://")
+    if separator and "@" in rest:
+        return f"{scheme}://***@{rest.rpartition('@')[2]}"
+    return address
+
+
 def _pip_settings(environ: Mapping[str, str]) -> dict[str, str]:
     """pip's options from its files and the environment, the later ones winning."""
     settings: dict[str, str] = {}

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,30 @@ def test_pip_s_own_order_of_files(tmp_path: Path) -> None:
     assert names[-2:] == ["/venv/pip.conf", "/named"]
     assert names.index("/etc/pip.conf") < names.index(f"{tmp_path}/.config/pip/pip.conf")
     assert list(mirror._pip_files({"PIP_CONFIG_FILE": "/dev/null"})) == []
+
+
+def test_uv_goes_the_same_way_as_pip(tmp_path):
+    certificate = tmp_path / "ca.pem"
+    certificate.write_text("x")
+    environ = {
+        "HOME": str(tmp_path),
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_INDEX_URL": "https://user:secret@mirror.example/simple",
+        "PIP_EXTRA_INDEX_URL": "file:///local/simple https://more.example/simple",
+        "PIP_TRUSTED_HOST": "mirror.example",
+        "PIP_CERT": str(certificate),
+    }
+    assert mirror.uv_variables(environ) == {
+        "UV_DEFAULT_INDEX": "https://user:secret@mirror.example/simple",
+        "UV_INDEX": "https://more.example/simple",
+        "UV_INDEX_STRATEGY": "unsafe-best-match",
+        "UV_INSECURE_HOST": "mirror.example",
+        "SSL_CERT_FILE": str(certificate),
+    }
+    own = mirror.uv_variables({**environ, "UV_DEFAULT_INDEX": "https://uv.example/simple"})
+    assert "UV_DEFAULT_INDEX" not in own
+
+
+def test_passwords_are_not_shown():
+    assert mirror.without_password("https://u:p@host/x") == "https://***@host/x"
+    assert mirror.without_password("/a/path@x") == "/a/path@x"

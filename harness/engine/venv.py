@@ -26,7 +26,7 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
-from harness import interpreter, owner
+from harness import interpreter, mirror, owner
 from harness.catalog import Flavor
 from harness.engine import Environment, Exit, Launch, Target, process
 from harness.engine.process import Command, ForkServer, Process
@@ -341,7 +341,8 @@ def _build(directory: Path, python: Path, requirements: Path) -> list[str]:
 
 
 def _uv(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    variables = {**os.environ, **mirror.uv_variables()}
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", env=variables)
     if done.returncode != 0:
         said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
         step = " ".join(command[1:3])

@@ -38,6 +38,7 @@ class Phase(
             ("inter_threads", int),
             ("edit_in_place", bool),
             ("corrupt", bool),
+            ("evidence", bool),
         ],
     )
 ):
@@ -48,6 +49,7 @@ class Phase(
     edit_in_place: LMS_EDIT_IN_PLACE=1, for canaries: edit a graph that a session has run without
         moving to a fresh session.
     corrupt: LMS_CORRUPT=1, for canaries: swap back wrong values.
+    evidence: False with LMS_EVIDENCE=0, for benchmarks: the phase does its work and proves nothing.
     """
 
     __slots__ = ()
@@ -69,6 +71,7 @@ class Phase(
             inter_threads=read.count("TF_NUM_INTEROP_THREADS"),
             edit_in_place=read.switch("LMS_EDIT_IN_PLACE"),
             corrupt=read.switch("LMS_CORRUPT"),
+            evidence=read.switch("LMS_EVIDENCE", unset=True),
         )
 
     @property
@@ -131,8 +134,8 @@ class _Reader(object):
             refuse("{} is {!r}; it must be a number of threads".format(name, value))
         return int(value)
 
-    def switch(self, name):
+    def switch(self, name, unset=False):
         value = self.text(name)
         if value not in (None, "0", "1"):
             refuse("{} is {!r}; it must be 0 or 1".format(name, value))
-        return value == "1"
+        return unset if value is None else value == "1"

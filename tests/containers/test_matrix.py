@@ -65,7 +65,5 @@ def test_every_save_load_case_passes_in_containers(tmp_path, daemon):
             for flavor in record.flavors
             if flavor.id == phase.flavor
         )
-    left = daemon.client().containers(
-        all=True, filters={"label": [f"{LABEL}.run={record.id}"]}
-    )
+    left = daemon.client().containers(all=True, filters={"label": [f"{LABEL}.run={record.id}"]})
     assert left == []

@@ -128,6 +128,8 @@ class MnistCnn(object):
         stage: `'saved'` or `'restored'`. optimizer: whether the file holds the optimizer's state,
             if it has any: the same script loads files with and without.
         """
+        if not self.runtime.phase.evidence:
+            return
         digest.weights(self.runtime, model, stage)
         if optimizer and digest.optimizer_variables(model):
             digest.optimizer(self.runtime, model, stage)
@@ -138,6 +140,8 @@ class MnistCnn(object):
 
         role: `'train'` or `'predict'`, what the phase did with the model.
         """
+        if not self.runtime.phase.evidence:
+            return
         self._digest_predictions(model, "final")
         if role == "train":
             batch = slice(0, BATCH_SIZE)
