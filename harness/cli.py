@@ -18,6 +18,7 @@ from harness import (
     data,
     doctor,
     judgement,
+    listing,
     lock,
     machine,
     plan,
@@ -241,6 +242,10 @@ def repro_command(
     with ConsoleObserver(_console, follow=True) as observer:
         record, directory = run.execute(planned, chosen.engine, settings, chosen.gpu, observer)
     summary.terminal(record, _console, directory)
+    for case in record.cases:
+        click.echo(f"\n{case.id}")
+        for line in judgement.verdicts([*case.checks, *case.evidence]):
+            click.echo(line)
     if shell and record.state != "interrupted":
         repro.enter(planned, record, directory, chosen.engine, settings, chosen.gpu)
     return EXIT_INTERRUPTED if record.state == "interrupted" else tally.exit_code(record)
@@ -249,6 +254,7 @@ def repro_command(
 @cli.command("list")
 @_selection
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
+@click.option("--markdown", is_flag=True, help="The table of the README.")
 @click.pass_obj
 def list_command(
     root: Path,
@@ -256,14 +262,18 @@ def list_command(
     families_patterns: tuple[str, ...],
     scenarios_patterns: tuple[str, ...],
     as_json: bool,
+    markdown: bool,
 ) -> int:
     """List every case of the plan."""
     selected = catalog.load(root).select(flavors_patterns, families_patterns, scenarios_patterns)
     planned = plan.make(selected, provider="builtin")
     if as_json:
-        click.echo(json.dumps(plan.listing(planned), indent=1))
+        click.echo(json.dumps(listing.entries(planned), indent=1))
         return EXIT_PASSED
-    for entry in plan.listing(planned):
+    if markdown:
+        click.echo(listing.table(planned), nl=False)
+        return EXIT_PASSED
+    for entry in listing.entries(planned):
         state = f"skipped: {entry['skip']}" if entry["skip"] else entry["description"]
         click.echo(f"{entry['flavor']:<16} {entry['family']:<16} {entry['scenario']:<44} {state}")
     skipped = sum(case.skip is not None for case in planned.cases)
@@ -281,7 +291,7 @@ def list_command(
 def describe_command(root: Path, scenario: str, flavors_patterns: tuple[str, ...]) -> int:
     """Show a scenario in full: phases, scripts, checks, and how each flavor runs it."""
     selected = catalog.load(root).select(flavors_patterns, (), [scenario])
-    for line in plan.description(plan.make(selected, provider="builtin")):
+    for line in listing.description(plan.make(selected, provider="builtin")):
         click.echo(line)
     return EXIT_PASSED
 

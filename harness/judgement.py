@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,9 +67,13 @@ def lines(judgements: Sequence[Judgement]) -> Iterator[str]:
     """The verdicts as text."""
     for judgement in judgements:
         yield str(judgement.path)
-        for entry in judgement.checks:
-            message = one_line(entry.message)
-            yield f"  {entry.status.value:<8} {entry.id.label:<22} {message}"
-            if entry.status in (Status.FAILED, Status.ERROR):
-                for line in entry.lines[:_LINES]:
-                    yield f"           {one_line(line, 300)}"
+        yield from verdicts(judgement.checks)
+
+
+def verdicts(checks: Iterable[Check]) -> Iterator[str]:
+    """Each check with its message; below one that did not pass, the log lines behind it."""
+    for entry in checks:
+        yield f"  {entry.status.value:<8} {entry.id.label:<22} {one_line(entry.message)}"
+        if entry.status in (Status.FAILED, Status.ERROR):
+            for line in entry.lines[:_LINES]:
+                yield f"           {one_line(line, 300)}"

@@ -89,10 +89,3 @@ def test_the_tf1_part_of_the_matrix_has_25_phases_without_evidence():
     bare = [task for task in made.tasks.values() if task.control_of is None]
     assert len(bare) == 25
     assert sum(case.skip is None for case in made.cases) == 16
-
-
-def test_description_names_scripts_and_controls(tmp_path):
-    text = "\n".join(plan.description(planned(tmp_path)))
-    assert "families/basic/save.py [train]" in text
-    assert "control test-flavor.basic.save-load.load.control" in text
-    assert "(shared)" in text

@@ -4,6 +4,7 @@ import sys
 import time
 
 from .parameters import Parameters
+from .rewrite import Rewriter
 
 _SWAP_OUT = "lms/swapout"
 _SWAP_IN = "lms/swapin"
@@ -12,7 +13,8 @@ _SWAP_IN = "lms/swapin"
 class Adapter(object):
     """Hands Keras' calls on to TFLMS, and reports what that added to the graph.
 
-    A mixin of a callback. The counts are taken from the graph, before and after.
+    A mixin of a callback. The counts are taken from the graph, before and after. Where a CPU device
+    stands in for the accelerator, TFLMS is made to see one in it, and its swaps to copy.
     """
 
     def __init__(self, runtime, parameters, batch_size=None):
@@ -20,7 +22,10 @@ class Adapter(object):
         super(Adapter, self).__init__()
         self.parameters = Parameters.from_json(parameters)
         self._runtime = runtime
-        self._lms = _load(runtime.phase.provider_path)(**self._arguments())
+        lms, util = _load(runtime.phase.provider_path)
+        if not runtime.phase.on_gpu:
+            _tell_apart(util, runtime.phase.accelerator_device)
+        self._lms = lms(**self._arguments())
         self._lms.batch_size = batch_size
         self._batch_size = batch_size
 
@@ -52,7 +57,7 @@ class Adapter(object):
         arguments = dict(self.parameters._asdict())
         arguments["cpu_device"] = "/cpu:0"
         if not phase.on_gpu:
-            # Else TFLMS takes every operation whose device holds "CPU" for one of the host.
+            # Exactly as the model's operations have it; an operation without a device is the host's.
             arguments["gpu_device"] = phase.accelerator_device
         return arguments
 
@@ -67,6 +72,8 @@ class Adapter(object):
         swap_in = [operation for operation in added if _SWAP_IN in operation.name]
         if not swap_out and not swap_in:
             return
+        if not self._runtime.phase.on_gpu:
+            self._copy(graph, swap_out, swap_in)
         from common import marker
 
         marker.emit(
@@ -80,6 +87,32 @@ class Adapter(object):
             ms=milliseconds,
             parameters=self.parameters._asdict(),
         )
+
+    def _copy(self, graph, swap_out, swap_in):
+        """Adds a copy before each swap-out, on the host, and after each swap-in, on the accelerator.
+
+        TFLMS swaps by identities, and those share buffers between CPU devices. What waits for a
+        swap-out waits for its copy as well. The names are ones that neither TFLMS nor the meter
+        takes for further swaps.
+        """
+        phase = self._runtime.phase
+        with Rewriter(graph).editing() as rewriter:
+            for operation in swap_out:
+                name = operation.name + "/copy"
+                copied = rewriter.copy(operation.inputs[0], phase.host_device, name)
+                rewriter.reconnect(operation, 0, copied)
+            for operation in swap_in:
+                tensor = operation.outputs[0]
+                uses = [
+                    (consumer, position)
+                    for consumer in tensor.consumers()
+                    for position, value in enumerate(consumer.inputs)
+                    if value is tensor
+                ]
+                name = operation.name + "/copy"
+                copied = rewriter.copy(tensor, phase.accelerator_device, name)
+                for consumer, position in uses:
+                    rewriter.reconnect(consumer, position, copied)
 
     def _bytes(self, operations):
         """Bytes of the operations' outputs by their static shapes; None if a size is unknown."""
@@ -98,14 +131,27 @@ class Adapter(object):
 
 
 def _load(path):
-    """The class `LMS`."""
+    """The class `LMS` and the module of its helpers."""
     if path is not None and path not in sys.path:
         sys.path.insert(0, path)
     try:
-        from tensorflow_large_model_support import LMS
+        from tensorflow_large_model_support import LMS, util
     except ImportError as error:
         where = "in LMS_PATH {!r} or the environment".format(path) if path else "installed"
         raise ImportError(
             "provider tflms: tensorflow_large_model_support is not {}: {}".format(where, error)
         )
-    return LMS
+    return LMS, util
+
+
+def _tell_apart(util, accelerator):
+    """Lets TFLMS see an accelerator in a CPU device.
+
+    It takes every operation whose device holds "CPU" for one of the host, which it never swaps.
+    """
+    is_cpu_op = util.is_cpu_op
+
+    def is_host_op(operation):
+        return is_cpu_op(operation) and operation.device.upper() != accelerator.upper()
+
+    util.is_cpu_op = is_host_op

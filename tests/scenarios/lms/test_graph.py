@@ -7,15 +7,17 @@ import subprocess
 
 import pytest
 
+from tests.scenarios.phases import interpreter
+
+pytestmark = pytest.mark.tensorflow
+
 HERE = pathlib.Path(__file__).parent
 SCENARIOS = HERE.parents[2] / "scenarios"
 
 
 @pytest.fixture(scope="module")
 def cases():
-    python = os.environ.get("TF1_PYTHON")
-    if not python:
-        pytest.skip("needs TF1_PYTHON")
+    python = interpreter("tf1-tfkeras")
     run = subprocess.run(
         [python, "-W", "ignore", str(HERE / "graph_cases.py"), str(SCENARIOS)],
         capture_output=True,
