@@ -38,7 +38,7 @@ def test_no_daemon_falls_back_to_venv_and_says_so(monkeypatch, tmp_path):
     assert isinstance(engine, VenvEngine)
     assert missing == "no daemon at unix:///x"
     chosen = machine.choose("none", "auto", tmp_path)
-    assert any("no Docker daemon" in note for note in chosen.notes)
+    assert any("venv engine" in note and "no daemon" in note for note in chosen.notes)
     assert any("virtual accelerator" in note for note in chosen.notes)
 
 
