@@ -183,3 +183,31 @@ def test_a_driver_that_cannot_be_used_is_exit_4_and_one_line(tmp_path, nvml_libr
     assert words in line
     assert "GPU=none" in line
     assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("engine", ["auto", "docker"])
+@pytest.mark.parametrize("gpu", ["auto", "0"])
+def test_a_gpu_that_the_daemon_cannot_hand_out_is_found_before_anything_is_built(
+    tmp_path, nvml_library, daemon, engine, gpu
+):
+    runtimes = daemon.info.get("Runtimes") or {}
+    if "nvidia" in runtimes:
+        pytest.skip("this daemon has the NVIDIA Container Toolkit")
+    scenario = fake_nvml.Scenario([fake_nvml.Gpu(UUID)]).write(tmp_path / "scenario")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "harness", "run", f"--gpu={gpu}", f"--engine={engine}"),
+            f"--reports={tmp_path / 'reports'}",
+        ],
+        cwd=ROOT,
+        env=fake_nvml.environment(nvml_library, scenario),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 4
+    (line,) = done.stderr.splitlines()
+    assert "nvidia-container-toolkit" in line
+    assert "GPU=none" in line
+    assert not (tmp_path / "reports").exists()
