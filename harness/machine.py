@@ -49,8 +49,8 @@ def choose(gpu: str, engine: str, cache: Path) -> Machine:
     chosen_engine, missing = choose_engine(engine, chosen_gpu, cache)
     if missing:
         notes.append(
-            "phases run on the embedded default, the venv engine: fresh processes of the same pinned"
-            f" environments, not isolated by containers ({missing})"
+            "phases run on the embedded default, the venv engine: fresh processes of the same"
+            f" pinned environments, not isolated by containers ({missing})"
         )
     return Machine(chosen_engine, chosen_gpu, tuple(notes))
 
