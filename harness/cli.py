@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
-from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 
 from harness import (
@@ -21,6 +18,7 @@ from harness import (
     listing,
     lock,
     machine,
+    options,
     plan,
     report,
     repro,
@@ -40,7 +38,6 @@ from harness.error import (
     UsageError,
 )
 
-_FunctionT = TypeVar("_FunctionT", bound=Callable[..., Any])
 _console = Console(soft_wrap=False)
 
 
@@ -61,13 +58,17 @@ def main() -> None:
     except HarnessError as problem:
         click.echo(f"harness: {problem}", err=True)
         code = EXIT_NOT_JUDGED
-    except KeyboardInterrupt:
-        click.echo("harness: interrupted", err=True)
-        code = EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has left (`harness list | head`); nothing more to tell it.
         sys.stderr.close()
         code = EXIT_NOT_JUDGED
+    except OSError as problem:
+        where = f"{problem.filename}: " if problem.filename else ""
+        click.echo(f"harness: {where}{problem.strerror or problem}", err=True)
+        code = EXIT_NOT_JUDGED
+    except KeyboardInterrupt:
+        click.echo("harness: interrupted", err=True)
+        code = EXIT_INTERRUPTED
     sys.exit(code if isinstance(code, int) else EXIT_PASSED)
 
 
@@ -84,96 +85,13 @@ def cli(context: click.Context, root: Path) -> None:
     context.obj = root.resolve()
 
 
-# --- options that several commands share ------------------------------------------------------
-
-
-def _options(*options: Callable[[_FunctionT], _FunctionT]) -> Callable[[_FunctionT], _FunctionT]:
-    def decorate(function: _FunctionT) -> _FunctionT:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return decorate
-
-
-def _patterns(name: str, what: str) -> Callable[[_FunctionT], _FunctionT]:
-    return click.option(
-        f"--{name}",
-        f"{name}_patterns",
-        multiple=True,
-        metavar="PATTERN",
-        envvar=f"HARNESS_{name.upper()}",
-        help=f"Only {what} that match this shell pattern (repeatable).",
-    )
-
-
-_selection = _options(
-    _patterns("flavors", "flavors"),
-    _patterns("families", "families"),
-    _patterns("scenarios", "scenarios"),
-)
-_where = _options(
-    click.option(
-        "--gpu",
-        default="auto",
-        show_default=True,
-        envvar="HARNESS_GPU",
-        help="auto, none, an index or a UUID.",
-    ),
-    click.option(
-        "--engine",
-        type=click.Choice(["auto", "docker", "venv"]),
-        default="auto",
-        show_default=True,
-        envvar="HARNESS_ENGINE",
-    ),
-)
-_how = _options(
-    click.option(
-        "--provider",
-        type=click.Choice(["builtin", "tflms"]),
-        default="builtin",
-        show_default=True,
-        envvar=["HARNESS_PROVIDER", "LMS_PROVIDER"],
-        help="What does the swapping.",
-    ),
-    click.option(
-        "--lms-path",
-        type=click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True),
-        envvar="LMS_PATH",
-        help="Directory that holds the foreign provider's package.",
-    ),
-    click.option(
-        "--lms-params",
-        default="",
-        envvar="LMS_PARAMS",
-        metavar="JSON",
-        help="Swapping parameters; the default is maximum swapping.",
-    ),
-    click.option(
-        "--data",
-        "data_directory",
-        type=click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True),
-        envvar="DATA_DIR",
-        help="Data sets; without them the small set that is shipped is used.",
-    ),
-    click.option(
-        "--reports",
-        type=click.Path(path_type=Path, file_okay=False, resolve_path=True),
-        envvar="HARNESS_REPORTS",
-        help="Where the run's directory is made  [default: reports]",
-    ),
-    click.option("--keep", is_flag=True, envvar="HARNESS_KEEP", help="Keep all artifacts."),
-)
-
-
 # --- commands ---------------------------------------------------------------------------------
 
 
 @cli.command("run")
-@_selection
-@_where
-@_how
+@options.selection
+@options.where
+@options.how
 @click.option(
     "--share/--no-share",
     default=True,
@@ -200,11 +118,13 @@ def run_command(
     **how: Any,
 ) -> int:
     """Run the matrix, or a part of it, and write the reports."""
-    parameters = _parameters(how["lms_params"], how["provider"], how["lms_path"])
+    parameters = options.parameters_of(how["lms_params"], how["provider"], how["lms_path"])
     selected = catalog.load(root).select(flavors_patterns, families_patterns, scenarios_patterns)
-    chosen = machine.choose(gpu, engine, _cache(root))
+    chosen = machine.choose(gpu, engine, options.cache_of(root))
     planned = plan.make(selected, provider=how["provider"], parameters=parameters, share=share)
-    settings = _settings(root, how, chosen.notes, jobs=jobs, share=share, gpu=gpu, engine=engine)
+    settings = options.settings_of(
+        root, how, chosen.notes, jobs=jobs, share=share, gpu=gpu, engine=engine
+    )
     for note in chosen.notes:
         click.echo(f"note: {note}")
     with ConsoleObserver(_console) as observer:
@@ -216,8 +136,8 @@ def run_command(
 @cli.command("repro")
 @click.argument("flavor")
 @click.argument("scenario")
-@_where
-@_how
+@options.where
+@options.how
 @click.option(
     "--shell",
     is_flag=True,
@@ -229,14 +149,14 @@ def repro_command(
     root: Path, /, flavor: str, scenario: str, gpu: str, engine: str, shell: bool, **how: Any
 ) -> int:
     """Reproduce one scenario by hand, its logs on the terminal."""
-    parameters = _parameters(how["lms_params"], how["provider"], how["lms_path"])
+    parameters = options.parameters_of(how["lms_params"], how["provider"], how["lms_path"])
     selected = catalog.load(root).select([flavor], (), [scenario])
     if len(selected.flavors) != 1 or len(selected.scenarios) != 1:
         raise UsageError("repro takes one flavor and one scenario; `harness list` shows them")
-    chosen = machine.choose(gpu, engine, _cache(root))
+    chosen = machine.choose(gpu, engine, options.cache_of(root))
     planned = plan.make(selected, provider=how["provider"], parameters=parameters)
     how["keep"] = True
-    settings = _settings(root, how, chosen.notes, jobs=1, gpu=gpu, engine=engine)
+    settings = options.settings_of(root, how, chosen.notes, jobs=1, gpu=gpu, engine=engine)
     for note in chosen.notes:
         click.echo(f"note: {note}")
     with ConsoleObserver(_console, follow=True) as observer:
@@ -252,7 +172,7 @@ def repro_command(
 
 
 @cli.command("list")
-@_selection
+@options.selection
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 @click.option("--markdown", is_flag=True, help="The table of the README.")
 @click.pass_obj
@@ -286,7 +206,7 @@ def list_command(
 
 @cli.command("describe")
 @click.argument("scenario")
-@_patterns("flavors", "flavors")
+@options.patterns("flavors", "flavors")
 @click.pass_obj
 def describe_command(root: Path, scenario: str, flavors_patterns: tuple[str, ...]) -> int:
     """Show a scenario in full: phases, scripts, checks, and how each flavor runs it."""
@@ -300,14 +220,14 @@ def describe_command(root: Path, scenario: str, flavors_patterns: tuple[str, ...
 @click.pass_obj
 def doctor_command(root: Path) -> int:
     """Say what this machine can and cannot run, and what to install."""
-    findings = doctor.examine(catalog.load(root), root, _cache(root))
+    findings = doctor.examine(catalog.load(root), root, options.cache_of(root))
     for line in doctor.lines(findings):
         click.echo(line)
     return EXIT_PASSED if doctor.usable(findings) else EXIT_USAGE
 
 
 @cli.command("images")
-@_patterns("flavors", "flavors")
+@options.patterns("flavors", "flavors")
 @click.option("--gpu", default="auto", show_default=True, envvar="HARNESS_GPU")
 @click.pass_obj
 def images_command(root: Path, flavors_patterns: tuple[str, ...], gpu: str) -> int:
@@ -329,7 +249,7 @@ def images_command(root: Path, flavors_patterns: tuple[str, ...], gpu: str) -> i
 
 
 @cli.command("lock")
-@_patterns("flavors", "flavors")
+@options.patterns("flavors", "flavors")
 @click.pass_obj
 def lock_command(root: Path, flavors_patterns: tuple[str, ...]) -> int:
     """Refresh the pins: hash-locked requirements and digests of the base images."""
@@ -342,7 +262,7 @@ def lock_command(root: Path, flavors_patterns: tuple[str, ...]) -> int:
 @click.pass_obj
 def data_command(root: Path) -> int:
     """Download the real data sets and check their digests."""
-    for line in data.download(_cache(root) / "data"):
+    for line in data.download(options.cache_of(root) / "data"):
         click.echo(line)
     return EXIT_PASSED
 
@@ -380,7 +300,7 @@ def judge_command(logs: tuple[Path, ...], as_json: bool) -> int:
 @click.pass_obj
 def clean_command(root: Path) -> int:
     """Remove our containers, images and environments, and nothing else."""
-    removed = VenvEngine(_cache(root)).clean()
+    removed = VenvEngine(options.cache_of(root)).clean()
     docker = DockerEngine()
     try:
         docker.preflight(None)
@@ -392,73 +312,3 @@ def clean_command(root: Path) -> int:
         click.echo(f"removed {line}")
     click.echo(f"{len(removed)} removed")
     return EXIT_PASSED
-
-
-# --- helpers ----------------------------------------------------------------------------------
-
-
-def _cache(root: Path) -> Path:
-    return root / ".cache"
-
-
-def _shown(path: Path) -> str:
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
-
-
-def _parameters(text: str, provider: str, lms_path: Path | None) -> Mapping[str, Any]:
-    if provider == "tflms" and lms_path is None:
-        raise UsageError(
-            "--provider tflms needs --lms-path (LMS_PATH): the directory that holds the package"
-            " tensorflow_large_model_support"
-        )
-    if not text:
-        return plan.MAXIMUM_SWAPPING
-    try:
-        parameters: dict[str, int] = TypeAdapter(dict[str, int]).validate_json(text)
-    except ValidationError:
-        raise UsageError(
-            "--lms-params is not a JSON object of whole numbers, such as"
-            f" '{json.dumps(dict(plan.MAXIMUM_SWAPPING))}'"
-        ) from None
-    return parameters
-
-
-def _settings(
-    root: Path,
-    how: Mapping[str, Any],
-    notes: tuple[str, ...],
-    *,
-    gpu: str,
-    engine: str,
-    jobs: int | None = None,
-    share: bool = True,
-) -> run.Settings:
-    options = {}
-    if gpu != "auto":
-        options["GPU"] = gpu
-    if engine != "auto":
-        options["ENGINE"] = engine
-    if how["provider"] != "builtin":
-        options["LMS_PROVIDER"] = how["provider"]
-    for name, key in (("LMS_PATH", "lms_path"), ("LMS_PARAMS", "lms_params")):
-        if how[key]:
-            options[name] = str(how[key])
-    if how["data_directory"]:
-        options["DATA_DIR"] = str(how["data_directory"])
-    cached = _cache(root) / "data"
-    cached.mkdir(parents=True, exist_ok=True)
-    return run.Settings(
-        root=root,
-        reports=how["reports"] or root / "reports",
-        data=how["data_directory"] or cached,
-        lms_path=how["lms_path"],
-        jobs=jobs,
-        keep=how["keep"],
-        share=share,
-        command=shlex.join(["harness", *sys.argv[1:]]),
-        options=options,
-        notes=notes,
-    )

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from harness import artifact
 from harness.engine import Engine
+from harness.execution import launch_of
 from harness.gpu import Gpu
 from harness.plan import Plan
 from harness.record import Outcome, PhaseRecord, RunRecord
-from harness.run import Settings, launch_of
+from harness.settings import Settings
 
 
 def phase_to_enter(record: RunRecord) -> PhaseRecord | None:
@@ -39,21 +40,17 @@ def enter(
     if phase is None:
         return 0
     task = plan.tasks[phase.key]
-    logs = directory / "shell" / phase.key
-    output = logs / "artifacts"
-    artifact.remove(logs)
-    output.mkdir(parents=True)
-    given = None
+    place, given = directory / "shell" / phase.key, None
+    artifact.remove(place)
+    (place / "artifacts").mkdir(parents=True)
     if task.input is not None:
-        given = logs / "input"
+        given = place / "input"
         artifact.copy_read_only(directory / "phases" / task.input / "artifacts", given)
     environment = engine.prepare(
         next(case.flavor for case in plan.cases if case.flavor.id == task.flavor),
         "virtual" if gpu is None else "gpu",
         print,
     )
-    launch = launch_of(
-        task, environment, settings, record.id, gpu, given, output, logs, threads=None
-    )
+    launch = launch_of(task, environment, settings, record.id, gpu, given, place, threads=None)
     print(f"shell of {phase.key} ({phase.outcome.value}); leave it with `exit`")
     return engine.shell(launch)

@@ -6,88 +6,25 @@ import concurrent.futures
 import contextlib
 import itertools
 import json
-import math
 import os
-import platform
 import secrets
-import shlex
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import psutil
-
-from harness import artifact, check, lease, log, report
-from harness.engine import Engine, Environment, Exit, Launch, Target
-from harness.error import EngineError, HarnessError, UnavailableError
-from harness.gpu import Gpu, NvmlError
-from harness.nvml import Nvml
+from harness import artifact, check, report
+from harness.engine import Engine, Environment
+from harness.error import EngineError, UnavailableError
+from harness.execution import Executor, Observer, lost, phase_record, plain, utc
+from harness.gpu import Gpu
 from harness.plan import Case, Plan, Task, dependents, ready
-from harness.record import (
-    CaseRecord,
-    FlavorRecord,
-    LogFacts,
-    Outcome,
-    PhaseRecord,
-    RunRecord,
-    Status,
-)
-from harness.sampler import Sampler
-
-# What a TensorFlow phase takes at its peak, measured on the MNIST scenarios, with room to spare.
-_PHASE_MEMORY = 2 * 2**30
-
-
-class Observer(Protocol):
-    """Whoever watches a run: the terminal."""
-
-    def message(self, text: str) -> None:
-        """Something that the user should know now."""
-
-    def begin(self, total: int) -> None:
-        """The phases start; there are `total` of them."""
-
-    def phase_started(self, task: Task, logs: Path) -> None:
-        """A phase runs; its logs grow in `logs`."""
-
-    def phase_finished(self, record: PhaseRecord) -> None:
-        """A phase ended."""
-
-    def case_judged(self, record: CaseRecord) -> None:
-        """All phases of a case have ended and its checks are known."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a run is done.
-
-    Attributes:
-        root: the checkout.
-        reports: the directory that gets one directory a run.
-        data: data sets for the phases.
-        lms_path: parent directory of a foreign LMS package, or None.
-        jobs: phases at a time on the CPU; None: as many as cores and memory allow.
-        keep: keep artifacts of cases that passed, too.
-        command: the command line, for the record.
-        options: `make` variables that a reproduction needs as well, e.g. {"ENGINE": "venv"}.
-        notes: what the reader of the reports must know (fallbacks that were taken).
-    """
-
-    root: Path
-    reports: Path
-    data: Path
-    lms_path: Path | None = None
-    jobs: int | None = None
-    keep: bool = False
-    share: bool = True
-    command: str = ""
-    options: Mapping[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+from harness.record import CaseRecord, FlavorRecord, Outcome, PhaseRecord, RunRecord, Status
+from harness.settings import Settings, host_facts
 
 
 def execute(
@@ -106,12 +43,6 @@ def execute(
     finally:
         engine.close()
     return run.finish(), run.directory
-
-
-def reproduce_command(flavor: str, scenario: str, options: Mapping[str, str]) -> str:
-    """The command that runs one case by hand."""
-    words = [f"{name}={shlex.quote(value)}" for name, value in options.items()]
-    return " ".join(["make repro", f"FLAVOR={flavor}", f"SCENARIO={scenario}", *words])
 
 
 class _Run:
@@ -147,7 +78,7 @@ class _Run:
         self._record = RunRecord(
             id=run_id,
             state="running",
-            started=_utc(now),
+            started=utc(now),
             engine=engine.name,
             accelerator=self._accelerator,
             provider=plan.provider,
@@ -203,8 +134,17 @@ class _Run:
     def phases(self) -> None:
         """Runs all tasks, each after its input, several at a time on the CPU."""
         self._observer.begin(len(self._plan.tasks))
-        jobs = self._jobs()
-        threads = max(1, (os.cpu_count() or 1) // jobs) if self._gpu is None else None
+        jobs = 1 if self._gpu is not None else self._settings.jobs_on_cpu()
+        executor = Executor(
+            engine=self._engine,
+            settings=self._settings,
+            gpu=self._gpu,
+            run_id=self._record.id,
+            directory=self.directory,
+            observer=self._observer,
+            cancel=self.cancel,
+            threads=max(1, (os.cpu_count() or 1) // jobs) if self._gpu is None else None,
+        )
         running: dict[concurrent.futures.Future[PhaseRecord], Task] = {}
         pending = dict(self._plan.tasks)
         with concurrent.futures.ThreadPoolExecutor(jobs, "phase") as pool:
@@ -213,7 +153,8 @@ class _Run:
                     startable = ready(pending.values(), self._completed)
                     for task in list(itertools.islice(startable, jobs - len(running))):
                         del pending[task.key]
-                        running[pool.submit(self._execute, task, threads)] = task
+                        environment = self._environments[task.flavor]
+                        running[pool.submit(executor.execute, task, environment)] = task
                 if not running:
                     break
                 # The timeout lets the interpreter deliver signals to this thread.
@@ -267,85 +208,6 @@ class _Run:
             if all(record is not None and record.status is Status.PASSED for record in judged):
                 artifact.remove(self.directory / "phases" / key / "artifacts")
 
-    def _execute(self, task: Task, threads: int | None) -> PhaseRecord:
-        """Runs one phase; called in a worker thread, and never raises."""
-        directory = self.directory / "phases" / task.key
-        started, clock = _utc(), time.monotonic()
-        sampler: list[Sampler] = []
-        exit_: Exit
-        facts = LogFacts()
-        try:
-            launch = self._launch(task, directory, threads)
-            uuid = None if self._gpu is None else self._gpu.uuid
-            with contextlib.ExitStack() as stack:
-                stack.enter_context(lease.hold(uuid, self.cancel, self._observer.message))
-                device = None
-                if uuid is not None:
-                    device = stack.enter_context(Nvml()).open(uuid)
-
-                def begin(target: Target) -> None:
-                    beside = Sampler(device, target, directory / "samples.csv")
-                    beside.start()
-                    sampler.append(beside)
-
-                started, clock = _utc(), time.monotonic()
-                self._observer.phase_started(task, directory)
-                try:
-                    exit_ = self._engine.execute(launch, begin, self.cancel)
-                finally:
-                    samples = sampler[0].stop() if sampler else None
-                duration = time.monotonic() - clock
-            if launch.input is not None:
-                artifact.remove(launch.input)
-            logs = [directory / "stdout.log", directory / "stderr.log"]
-            facts = log.parse(*(path for path in logs if path.is_file()))
-        except Exception as problem:  # a worker's exception would be lost with its thread
-            samples, duration = None, time.monotonic() - clock
-            text = str(problem) if isinstance(problem, HarnessError) else repr(problem)
-            exit_ = Exit(Outcome.ENGINE_ERROR, None, " ".join(text.split())[:500])
-        (directory / "details.json").write_text(
-            json.dumps(plain(exit_.details), indent=1), encoding="utf-8"
-        )
-        return self._phase_record(task).model_copy(
-            update={
-                "outcome": exit_.outcome,
-                "exit_code": exit_.code,
-                "reason": exit_.reason,
-                "started": started,
-                "duration_s": round(duration, 3),
-                "facts": facts,
-                "samples": None if samples is None else samples.to_dict(),
-                "details": plain(exit_.details),
-            }
-        )
-
-    def _launch(self, task: Task, directory: Path, threads: int | None) -> Launch:
-        output = directory / "artifacts"
-        output.mkdir(parents=True)
-        given = None
-        if task.input is not None:
-            given = directory / "input"
-            artifact.copy_read_only(self.directory / "phases" / task.input / "artifacts", given)
-        return launch_of(
-            task,
-            self._environments[task.flavor],
-            self._settings,
-            self._record.id,
-            self._gpu,
-            given,
-            output,
-            directory,
-            threads,
-        )
-
-    def _jobs(self) -> int:
-        if self._gpu is not None:
-            return 1
-        if self._settings.jobs is not None:
-            return self._settings.jobs
-        memory = max(1, psutil.virtual_memory().available // _PHASE_MEMORY)
-        return max(1, min(os.cpu_count() or 1, memory))
-
     # --- recording -----------------------------------------------------------------------------
 
     def _judge(self, case: Case) -> None:
@@ -358,7 +220,7 @@ class _Run:
             phases=list(case.uses),
             expects=scenario.expects,
             skip=case.skip,
-            reproduce=reproduce_command(case.flavor.id, scenario.id, self._settings.options),
+            reproduce=self._settings.reproduce(case.flavor.id, scenario.id),
         )
         if case.skip is None:
             by_name = {phase.id: phase for phase in scenario.phase}
@@ -381,23 +243,8 @@ class _Run:
         self._judged[record.id] = record
         self._observer.case_judged(record)
 
-    def _phase_record(self, task: Task) -> PhaseRecord:
-        return PhaseRecord(
-            key=task.key,
-            flavor=task.flavor,
-            family=task.family,
-            script=task.script,
-            role=task.role,
-            provider=task.provider,
-            parameters=dict(task.parameters),
-            control_of=task.control_of,
-            input_of=task.input,
-            outcome=Outcome.NOT_RUN,
-            directory=f"phases/{task.key}",
-        )
-
     def _not_run(self, task: Task, reason: str) -> PhaseRecord:
-        return self._phase_record(task).model_copy(update={"reason": reason})
+        return phase_record(task).model_copy(update={"reason": reason})
 
     def _snapshot(self) -> RunRecord:
         order = [case.id for case in self._plan.cases]
@@ -447,89 +294,12 @@ class _Run:
         self._record = self._record.model_copy(
             update={
                 "state": "interrupted" if interrupted else "finished",
-                "finished": _utc(),
+                "finished": utc(),
             }
         )
         self._record = self._snapshot()
         report.write_all(self._record, self.directory)
         return self._record
-
-
-def launch_of(
-    task: Task,
-    environment: Environment,
-    settings: Settings,
-    run_id: str,
-    gpu: Gpu | None,
-    given: Path | None,
-    output: Path,
-    logs: Path,
-    threads: int | None,
-) -> Launch:
-    """What the engine is told about a task: the contract of a scenario in `docs/contract.md`."""
-    return Launch(
-        key=task.key,
-        run_id=run_id,
-        environment=environment,
-        script=task.script,
-        variables={
-            "LMS_PROVIDER": task.provider,
-            "LMS_PARAMS": json.dumps(dict(task.parameters), sort_keys=True),
-            "ACCELERATOR": "virtual" if gpu is None else "gpu",
-            **task.variables,
-        },
-        scenarios=settings.root / "scenarios",
-        data=settings.data,
-        input=given,
-        output=output,
-        logs=logs,
-        lms_path=settings.lms_path,
-        gpu=None if gpu is None else gpu.uuid,
-        threads=threads,
-        deadline_s=task.timeout_s,
-        memory=memory_limit(1 if gpu is not None else (settings.jobs or os.cpu_count() or 1)),
-    )
-
-
-def memory_limit(jobs: int) -> int:
-    """Bytes one phase may use: nine tenths of the machine, divided among the jobs.
-
-    On a GPU host memory is where swapped tensors go, and pinned pages count against the limit.
-    """
-    return math.floor(psutil.virtual_memory().total * 0.9 / jobs)
-
-
-def lost(gpu: Gpu) -> str | None:
-    """Why nothing more can run on a GPU that worked before, or None while it does."""
-    try:
-        with Nvml() as nvml:
-            nvml.open(gpu.uuid).memory()
-    except NvmlError as problem:
-        return str(problem)
-    return None
-
-
-def host_facts() -> dict[str, Any]:
-    """The machine: name, cores, memory in bytes, kernel, Python of the driver."""
-    return {
-        "hostname": platform.node(),
-        "cores": os.cpu_count(),
-        "memory_bytes": psutil.virtual_memory().total,
-        "kernel": platform.release(),
-        "machine": platform.machine(),
-        "driver_python": platform.python_version(),
-    }
-
-
-def plain(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The facts as JSON would give them back, so that a record equals what is read from disk."""
-    copied: dict[str, Any] = json.loads(json.dumps(dict(facts), default=str))
-    return copied
-
-
-def _utc(now: datetime | None = None) -> str:
-    now = now or datetime.now(timezone.utc)
-    return now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from harness import catalog, plan, report, run, tally
 from harness.engine import Exit, Launch
 from harness.error import EngineError
 from harness.record import CheckId, Outcome, Status
+from harness.settings import Settings
 from tests.engines import ScriptedEngine, Silent, nap, unavailable, write_log
 from tests.projects import FAMILY, FLAVOR, lay_out
 
@@ -65,7 +66,7 @@ def project(tmp_path):
 
 def execute(project, engine, *, observer=None, **changes):
     made = plan.make(catalog.load(project), provider="builtin")
-    settings = run.Settings(
+    settings = Settings(
         root=project, reports=project / "reports", data=project, **{"jobs": 2, **changes}
     )
     return run.execute(made, engine, settings, None, observer or Silent())
@@ -259,5 +260,7 @@ def test_a_canary_passes_when_it_is_caught(tmp_path):
 
 
 def test_reproduce_command_quotes_values():
-    command = run.reproduce_command("f", "s", {"ENGINE": "venv", "LMS_PATH": "/a b/$(x)"})
+    command = Settings(
+        Path(), Path(), Path(), options={"ENGINE": "venv", "LMS_PATH": "/a b/$(x)"}
+    ).reproduce("f", "s")
     assert command == "make repro FLAVOR=f SCENARIO=s ENGINE=venv LMS_PATH='/a b/$(x)'"

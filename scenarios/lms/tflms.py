@@ -22,7 +22,7 @@ class Adapter(object):
         super(Adapter, self).__init__()
         self.parameters = Parameters.from_json(parameters)
         self._runtime = runtime
-        lms, util = _load(runtime.phase.provider_path)
+        lms, util = _load(runtime.tf, runtime.phase.provider_path)
         if not runtime.phase.on_gpu:
             _tell_apart(util, runtime.phase.accelerator_device)
         self._lms = lms(**self._arguments())
@@ -130,8 +130,9 @@ class Adapter(object):
         return total
 
 
-def _load(path):
+def _load(tf, path):
     """The class `LMS` and the module of its helpers."""
+    resource_variables = tf.resource_variables_enabled()
     if path is not None and path not in sys.path:
         sys.path.insert(0, path)
     try:
@@ -141,6 +142,10 @@ def _load(path):
         raise ImportError(
             "provider tflms: tensorflow_large_model_support is not {}: {}".format(where, error)
         )
+    if resource_variables:
+        # The import calls disable_v2_behavior, which turns them off, and a model that is built
+        # afterwards would get reference variables.
+        tf.enable_resource_variables()
     return LMS, util
 
 
