@@ -163,7 +163,9 @@ def _phase_complete(phase: Phase, record: PhaseRecord, accelerator: str) -> Find
     elif record.outcome is Outcome.KILLED:
         broken = f"a signal killed it{reason}"
     elif record.outcome is Outcome.FAILED or record.exit_code not in (0, None):
-        broken = f"exit code {'?' if record.exit_code is None else record.exit_code}{reason}"
+        broken = f"exit code {'?' if record.exit_code is None else record.exit_code}"
+        if record.reason != broken:  # an engine has no other reason for a plain exit code
+            broken += reason
     elif facts.markers and not facts.done and not kinds(facts, "malformed_marker"):
         broken = "exit code 0, but it never said `done`: it stopped half way"
     if status is Status.FAILED and problems:

@@ -99,7 +99,7 @@ class _Parser:
         self._carried = 0  # bytes in it
         self._tail: bytes | None = None  # the end so far of a line that is too long
         self._cut = 0  # lines that were too long
-        self._before = b""  # the last line of the block before that is not empty
+        self._before = b""  # the end of what was before the block
         self._traceback: Problem | None = None  # one whose exception has not come yet
         self._traceback_lines = 0
         self._traceback_counts = False  # the last one is a problem: nobody caught it
@@ -213,9 +213,7 @@ class _Parser:
                 counted = start
                 self._line(flat, start, end, number)
         self._newlines += block.count(b"\n")
-        last = block[-4096:].replace(b"\r", b"\n").rstrip(b"\n")
-        if last:
-            self._before = last[last.rfind(b"\n") + 1 :]
+        self._before = (self._before + block[-4096:].replace(b"\r", b"\n"))[-4096:]
 
     def _needles(self, block: bytes) -> list[native.Needle]:
         """What to look for; a kind of which enough is kept is only counted."""
@@ -355,18 +353,18 @@ class _Parser:
     # --- tracebacks -----------------------------------------------------------------------------
 
     def _open_traceback(self, flat: bytes, start: int, end: int, line: bytes, number: int) -> None:
-        before = flat[max(0, start - 4096) : start].rstrip(b"\n")
-        before = before[before.rfind(b"\n") + 1 :] if before else self._before
         if not native.traceback_header(line):
             return
+        before = (self._before + flat[max(0, start - 4096) : start])[-4096:]
         self._close_traceback(None)
-        if native.chained(before):
+        # Python chains with a blank line between, a logger puts the traceback right below.
+        if native.chained(_last_line(before.rstrip(b"\n"))):
             found = self._problems.get("traceback", [])
             if self._traceback_counts and found:
                 # One failure, reported where it began with the exception that ended it.
                 number = found.pop().line
         else:
-            self._traceback_counts = not native.caught(before)
+            self._traceback_counts = not native.caught(_last_line(before.removesuffix(b"\n")))
         text = "a traceback without an exception"
         self._traceback = Problem(kind="traceback", line=number, text=text)
         self._traceback_lines = TRACEBACK_LIMIT
@@ -413,6 +411,10 @@ _LineT = TypeVar("_LineT", Mutation, Problem, Digest)
 
 def _by_line(groups: Iterable[list[_LineT]]) -> list[_LineT]:
     return sorted((fact for group in groups for fact in group), key=lambda fact: fact.line)
+
+
+def _last_line(text: bytes) -> bytes:
+    return text[text.rfind(b"\n") + 1 :]
 
 
 def _first_end(chunk: bytes) -> int:

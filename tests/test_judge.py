@@ -51,6 +51,16 @@ def test_recorded(names: list[str], expected: str) -> None:
     assert letters(parse(*(LOGS / f"{name}.log" for name in names))) == expected
 
 
+@pytest.mark.parametrize("form", ["updating_input", "adding_control_input"])
+def test_tflms_on_keras_2_3(form: str) -> None:
+    """Phases that ended well after the foreign library had edited a graph that had run."""
+    facts = parse(LOGS / f"tflms_keras23_{form}.log")
+    assert letters(facts) == "ppf"
+    check = judge_log(facts)[2]
+    assert check.id is CheckId.EDIT_TOOK_EFFECT
+    assert f"{form.replace('_', ' ')}" in check.message
+
+
 def test_lms_not_expected() -> None:
     assert letters(parse(LOGS / "tf1-keras-no-marker.log"), provider_expected=False) == "pss"
 

@@ -374,6 +374,22 @@ class TestProblems:
         facts = parse(b"Test loss: 0.5\n", mark("metric", name="loss", value=0.25))
         assert [metric.value for metric in facts.metrics] == [0.25]
 
+    @pytest.mark.parametrize("chunk", [1, 16, 1 << 20])
+    def test_a_warning_above_a_blank_line_catches_nothing(
+        self, chunk: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # TensorFlow ends its deprecation warnings with an empty line.
+        text = (
+            b"WARNING:tensorflow:The name x is deprecated. Please use y instead.\n\n"
+            b"Traceback (most recent call last):\n"
+            b'  File "load.py", line 16, in <module>\n'
+            b"OSError: Unable to open file (truncated file)\n"
+        )
+        monkeypatch.setattr(log, "CHUNK", chunk)
+        (problem,) = parse(text).problems
+        assert (problem.kind, problem.line) == ("traceback", 3)
+        assert problem.text == "OSError: Unable to open file (truncated file)"
+
     def test_caught(self) -> None:
         assert parse(LOGS / "python-caught.log").problems == []
 

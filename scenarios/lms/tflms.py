@@ -22,7 +22,10 @@ class Adapter(object):
         super(Adapter, self).__init__()
         self.parameters = Parameters.from_json(parameters)
         self._runtime = runtime
-        lms, util = _load(runtime.tf, runtime.phase.provider_path)
+        lms, util = _load(runtime.phase.provider_path)
+        # The import turned them off, by disable_v2_behavior: a model that is built from now on
+        # would have reference variables, unlike its control.
+        runtime.tf.enable_resource_variables()
         if not runtime.phase.on_gpu:
             _tell_apart(util, runtime.phase.accelerator_device)
         self._lms = lms(**self._arguments())
@@ -57,7 +60,7 @@ class Adapter(object):
         arguments = dict(self.parameters._asdict())
         arguments["cpu_device"] = "/cpu:0"
         if not phase.on_gpu:
-            # Exactly as the model's operations have it; an operation without a device is the host's.
+            # As the model's operations have it. What has no device is placed on the host.
             arguments["gpu_device"] = phase.accelerator_device
         return arguments
 
@@ -89,7 +92,7 @@ class Adapter(object):
         )
 
     def _copy(self, graph, swap_out, swap_in):
-        """Adds a copy before each swap-out, on the host, and after each swap-in, on the accelerator.
+        """Adds a copy to the host before each swap-out, and one back after each swap-in.
 
         TFLMS swaps by identities, and those share buffers between CPU devices. What waits for a
         swap-out waits for its copy as well. The names are ones that neither TFLMS nor the meter
@@ -130,9 +133,8 @@ class Adapter(object):
         return total
 
 
-def _load(tf, path):
+def _load(path):
     """The class `LMS` and the module of its helpers."""
-    resource_variables = tf.resource_variables_enabled()
     if path is not None and path not in sys.path:
         sys.path.insert(0, path)
     try:
@@ -142,10 +144,6 @@ def _load(tf, path):
         raise ImportError(
             "provider tflms: tensorflow_large_model_support is not {}: {}".format(where, error)
         )
-    if resource_variables:
-        # The import calls disable_v2_behavior, which turns them off, and a model that is built
-        # afterwards would get reference variables.
-        tf.enable_resource_variables()
     return LMS, util
 
 

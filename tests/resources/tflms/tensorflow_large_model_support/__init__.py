@@ -7,6 +7,10 @@ import time
 
 import tensorflow.compat.v1 as tf
 
+from tensorflow_large_model_support import util
+
+tf.disable_v2_behavior()  # as TFLMS does, and what turns resource variables off
+
 _SWAPPED = ("Relu", "MaxPool")
 
 
@@ -41,7 +45,7 @@ class LMS(tf.keras.callbacks.Callback):
         self._run_for_keras()
 
     def _run_for_keras(self):
-        if _is_edited(tf.get_default_graph()):
+        if self._is_edited(tf.get_default_graph()):
             return
         if self.is_training and self.model.train_function is None:
             self.model._make_train_function()
@@ -75,21 +79,22 @@ class LMS(tf.keras.callbacks.Callback):
         _log(f"Editing model for LMS, took: {(time.time() - started) * 1000} ms")
 
     def _is_source(self, op):
-        if op.type not in _SWAPPED:
-            return False
+        return op.type in _SWAPPED and not util.is_cpu_op(op) and self._is_gpu_op(op)
+
+    def _is_gpu_op(self, op):
         if self._gpu_device is None:
-            return "CPU" not in op.device
-        return op.device == self._gpu_device  # exactly, as TFLMS compares
+            return not util.is_cpu_op(op)
+        return op.device.upper() == self._gpu_device.upper()  # the whole name, as in TFLMS
+
+    def _is_edited(self, graph):
+        outs = [op for op in graph.get_operations() if "lms/swapout" in op.name]
+        return any(self._is_gpu_op(op.inputs[0].op) for op in outs)
 
 
 def _identity(tensor, name):
     output = tf.identity(tensor, name=name)
     output.op._set_attr("_grappler_do_not_remove", tf.AttrValue(b=True))
     return output
-
-
-def _is_edited(graph):
-    return any("lms/swapout" in op.name for op in graph.get_operations())
 
 
 def _log(text):
