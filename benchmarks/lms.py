@@ -7,7 +7,8 @@ Run it inside a flavor environment with TensorFlow 1.15.5: `python benchmarks/lm
 The model is that of the ResNet50 training test of TFLMS: keras.applications, 15 classes,
 rmsprop, categorical crossentropy. It is on the virtual accelerator, a second CPU device.
 TFLMS 2.0.2 at maximum swapping, for comparison: 4.1 s and 41.7 s to edit ResNet50 and ResNet152;
-peak 122.5 MiB with and 647.0 MiB without it; step time +3 % to +15 %.
+peak 122.5 MiB with it (138.0 MiB on this very graph and meter) and 647.0 MiB without; step time
++3 % to +15 %.
 """
 
 import argparse
