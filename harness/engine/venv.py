@@ -40,6 +40,9 @@ _LOG_LIMIT = 256 * 2**20
 # The host's proxies and indexes are for builds; a phase gets nothing of the host's environment
 # but what a dynamic linker and a locale need.
 _KEPT = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "CUDA_HOME")
+# glibc: keep freed memory instead of handing each large tensor's pages back to the kernel and
+# faulting them in again, which is a tenth of a training step. 32 MiB is the most it takes.
+_MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
 
 
 class VenvEngine:
@@ -243,6 +246,7 @@ def _variables(launch: Launch, scratch: Path) -> dict[str, str]:
     environment = Path(launch.environment.handle).parent
     variables = {
         **kept,
+        **_MALLOC,
         "PATH": f"{environment}:/usr/local/bin:/usr/bin:/bin",
         "HOME": str(scratch / "home"),
         "TMPDIR": str(scratch / "tmp"),

@@ -11,6 +11,7 @@ A module that starts threads or opens a device while it is imported must not be 
 do not survive a fork. That is looked at, and then no phase is started: `{"error": ...}`.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -64,6 +65,10 @@ def serve(modules):
     if problem is not None:
         answer(answers, error=problem)
         return None
+    # What was imported stays: no collection in a fork needs to look at it, or to copy its pages.
+    gc.collect()
+    if hasattr(gc, "freeze"):  # Python 3.7
+        gc.freeze()
     answer(answers, ready=True)
     while True:
         line = requests.readline()
