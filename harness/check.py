@@ -13,15 +13,14 @@ from harness import restoring, result, swapping
 from harness.catalog import Phase, Scenario
 from harness.native import no_gpu
 from harness.record import Check, CheckId, Edit, LogFacts, Outcome, PhaseRecord, Problem, Status
+from harness.text import mib, plural
 from harness.verdict import (
     Evidence,
     Finding,
     check,
     kinds,
     line,
-    mib,
     named,
-    plural,
     problem_lines,
     skipped,
     unjudged,

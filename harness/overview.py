@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from harness.record import CaseRecord, Check, CheckId, PhaseRecord, RunRecord, Status
 from harness.tally import Judged, Tally, broke, ending, executions, exit_code, tally
-from harness.text import clip, duration, flat, one_line, plural
-from harness.verdict import mib
+from harness.text import clip, duration, flat, mib, one_line, plural
 
 _WORDS = {
     Status.PASSED: "passed",

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from harness.catalog import Phase
 from harness.record import Digest, LogFacts, Outcome, PhaseRecord, Status
-from harness.verdict import Evidence, Finding, mib, plural, skipped, unjudged
+from harness.text import mib, plural
+from harness.verdict import Evidence, Finding, skipped, unjudged
 
 # (absolute, relative) per accelerator. Convolutions on a GPU do not repeat bit by bit; on the
 # virtual accelerator the same CPU kernels run, and only the order of their threads may differ.

@@ -11,7 +11,8 @@ from collections import defaultdict
 from harness.catalog import Phase
 from harness.record import LogFacts, Metric, Outcome, PhaseRecord, Status
 from harness.restoring import compared, digest
-from harness.verdict import Evidence, Finding, line, named, plural, skipped, unjudged
+from harness.text import plural
+from harness.verdict import Evidence, Finding, line, named, skipped, unjudged
 
 # (absolute, relative) per accelerator. On a GPU sums of gradients are not repeated bit by bit,
 # and training amplifies the difference.

@@ -16,7 +16,8 @@ from typing import Any
 from harness.catalog import Phase
 from harness.record import Edit, LogFacts, PhaseRecord, Status, Trace
 from harness.result import broken_control
-from harness.verdict import MIB, Evidence, Finding, Number, line, mib, named, skipped
+from harness.text import MIB, mib
+from harness.verdict import Evidence, Finding, Number, line, named, skipped
 
 # The peak has to fall by more than both; a smaller difference may be the order of operations.
 TRACE_FALL = (0.01, 64 * 1024)  # part of the control's peak, bytes

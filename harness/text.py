@@ -10,6 +10,8 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 
+MIB = 2**20
+
 # Control sequences of ECMA-48: CSI, then OSC and its kin up to BEL or ST, then two-byte escapes.
 # The counts are bounded so that an unterminated sequence cannot swallow the rest of a log.
 _TERMINAL = re.compile(
@@ -98,6 +100,15 @@ def duration(seconds: float | None) -> str:
 def plural(count: int, noun: str) -> str:
     """Returns `1 case`, `2 cases`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def mib(size: int | float | None) -> str:
+    """Returns bytes in MiB with one digit; in KiB below a tenth of a MiB."""
+    if size is None:
+        return "? MiB"
+    if 0 < abs(size) < MIB / 10:
+        return f"{size / 1024:,.1f} KiB"
+    return f"{size / MIB:,.1f} MiB"
 
 
 def _last_state(line: str) -> str:

@@ -10,7 +10,6 @@ from harness.record import Check, CheckId, LogFacts, PhaseRecord, Problem, Statu
 
 Number = float | int | str | None
 
-MIB = 2**20
 LINES_LIMIT = 20  # log lines that one check shows
 
 
@@ -115,17 +114,3 @@ def named(
     """Numbers of one phase, with its name in front where several are judged."""
     prefix = f"{phase.id}." if len(phases) > 1 else ""
     return {f"{prefix}{name}": number for name, number in numbers.items()}
-
-
-def plural(count: int, noun: str) -> str:
-    """`1 tensor`, `2 tensors`."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
-def mib(size: int | float | None) -> str:
-    """Bytes in MiB with one digit; KiB below a tenth of a MiB."""
-    if size is None:
-        return "? MiB"
-    if 0 < abs(size) < MIB / 10:
-        return f"{size / 1024:,.1f} KiB"
-    return f"{size / MIB:,.1f} MiB"
