@@ -78,7 +78,7 @@ def serve(modules):
         pid = os.fork()
         if pid == 0:
             requests.close()
-            os.close(answers.fileno())
+            answers.close()
             become(request)
             return request["script"]
         answer(answers, pid=pid)
