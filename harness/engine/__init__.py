@@ -68,6 +68,40 @@ class Launch:
     deadline_s: float = 600.0
     memory: int | None = None
 
+    def contract(
+        self,
+        *,
+        home: str,
+        temporary: str,
+        scenarios: str,
+        data: str,
+        given: str,
+        output: str,
+        lms: str,
+    ) -> dict[str, str]:
+        """The variables of `docs/contract.md`, with the directories as the phase sees them.
+
+        Args:
+            given, lms: left out where the phase has no input, or there is no foreign provider.
+        """
+        variables = {
+            "HOME": home,
+            "TMPDIR": temporary,
+            "PYTHONPATH": scenarios,
+            "PYTHONHASHSEED": "0",
+            "DATA_DIR": data,
+            "OUTPUT_DIR": output,
+            **self.variables,
+        }
+        if self.input is not None:
+            variables["INPUT_DIR"] = given
+        if self.lms_path is not None:
+            variables["LMS_PATH"] = lms
+        if self.threads is not None:
+            for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+                variables.setdefault(name, str(self.threads))
+        return variables
+
 
 @dataclass(frozen=True)
 class Exit:

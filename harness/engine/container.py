@@ -58,25 +58,17 @@ def lend(launch: Launch, daemon: Daemon) -> None:
 
 def environment(launch: Launch) -> dict[str, str]:
     """The variables of the contract, with the directories as the container sees them."""
-    variables = {
-        "HOME": _HOME,
-        "TMPDIR": _TMP,
-        "PYTHONPATH": _SCENARIOS,
-        "PYTHONHASHSEED": "0",
-        "DATA_DIR": _DATA,
-        "OUTPUT_DIR": _OUTPUT,
-        # The image says "void"; the daemon adds the GPU's own to what it finds here.
-        "NVIDIA_VISIBLE_DEVICES": launch.gpu or "void",
-        **launch.variables,
-    }
-    if launch.input is not None:
-        variables["INPUT_DIR"] = _INPUT
-    if launch.lms_path is not None:
-        variables["LMS_PATH"] = _LMS
-    if launch.threads is not None:
-        for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
-            variables.setdefault(name, str(launch.threads))
-    return variables
+    contract = launch.contract(
+        home=_HOME,
+        temporary=_TMP,
+        scenarios=_SCENARIOS,
+        data=_DATA,
+        given=_INPUT,
+        output=_OUTPUT,
+        lms=_LMS,
+    )
+    # The image says "void"; the daemon adds the GPU's own to what it finds here.
+    return {"NVIDIA_VISIBLE_DEVICES": launch.gpu or "void", **contract}
 
 
 def phase_command(launch: Launch) -> list[str]:

@@ -244,27 +244,22 @@ def _command(launch: Launch, scratch: Path) -> Command:
 def _variables(launch: Launch, scratch: Path) -> dict[str, str]:
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     environment = Path(launch.environment.handle).parent
-    variables = {
+    contract = launch.contract(
+        home=str(scratch / "home"),
+        temporary=str(scratch / "tmp"),
+        scenarios=str(launch.scenarios),
+        data=str(launch.data),
+        given=str(launch.input),
+        output=str(launch.output),
+        lms=str(launch.lms_path),
+    )
+    return {
         **kept,
         **_MALLOC,
         "PATH": f"{environment}:/usr/local/bin:/usr/bin:/bin",
-        "HOME": str(scratch / "home"),
-        "TMPDIR": str(scratch / "tmp"),
-        "PYTHONPATH": str(launch.scenarios),
-        "PYTHONHASHSEED": "0",
-        "DATA_DIR": str(launch.data),
-        "OUTPUT_DIR": str(launch.output),
         "CUDA_VISIBLE_DEVICES": launch.gpu or "",
-        **launch.variables,
+        **contract,
     }
-    if launch.input is not None:
-        variables["INPUT_DIR"] = str(launch.input)
-    if launch.lms_path is not None:
-        variables["LMS_PATH"] = str(launch.lms_path)
-    if launch.threads is not None:
-        for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
-            variables.setdefault(name, str(launch.threads))
-    return variables
 
 
 def _watch(process: Process, command: Command, deadline_s: float, cancel: threading.Event) -> Exit:
