@@ -33,6 +33,10 @@ FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-
 ModuleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*$")]
 Version = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+$")]
 Accelerator = Literal["gpu", "virtual"]
+Mode = Literal["session", "function"]
+Script = Annotated[
+    str, StringConstraints(pattern=r"^([a-z0-9_-]+/)?[A-Za-z0-9_][A-Za-z0-9_-]*\.py$")
+]
 
 
 class Entry(BaseModel):
@@ -85,7 +89,7 @@ class Flavor(Entry):
     directory: Path
     description: str = Field(min_length=1)
     keras: str
-    mode: Literal["session", "function"]
+    mode: Mode
     python: Version
     requirements: dict[Accelerator, FileName]
     preload: tuple[ModuleName, ...] = ()
@@ -101,13 +105,13 @@ class Phase(Entry):
     Attributes:
         script: path below the family's directory, or `<family>/<script>` of another family.
         judged: whether the case's checks 2, 3, 5 and 6 look at this phase; by default the last.
+        client: a script that runs beside this one, which serves it and is stopped after it.
         lms: "off" runs the phase without LMS while the plan still expects it (canaries only).
     """
 
     id: Id
-    script: Annotated[
-        str, StringConstraints(pattern=r"^([a-z0-9_-]+/)?[A-Za-z0-9_][A-Za-z0-9_-]*\.py$")
-    ]
+    script: Script
+    client: Script | None = None
     role: Literal["train", "predict", "convert"]
     judged: bool | None = None
     lms: Literal["on", "off"] = "on"
@@ -120,6 +124,7 @@ class Scenario(Entry):
 
     Attributes:
         requires: features of the flavor without which the scenario does not apply.
+        mode: how its models run, where that is not the flavor's own mode.
         restores: what check 4 compares between the save and the load.
         control: whether judged phases are also run with LMS off.
         expects: for a canary, the check that has to fail.
@@ -129,7 +134,8 @@ class Scenario(Entry):
     family: Id
     description: str = Field(min_length=1)
     requires: tuple[Id, ...] = ()
-    restores: tuple[Literal["weights", "optimizer", "predictions"], ...] = ()
+    mode: Mode | None = None
+    restores: tuple[Literal["weights", "optimizer", "predictions", "epochs"], ...] = ()
     control: bool = True
     expects: CheckId | None = None
     phase: tuple[Phase, ...] = Field(min_length=1)
@@ -239,9 +245,9 @@ def _family(path: Path) -> list[Scenario]:
         if not isinstance(entry, dict):
             raise UsageError(f"{path}: scenario is not a table; write [[scenario]]")
         scenario = _validated(Scenario, {**entry, "family": path.parent.name}, path)
-        for phase in scenario.phase:
-            script = script_path(scenario, phase)
-            if not (path.parent.parent.parent / script).is_file():
+        for name in (name for phase in scenario.phase for name in (phase.script, phase.client)):
+            script = script_path(scenario, name) if name else ""
+            if not (path.parent.parent.parent / script).exists():
                 raise UsageError(f"{path}: {scenario.id}: script {script} is not there")
         scenarios.append(scenario)
     ids = [scenario.id for scenario in scenarios]
@@ -251,10 +257,9 @@ def _family(path: Path) -> list[Scenario]:
     return scenarios
 
 
-def script_path(scenario: Scenario, phase: Phase) -> str:
-    """Path of a phase's script below `scenarios`."""
-    script = phase.script if "/" in phase.script else f"{scenario.family}/{phase.script}"
-    return f"families/{script}"
+def script_path(scenario: Scenario, script: str) -> str:
+    """Path of a scenario's script below `scenarios`."""
+    return f"families/{script}" if "/" in script else f"families/{scenario.family}/{script}"
 
 
 def _read(path: Path) -> dict[str, Any]:

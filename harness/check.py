@@ -7,16 +7,17 @@ pass: a later check still fails where the log proves it, and is an error otherwi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from harness import restoring, result, swapping
-from harness.catalog import Phase, Scenario
+from harness.catalog import Mode, Phase, Scenario
 from harness.native import no_gpu
 from harness.record import Check, CheckId, Edit, LogFacts, Outcome, PhaseRecord, Problem, Status
 from harness.text import mib, plural
 from harness.verdict import (
     Evidence,
     Finding,
+    Number,
     check,
     kinds,
     line,
@@ -303,13 +304,23 @@ def _effective(evidence: Evidence) -> list[Finding]:
         return [skipped(reason)]
     findings = []
     for phase, record in evidence.swapping:
-        finding = _effect_finding(phase.id, record.facts)
+        finding = _effect_finding(phase.id, record.facts, phase.role, evidence.mode)
         numbers = named(phase, evidence.swapping, finding.numbers)
         findings.append(Finding(finding.status, finding.message, numbers, finding.lines))
     return findings
 
 
-def _effect_finding(phase: str, facts: LogFacts) -> Finding:
+def _effect_finding(
+    phase: str, facts: LogFacts, role: str | None = None, mode: Mode = "session"
+) -> Finding:
+    """Whether the edit is in what was executed.
+
+    A session says when an edit comes too late. A traced function says nothing: there the graph
+    of the function that was executed has to be looked at.
+
+    Args:
+        role: which function counts; by default any.
+    """
     harmful = [mutation for mutation in facts.mutations if not mutation.harmless]
     harmless = [mutation for mutation in facts.mutations if mutation.harmless]
     numbers = {"mutations": len(harmful), "harmless_mutations": len(harmless)}
@@ -324,6 +335,8 @@ def _effect_finding(phase: str, facts: LogFacts) -> Finding:
             numbers,
             lines,
         )
+    if mode == "function" or any(entry.graph_swap_out is not None for entry in facts.traces):
+        return _function_finding(phase, facts, role, numbers, lines)
     if not any(edit.swap_out and edit.swap_in for edit in facts.edits):
         return Finding(Status.ERROR, f"{phase}: no edit to judge", numbers, lines)
     message = f"{phase}: no edit came after a session had run the graph"
@@ -332,6 +345,36 @@ def _effect_finding(phase: str, facts: LogFacts) -> Finding:
             f"; {plural(len(harmless), 'harmless mutation')}, first of {harmless[0].operation}"
         )
     return Finding(Status.PASSED, message, numbers, lines)
+
+
+def _function_finding(
+    phase: str,
+    facts: LogFacts,
+    role: str | None,
+    numbers: Mapping[str, Number],
+    lines: list[str],
+) -> Finding:
+    executed = [entry for entry in facts.traces if role in (None, entry.function)]
+    if not executed:
+        message = f"{phase}: no trace shows the {role or 'traced'} function that was executed"
+        return Finding(Status.ERROR, message, numbers, lines)
+    last = executed[-1]
+    numbers = {
+        **numbers,
+        "graph_swap_out": last.graph_swap_out,
+        "graph_swap_in": last.graph_swap_in,
+    }
+    if last.graph_swap_out is None or last.graph_swap_in is None:
+        message = f"{phase}: the trace does not show the graph of the {last.function} function"
+        return Finding(Status.ERROR, message, numbers, lines)
+    shown = (
+        f"{phase}: the {last.function} function that was executed has {last.graph_swap_out:,}"
+        f" swap-out and {last.graph_swap_in:,} swap-in in its graph"
+    )
+    if last.graph_swap_out == 0 or last.graph_swap_in == 0:
+        message = f"{shown}: it was traced before LMS came"
+        return Finding(Status.FAILED, message, numbers, lines)
+    return Finding(Status.PASSED, shown, numbers, lines)
 
 
 def _no_lms(evidence: Evidence) -> str | None:

@@ -100,12 +100,15 @@ def _compile(
     """Locks one file, by default to the `.txt` beside it."""
     target = target or source.with_suffix(".txt")
     before = target.read_bytes() if target.exists() else b""
+    pinned = "\n" + source.read_text(encoding="utf-8")
     command = [
         *(find_uv_bin(), "pip", "compile", "--quiet", "--upgrade", "--generate-hashes"),
         # Neither this machine's indexes nor its paths belong into the file.
         *("--no-emit-index-url", "--no-emit-find-links", "--custom-compile-command", "make lock"),
         *("--python-version", python, *(["--universal"] if universal else [])),
         *(["--no-deps"] if source.stem.endswith(f"-{_ADDITIONS}") else []),
+        # tf-keras asks for `tensorflow` by name. It and `tensorflow-cpu` are the same files.
+        *(["--no-emit-package", "tensorflow"] if "\ntensorflow-cpu==" in pinned else []),
         *(*options, source.name, "--output-file", target.name),
     ]
     # From the file's own directory: the comments in the lock name the file as it is given.

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from harness import marker, native
-from harness.record import Digest, Edit, LogFacts, Metric, Mutation, Problem, Trace
+from harness.record import Claim, Digest, Edit, LogFacts, Metric, Mutation, Problem, Trace
 
 Source = str | os.PathLike[str] | bytes | BinaryIO | Iterable[bytes]
 
@@ -26,7 +26,7 @@ LINE_LIMIT = 1 << 20  # bytes of a line that are kept, and of its end:
 TAIL_LIMIT = 8 << 10
 MARKERS_LIMIT = 100_000  # markers that are decoded
 FACTS_LIMIT = 10_000  # metrics
-EDITS_LIMIT = 1_000  # edits; traces
+EDITS_LIMIT = 1_000  # edits; traces; claims
 SAME_LIMIT = 50  # mutations, and problems of one kind
 DIGESTS_LIMIT = 8  # digests of one thing at one stage
 NOTES_LIMIT = 100
@@ -115,6 +115,7 @@ class _Parser:
         self._native_metrics: list[Metric] = []
         self._digests: dict[tuple[str, str], list[Digest]] = {}
         self._traces: list[Trace] = []
+        self._claims: list[Claim] = []
         self._environment: dict[str, object] = {}
         self._notes: list[str] = []
 
@@ -135,6 +136,7 @@ class _Parser:
             metrics=self._metrics or self._native_metrics,
             digests=_by_line(self._digests.values()),
             traces=self._traces,
+            claims=self._claims,
             environment=self._environment,
             notes=notes,
             done=self._done,
@@ -299,11 +301,13 @@ class _Parser:
             self._keep(same, fact, DIGESTS_LIMIT)
         elif isinstance(fact, Trace):
             self._keep(self._traces, fact, EDITS_LIMIT)
+        elif isinstance(fact, Claim):
+            self._keep(self._claims, fact, EDITS_LIMIT)
         elif isinstance(fact, marker.Environment):
             self._environment.update(fact.facts)
         elif isinstance(fact, marker.Note):
             self._note(fact.text)
-        else:
+        elif isinstance(fact, marker.Done):
             self._done = True
 
     def _note(self, text: str) -> None:

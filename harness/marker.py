@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from harness.record import Digest, Edit, Metric, Trace
+from harness.record import Claim, Digest, Edit, Metric, Trace
 
 PREFIX = b":::LMS"
 TEXT_LIMIT = 1_000  # characters of any text that is kept
@@ -57,7 +57,14 @@ class Done:
     """The script reached its end."""
 
 
-Fact = Edit | Metric | Digest | Trace | Note | Environment | Done
+@dataclass(frozen=True)
+class Ready:
+    """A phase that serves accepts connections."""
+
+    port: int
+
+
+Fact = Edit | Metric | Digest | Trace | Claim | Note | Environment | Ready | Done
 
 
 def clean(raw: bytes | str, limit: int = TEXT_LIMIT) -> str:
@@ -215,8 +222,23 @@ def _trace(fields: dict[str, Any], line: int) -> tuple[Fact, None]:
         peak_host=_count(fields, "peak_host"),
         lower_bound=_count(fields, "lower_bound"),
         step_ms=_duration(fields, "step_ms"),
+        graph_swap_out=_count(fields, "graph_swap_out"),
+        graph_swap_in=_count(fields, "graph_swap_in"),
         line=line,
     ), None
+
+
+def _claim(fields: dict[str, Any], line: int) -> tuple[Fact, None]:
+    values = []
+    for name in ("expected", "found"):
+        value = _bounded(fields.get(name))
+        if isinstance(value, list | dict):
+            raise MalformedError(f"claim: {name} is not a single value")
+        values.append(value)
+    if values[0] is None:
+        raise MalformedError("claim: expected is missing")
+    text = _text(fields, "text", TEXT_LIMIT)
+    return Claim(text=text, expected=values[0], found=values[1], line=line), None
 
 
 def _environment(fields: dict[str, Any], line: int) -> tuple[Fact, None]:
@@ -228,6 +250,13 @@ def _note(fields: dict[str, Any], line: int) -> tuple[Fact, None]:
     return Note(_text(fields, "text", TEXT_LIMIT)), None
 
 
+def _ready(fields: dict[str, Any], line: int) -> tuple[Fact, None]:
+    port = _count(fields, "port")
+    if port is None or not 0 < port < 2**16:
+        raise MalformedError("ready: port is not a number from 1 to 65535")
+    return Ready(port), None
+
+
 def _done(fields: dict[str, Any], line: int) -> tuple[Fact, None]:
     return Done(), None
 
@@ -237,6 +266,8 @@ _BUILDERS = {
     "metric": _metric,
     "digest": _digest,
     "trace": _trace,
+    "claim": _claim,
+    "ready": _ready,
     "environment": _environment,
     "note": _note,
     "done": _done,

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.catalog import Catalog, Flavor, Phase, Scenario, inapplicable, script_path
+from harness.catalog import Catalog, Flavor, Mode, Phase, Scenario, inapplicable, script_path
 from harness.record import PhaseUse
 
 MAXIMUM_SWAPPING: Mapping[str, int] = {
@@ -27,6 +27,7 @@ class Task:
         key: unique in the plan, safe as a file name: `<flavor>.<family>.<scenario>.<phase>`.
         input: key of the task whose artifacts this one reads, or None.
         control_of: key of the task that this one is the control of, or None.
+        client: path below `scenarios` of the script that runs beside this one, or None.
     """
 
     key: str
@@ -40,6 +41,7 @@ class Task:
     input: str | None
     control_of: str | None
     timeout_s: float
+    client: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,11 @@ class Case:
     def id(self) -> str:
         """`<flavor>.<family>.<scenario>`."""
         return f"{self.flavor.id}.{self.scenario.family}.{self.scenario.id}"
+
+    @property
+    def mode(self) -> Mode:
+        """How its models run: the scenario's own way, or the flavor's."""
+        return self.scenario.mode or self.flavor.mode
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -144,11 +151,18 @@ class _Builder:
     ) -> str:
         off = control_of is not None or phase.lms == "off"
         provider = "off" if off else provider
-        variables = {"KERAS": flavor.keras, **flavor.variables, **phase.variables}
-        script = script_path(scenario, phase)
+        variables = {
+            "KERAS": flavor.keras,
+            "EXECUTION_MODE": scenario.mode or flavor.mode,
+            **flavor.variables,
+            **phase.variables,
+        }
+        script = script_path(scenario, phase.script)
+        client = None if phase.client is None else script_path(scenario, phase.client)
         identity = (
             flavor.id,
             script,
+            client,
             phase.role,
             provider,
             json.dumps(variables, sort_keys=True),
@@ -175,6 +189,7 @@ class _Builder:
             input=previous,
             control_of=control_of,
             timeout_s=phase.timeout_s,
+            client=client,
         )
         return key
 

@@ -166,6 +166,8 @@ class Trace(Model):
         bytes_out, bytes_in: bytes that they moved.
         peak_accelerator, peak_host: peak live bytes allocated in the step, per device.
         lower_bound: bytes of the largest set of inputs and outputs of one operation.
+        graph_swap_out, graph_swap_in: swap operations in the graph of the function that was
+            executed, where models run in traced functions.
     """
 
     function: str
@@ -178,7 +180,24 @@ class Trace(Model):
     peak_host: int | None = None
     lower_bound: int | None = None
     step_ms: float | None = None
+    graph_swap_out: int | None = None
+    graph_swap_in: int | None = None
     line: int
+
+
+class Claim(Model):
+    """Something that has to be so, by a document, and what was found."""
+
+    text: str
+    expected: bool | int | float | str
+    found: bool | int | float | str | None
+    line: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether the two are equal; a truth value is no number."""
+        same_kind = isinstance(self.expected, bool) == isinstance(self.found, bool)
+        return same_kind and self.expected == self.found
 
 
 class LogFacts(Model):
@@ -193,6 +212,7 @@ class LogFacts(Model):
     metrics: list[Metric] = []
     digests: list[Digest] = []
     traces: list[Trace] = []
+    claims: list[Claim] = []
     environment: dict[str, Any] = {}
     notes: list[str] = []
     done: bool = False

@@ -9,7 +9,7 @@ from __future__ import annotations
 from harness.catalog import Phase
 from harness.record import Digest, LogFacts, Outcome, PhaseRecord, Status
 from harness.text import mib, plural
-from harness.verdict import Evidence, Finding, skipped, unjudged
+from harness.verdict import Evidence, Finding, line, skipped, unjudged
 
 # (absolute, relative) per accelerator. Convolutions on a GPU do not repeat bit by bit; on the
 # virtual accelerator the same CPU kernels run, and only the order of their threads may differ.
@@ -17,7 +17,15 @@ PREDICTIONS = {"gpu": (1e-5, 1e-4), "virtual": (1e-6, 0.0)}
 
 
 def findings(evidence: Evidence) -> list[Finding]:
-    """One finding for each thing that the scenario restores."""
+    """One finding for each thing that the scenario restores, and one for the phases' claims."""
+    claims = _claims(evidence)
+    restored = _restored(evidence)
+    if claims is None:
+        return restored
+    return [*(finding for finding in restored if finding.status is not Status.SKIPPED), claims]
+
+
+def _restored(evidence: Evidence) -> list[Finding]:
     names = evidence.scenario.restores
     if not names:
         return [skipped("the scenario names nothing that is restored")]
@@ -29,9 +37,35 @@ def findings(evidence: Evidence) -> list[Finding]:
     silent = [phase.id for phase, record in evidence.phases if not record.facts.markers]
     if load.id in silent or len(silent) == len(evidence.phases) - 1:
         return [skipped(f"no marker lines from {' and '.join(silent)}: no digests to compare")]
-    found = [_compared(name, evidence, load, loaded) for name in names]
+    found = [_compared(name, evidence, load, loaded) for name in names if name != "epochs"]
     epochs = _epochs(evidence, load, loaded)
+    if epochs is None and "epochs" in names:
+        epochs = unjudged(f"epochs: {load.id} reports no test metric of an epoch that was saved")
     return [*found, epochs] if epochs else found
+
+
+def _claims(evidence: Evidence) -> Finding | None:
+    """What the phases say has to be so; the comparison is made here, not by the script."""
+    stated = [(phase, claim) for phase, record in evidence.phases for claim in record.facts.claims]
+    if not stated:
+        return None
+    broken = [(phase, claim) for phase, claim in stated if not claim.holds]
+    numbers = {"claims": len(stated), "claims_broken": len(broken)}
+    lines = [
+        line(phase.id, claim.line, f"{claim.text}: {claim.found!r}") for phase, claim in stated
+    ]
+    if broken:
+        phase, claim = broken[0]
+        message = (
+            f"{len(broken)} of {plural(len(stated), 'claim')} broken, first of {phase.id}:"
+            f" {claim.text}: expected {claim.expected!r}, found {claim.found!r}"
+        )
+        lines = [
+            line(phase.id, claim.line, f"{claim.text}: {claim.found!r}") for phase, claim in broken
+        ]
+        return Finding(Status.FAILED, message, numbers, lines)
+    words = f"{plural(len(stated), 'claim')} {'hold' if len(stated) > 1 else 'holds'}"
+    return Finding(Status.PASSED, words, numbers, lines)
 
 
 def _compared(name: str, evidence: Evidence, load: Phase, loaded: PhaseRecord) -> Finding:
@@ -93,9 +127,11 @@ def _predictions(
 def _epochs(evidence: Evidence, load: Phase, loaded: PhaseRecord) -> Finding | None:
     """For per-epoch checkpoints: each epoch's test metrics are those of the phase that saved.
 
-    Only where the load phase does not train: there an epoch's metric can only be of a checkpoint.
+    Without "epochs" in `restores` only where the load phase does not train: there an epoch's
+    metric can only be of a checkpoint. With it the two have to be equal to the last bit.
     """
-    if load.role == "train":
+    exact = "epochs" in evidence.scenario.restores
+    if load.role == "train" and not exact:
         return None
     after = _by_epoch(loaded.facts)
     before: dict[tuple[str, int], float] = {}
@@ -105,6 +141,8 @@ def _epochs(evidence: Evidence, load: Phase, loaded: PhaseRecord) -> Finding | N
     if not common:
         return None
     absolute, relative = PREDICTIONS.get(evidence.accelerator, PREDICTIONS["virtual"])
+    if exact:
+        absolute = relative = 0.0
     wrong = [
         (name, epoch)
         for name, epoch in common
@@ -112,14 +150,28 @@ def _epochs(evidence: Evidence, load: Phase, loaded: PhaseRecord) -> Finding | N
         > absolute + relative * abs(before[name, epoch])
     ]
     numbers = {"epoch_metrics": len(common), "epoch_metrics_differing": len(wrong)}
+    lines = [
+        f"{load.id}: epoch {epoch}: {name} {before[name, epoch]!r} saved,"
+        f" {after[name, epoch]!r} restored"
+        for name, epoch in (wrong or common)
+    ]
+    missing = sorted(before.keys() - after.keys(), key=lambda key: (key[1], key[0]))
+    if exact and missing:
+        name, epoch = missing[0]
+        message = (
+            f"{plural(len(missing), 'epoch metric')} saved and not restored, first {name} of epoch"
+            f" {epoch}"
+        )
+        return Finding(Status.FAILED, message, numbers, lines)
     if wrong:
         name, epoch = wrong[0]
         message = (
             f"{len(wrong)} of {plural(len(common), 'epoch metric')} differ, first {name} of epoch"
-            f" {epoch}: {before[name, epoch]:.6g} saved, {after[name, epoch]:.6g} restored"
+            f" {epoch}: {before[name, epoch]!r} saved, {after[name, epoch]!r} restored"
         )
-        return Finding(Status.FAILED, message, numbers)
-    return Finding(Status.PASSED, f"{plural(len(common), 'epoch metric')} equal", numbers)
+        return Finding(Status.FAILED, message, numbers, lines)
+    words = f"{plural(len(common), 'epoch metric')} {'exactly ' if exact else ''}equal"
+    return Finding(Status.PASSED, words, numbers, lines)
 
 
 def _by_epoch(facts: LogFacts) -> dict[tuple[str, int], float]:

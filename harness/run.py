@@ -233,6 +233,7 @@ class _Run:
                     },
                     provider=case.provider,
                     accelerator=self._accelerator,
+                    mode=case.mode,
                 )
             )
             if scenario.expects is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from harness.catalog import Phase, Scenario
+from harness.catalog import Mode, Phase, Scenario
 from harness.record import Check, CheckId, LogFacts, PhaseRecord, Problem, Status
 
 Number = float | int | str | None
@@ -22,6 +22,7 @@ class Evidence:
         controls: the controls' executions, by the id of the phase.
         provider: what the plan wants to do the swapping; "off" for none.
         accelerator: "gpu" or "virtual".
+        mode: how the models ran: "session" or "function".
     """
 
     scenario: Scenario
@@ -29,6 +30,7 @@ class Evidence:
     controls: Mapping[str, PhaseRecord]
     provider: str
     accelerator: str
+    mode: Mode = "session"
 
     @property
     def judged(self) -> tuple[tuple[Phase, PhaseRecord], ...]:

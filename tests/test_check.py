@@ -11,6 +11,7 @@ from harness.check import Evidence, caught, judge
 from harness.record import (
     Check,
     CheckId,
+    Claim,
     Digest,
     Edit,
     LogFacts,
@@ -359,6 +360,33 @@ class TestEffective:
         assert found.status is Status.PASSED
         assert "1 harmless mutation, first of loss/Reshape" in found.message
 
+    @pytest.mark.parametrize(
+        ("traces", "status", "words"),
+        [
+            ([trace(graph_swap_out=12, graph_swap_in=13)], Status.PASSED, "12 swap-out and 13"),
+            # Nothing was said when the function stayed as it was: only its graph shows it.
+            ([trace(graph_swap_out=0, graph_swap_in=0)], Status.FAILED, "traced before LMS came"),
+            ([trace()], Status.ERROR, "does not show the graph of the train function"),
+            (
+                [trace(function="predict", graph_swap_out=1, graph_swap_in=1)],
+                Status.ERROR,
+                "no trace shows the train function",
+            ),
+        ],
+    )
+    def test_function_that_was_executed(
+        self, traces: list[Trace], status: Status, words: str
+    ) -> None:
+        log = with_(LOAD, traces=traces)
+        found = verdict(CheckId.EDIT_TOOK_EFFECT, evidence(phase(log=log), mode="function"))
+        assert found.status is status
+        assert words in found.message
+
+    def test_function_that_was_never_edited_fails_without_an_edit(self) -> None:
+        log = with_(LOAD, edits=[], traces=[trace(graph_swap_out=0, graph_swap_in=0)])
+        found = verdict(CheckId.EDIT_TOOK_EFFECT, evidence(phase(log=log), mode="function"))
+        assert found.status is Status.FAILED
+
     def test_only_judged_phases(self) -> None:
         save = phase("save", with_(SAVE, mutations=[self.mutation(False)]))
         assert statuses(judge(evidence(save=save))) == "pppppp"
@@ -422,6 +450,57 @@ class TestRestored:
         load = with_(LOAD, metrics=[metric(0.9, epoch=0), metric(value, epoch=1)])
         found = self.judged(load, save, plan=scenario(role="predict"))
         assert found.status is status
+
+    @pytest.mark.parametrize(
+        ("restored", "status", "words"),
+        [
+            ([0.9, 0.5], Status.PASSED, "2 epoch metrics exactly equal"),
+            ([0.9, 0.5000000001], Status.FAILED, "0.5 saved, 0.5000000001 restored"),
+            ([0.9], Status.FAILED, "saved and not restored, first loss of epoch 1"),
+            ([], Status.ERROR, "reports no test metric"),
+        ],
+    )
+    def test_epochs_that_have_to_be_exactly_equal(
+        self, restored: list[float], status: Status, words: str
+    ) -> None:
+        save = with_(SAVE, metrics=[metric(0.9, epoch=0), metric(0.5, epoch=1)])
+        load = with_(
+            LOAD, metrics=[metric(value, epoch=epoch) for epoch, value in enumerate(restored)]
+        )
+        case = evidence(
+            phase(log=load), phase("save", save), plan=scenario("predict", restores=("epochs",))
+        )
+        found = verdict(CheckId.STATE_RESTORED, case)
+        assert found.status is status
+        assert words in found.message
+        if status is Status.PASSED:
+            assert found.lines[1] == "load: epoch 1: loss 0.5 saved, 0.5 restored"
+
+    @pytest.mark.parametrize(
+        ("expected", "found", "status"),
+        [
+            (10, 10, Status.PASSED),
+            (10, 10.0, Status.PASSED),
+            ("[[False]]", "[[False]]", Status.PASSED),
+            (10, 9, Status.FAILED),
+            (0, None, Status.FAILED),
+            (1, True, Status.FAILED),
+            (False, 0, Status.FAILED),
+        ],
+    )
+    def test_claims_are_compared_here(self, expected: Any, found: Any, status: Status) -> None:
+        claim = Claim(text="tensors in the file", expected=expected, found=found, line=4)
+        case = evidence(save=phase("save", with_(SAVE, claims=[claim])), plan=scenario(restores=()))
+        check = verdict(CheckId.STATE_RESTORED, case)
+        assert check.status is status
+        assert ("1 claim holds" in check.message) == (status is Status.PASSED)
+        assert check.lines == [f"save:4: tensors in the file: {found!r}"]
+
+    def test_a_broken_claim_outweighs_equal_digests(self) -> None:
+        claim = Claim(text="variables", expected=0, found=2, line=4)
+        check = verdict(CheckId.STATE_RESTORED, evidence(phase(log=with_(LOAD, claims=[claim]))))
+        assert check.status is Status.FAILED
+        assert "expected 0, found 2" in check.message
 
     def test_epochs_of_a_phase_that_trains_are_its_own(self) -> None:
         save = with_(SAVE, metrics=[metric(0.9, epoch=0)])

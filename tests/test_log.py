@@ -64,10 +64,17 @@ class TestMarkers:
                 "digest", of="predictions", stage="final", sha256=SHA.upper(), values=[0.5, 1, 2e-3]
             ),
             mark("trace", function="train", meter="allocations", swap_out=33, step_ms=12),
+            mark("claim", text="files in variables", expected=0, found=0),
+            mark("claim", text="answer", expected="[[False]]", found="\x1b[31m[[True]]"),
+            mark("ready", port=5000),
             mark("note", text="data: digits"),
             mark("done"),
         )
-        assert facts.markers == 8
+        assert facts.markers == 11
+        assert [(claim.expected, claim.found) for claim in facts.claims] == [
+            (0, 0),
+            ("[[False]]", "[[True]]"),
+        ]
         assert facts.done
         assert facts.problems == []
         assert facts.environment == {
@@ -129,6 +136,13 @@ class TestMarkers:
             mark("trace", function="both"),
             mark("trace", function="train", peak_accelerator=float("nan")),
             mark("note", text=3),
+            mark("claim", text="", expected=1, found=1),
+            mark("claim", text="files", found=1),
+            mark("claim", text="files", expected=float("nan"), found=1),
+            mark("claim", text="files", expected=[1], found=[1]),
+            mark("ready"),
+            mark("ready", port=0),
+            mark("ready", port="5000"),
         ],
     )
     def test_malformed(self, line: bytes) -> None:

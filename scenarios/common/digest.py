@@ -35,6 +35,14 @@ def optimizer(runtime, model, stage):
     _emit("optimizer", stage, runtime.keras.backend.batch_get_value(variables))
 
 
+def arrays(of, stage, values):
+    """Marks the digest of numpy arrays, where there is no Keras model to ask.
+
+    of: `'weights'` or `'optimizer'`.
+    """
+    _emit(of, stage, values)
+
+
 def predictions(values, stage):
     """Marks the digest of predictions, float [n, classes], together with the numbers."""
     _emit("predictions", stage, [values], values=[float(value) for value in values.ravel()])

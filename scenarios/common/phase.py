@@ -7,6 +7,7 @@ import typing
 PROVIDERS = ("builtin", "tflms", "off")
 ACCELERATORS = ("gpu", "virtual")
 KERAS = ("tf.keras", "keras")
+MODES = ("session", "function")
 
 # Maximum swapping: with less, a frozen graph can go unnoticed.
 MAXIMUM_SWAPPING = (
@@ -31,6 +32,8 @@ class Phase(
             ("provider_path", typing.Optional[str]),
             ("accelerator", str),
             ("keras", str),
+            ("mode", str),
+            ("replicas", int),
             ("data_directory", typing.Optional[str]),
             ("input_directory", typing.Optional[str]),
             ("output_directory", str),
@@ -45,6 +48,8 @@ class Phase(
     """What a script was given.
 
     parameters: LMS parameters, the text of a JSON object.
+    mode: how models run: `'session'` (graphs) or `'function'` (traced functions).
+    replicas: accelerators that the phase uses at once, at least 1.
     intra_threads, inter_threads: CPU threads for TensorFlow; 0 leaves the number to it.
     edit_in_place: LMS_EDIT_IN_PLACE=1, for canaries: edit a graph that a session has run without
         moving to a fresh session.
@@ -64,6 +69,8 @@ class Phase(
             provider_path=read.directory("LMS_PATH"),
             accelerator=read.choice("ACCELERATOR", ACCELERATORS),
             keras=read.choice("KERAS", KERAS),
+            mode=read.choice("EXECUTION_MODE", MODES),
+            replicas=read.count("REPLICAS") or 1,
             data_directory=read.text("DATA_DIR"),
             input_directory=read.directory("INPUT_DIR"),
             output_directory=read.directory("OUTPUT_DIR", required=True),
@@ -83,6 +90,13 @@ class Phase(
     def accelerator_device(self):
         """Device of the model, as TensorFlow writes it."""
         return "/device:GPU:0" if self.on_gpu else "/device:CPU:1"
+
+    @property
+    def accelerator_devices(self):
+        """Devices of all replicas, in order; the first is `accelerator_device`."""
+        if self.on_gpu:
+            return tuple("/device:GPU:{}".format(number) for number in range(self.replicas))
+        return tuple("/device:CPU:{}".format(number + 1) for number in range(self.replicas))
 
     @property
     def host_device(self):
@@ -131,7 +145,7 @@ class _Reader(object):
         if value is None:
             return 0
         if not value.isdigit():
-            refuse("{} is {!r}; it must be a number of threads".format(name, value))
+            refuse("{} is {!r}; it must be a whole number".format(name, value))
         return int(value)
 
     def switch(self, name, unset=False):

@@ -35,15 +35,44 @@ def trace_predict(runtime, model, x):
     _trace(runtime, "predict", model, lambda: model.predict_on_batch(x), step_ms)
 
 
+def trace_session(runtime, function, run, step_ms=None):
+    """Marks one step that a script runs in a session itself, without Keras.
+
+    function: `'train'` or `'predict'`, what the step does. run: runs the step once; it is called
+        as `run(options=..., run_metadata=...)`, the arguments of `Session.run`. step_ms: as above.
+    """
+
+    def measure():
+        tf, metadata = runtime.tf, runtime.tf.RunMetadata()
+        options = _options(tf, _pool(runtime.phase))
+        for _ in range(1 + runtime.phase.on_gpu):
+            run(options=options, run_metadata=metadata)
+        return meter.measure(
+            metadata, runtime.phase.accelerator_device, runtime.phase.host_device
+        )
+
+    _mark(function, _lowest(measure), step_ms)
+
+
 def _trace(runtime, name, model, run, step_ms):
     function = getattr(model, name + "_function")
-    measured = _measure(runtime, function, run)
+    measured = _lowest(lambda: _measure(runtime, function, run))
+    if getattr(model, name + "_function") is not function:
+        raise RuntimeError("Keras rebuilt the model's {} function".format(name))
+    _mark(name, measured, step_ms)
+
+
+def _lowest(measure):
+    """What `measure` gives, measured again while its peak is far above the bound."""
+    measured = measure()
     for _ in range(_REPETITIONS):
         if not _is_far_above_bound(measured):
             break
-        measured = min(measured, _measure(runtime, function, run), key=_peak)
-    if getattr(model, name + "_function") is not function:
-        raise RuntimeError("Keras rebuilt the model's {} function".format(name))
+        measured = min(measured, measure(), key=_peak)
+    return measured
+
+
+def _mark(name, measured, step_ms):
     marker.emit(
         "trace",
         function=name,
@@ -62,13 +91,20 @@ def _trace(runtime, name, model, run, step_ms):
 def _measure(runtime, function, run):
     """One traced step, as `meter.measure` gives it."""
     phase = runtime.phase
-    # With two threads the peak would depend on which operations happen to overlap.
-    pool = 0 if phase.on_gpu else SERIAL_POOL
-    with tracing(runtime.tf, function, pool) as metadata:
+    with tracing(runtime.tf, function, _pool(phase)) as metadata:
         if phase.on_gpu:
             run()  # cuDNN tries its algorithms, and takes memory for them, in a first run
         run()
     return meter.measure(metadata, phase.accelerator_device, phase.host_device)
+
+
+def _pool(phase):
+    # With two threads the peak would depend on which operations happen to overlap.
+    return 0 if phase.on_gpu else SERIAL_POOL
+
+
+def _options(tf, pool):
+    return tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE, inter_op_thread_pool=pool)
 
 
 def _peak(measured):
@@ -91,9 +127,7 @@ def tracing(tf, function, pool=0):
     """
     metadata = tf.RunMetadata()
     before = function.run_options, function.run_metadata
-    function.run_options = tf.RunOptions(
-        trace_level=tf.RunOptions.FULL_TRACE, inter_op_thread_pool=pool
-    )
+    function.run_options = _options(tf, pool)
     function.run_metadata = metadata
     function._callable_fn = None
     try:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from harness import catalog
 from harness.error import HarnessError
 from tests.environments import python_of
 
@@ -20,12 +21,8 @@ SCENARIOS = Path(__file__).resolve().parents[2] / "scenarios"
 FAKE_TFLMS = Path(__file__).resolve().parents[1] / "resources" / "tflms"
 MUTATION = "after it was run by a session"
 
-# Per flavor: the variable that names its interpreter, and its KERAS.
-FLAVORS = {
-    "tf1-tfkeras": ("TF1_PYTHON", "tf.keras"),
-    "tf1-keras22": ("TF1_KERAS22_PYTHON", "keras"),
-    "tf1-keras23": ("TF1_KERAS23_PYTHON", "keras"),
-}
+# The catalog's flavors; `<FLAVOR>_PYTHON` in the environment names another interpreter for one.
+FLAVORS = {flavor.id: flavor for flavor in catalog.load(SCENARIOS.parent).flavors}
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ class Ended:
 @functools.cache
 def interpreter(flavor: str) -> str:
     """The Python of a flavor; skips the test where there is none."""
-    variable, _ = FLAVORS[flavor]
+    variable = f"{flavor.upper().replace('-', '_')}_PYTHON"
     named = os.environ.get(variable)
     if named:
         return named
@@ -113,7 +110,9 @@ def _run(
         "PYTHONWARNINGS": "ignore",
         "LMS_PROVIDER": "builtin",
         "ACCELERATOR": "virtual",
-        "KERAS": FLAVORS[flavor][1],
+        "KERAS": FLAVORS[flavor].keras,
+        "EXECUTION_MODE": FLAVORS[flavor].mode,
+        **FLAVORS[flavor].variables,
         "OUTPUT_DIR": str(output),
         **({"INPUT_DIR": str(source.output)} if source else {}),
         **variables,
