@@ -105,12 +105,14 @@ class Phase(Entry):
     Attributes:
         script: path below the family's directory, or `<family>/<script>` of another family.
         judged: whether the case's checks 2, 3, 5 and 6 look at this phase; by default the last.
+        flavor: runs in this flavor's environment, whatever flavor the case is about.
         client: a script that runs beside this one, which serves it and is stopped after it.
         lms: "off" runs the phase without LMS while the plan still expects it (canaries only).
     """
 
     id: Id
     script: Script
+    flavor: Id | None = None
     client: Script | None = None
     role: Literal["train", "predict", "convert"]
     judged: bool | None = None
@@ -153,10 +155,16 @@ class Scenario(Entry):
 
 
 class Catalog(Entry):
-    """All flavors and scenarios of a checkout, in the order of their files."""
+    """Flavors and scenarios of a checkout, in the order of their files.
+
+    Attributes:
+        flavors: those that cases are made of.
+        environments: all flavors there are: a phase may run in another one than its case's.
+    """
 
     flavors: tuple[Flavor, ...]
     scenarios: tuple[Scenario, ...]
+    environments: tuple[Flavor, ...]
 
     @property
     def families(self) -> tuple[str, ...]:
@@ -181,6 +189,7 @@ class Catalog(Entry):
         return Catalog(
             flavors=tuple(entry for entry in self.flavors if entry.id in chosen_flavors),
             scenarios=tuple(entry for entry in within if entry.id in chosen_scenarios),
+            environments=self.environments,
         )
 
 
@@ -210,7 +219,13 @@ def load(root: Path) -> Catalog:
                     f"scenario {scenario.family}/{scenario.id} requires {feature!r}, which no"
                     " flavor has or lacks; name it under features or [lacks] of a flavor.toml"
                 )
-    return Catalog(flavors=tuple(flavors), scenarios=tuple(scenarios))
+        for phase in scenario.phase:
+            if phase.flavor is not None and phase.flavor not in {entry.id for entry in flavors}:
+                raise UsageError(
+                    f"scenario {scenario.family}/{scenario.id}: phase {phase.id} is to run in"
+                    f" {phase.flavor!r}, which is no flavor"
+                )
+    return Catalog(flavors=tuple(flavors), scenarios=tuple(scenarios), environments=tuple(flavors))
 
 
 def inapplicable(flavor: Flavor, scenario: Scenario) -> str | None:
@@ -218,6 +233,11 @@ def inapplicable(flavor: Flavor, scenario: Scenario) -> str | None:
     for feature in scenario.requires:
         if feature not in flavor.features:
             return flavor.lacks.get(feature, f"the flavor has no {feature}")
+    for phase in scenario.phase:
+        if phase.flavor == flavor.id:
+            return (
+                f"its {phase.id} phase is of {flavor.id} too: nothing is handed to another flavor"
+            )
     return None
 
 

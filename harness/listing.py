@@ -45,6 +45,8 @@ def description(plan: Plan) -> Iterator[str]:
                 shared = "" if task.key.endswith(f".{scenario.id}.{use.name}") else " (shared)"
                 variables = " ".join(f"{key}={value}" for key, value in task.variables.items())
                 yield f"    {use.name}: {task.script} [{task.role}] {variables}{shared}"
+                if task.client:
+                    yield f"      serves {task.client}"
                 yield f"      runs as {task.key}, LMS {task.provider}, at most {task.timeout_s:g} s"
                 if use.control:
                     yield f"      control {use.control}"

@@ -72,23 +72,39 @@ class Case:
 
 @dataclass(frozen=True)
 class Plan:
-    """Tasks in an order in which each comes after its input, and the cases over them."""
+    """Tasks in an order in which each comes after its input, and the cases over them.
+
+    Attributes:
+        environments: every flavor that a task may run in.
+    """
 
     tasks: Mapping[str, Task]
     cases: tuple[Case, ...]
     provider: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    environments: tuple[Flavor, ...] = ()
+
+    @property
+    def flavors(self) -> tuple[str, ...]:
+        """Ids of the flavors whose environments the tasks need."""
+        return tuple(dict.fromkeys(task.flavor for task in self.tasks.values()))
 
     def without(self, flavors: Mapping[str, str]) -> Plan:
-        """The plan with the given flavors' cases skipped (flavor → reason)."""
-        cases = tuple(
-            case
-            if case.skip or case.flavor.id not in flavors
-            else Case(case.flavor, case.scenario, (), case.provider, flavors[case.flavor.id])
-            for case in self.cases
-        )
-        tasks = {key: task for key, task in self.tasks.items() if task.flavor not in flavors}
-        return Plan(tasks, cases, self.provider, self.parameters)
+        """The plan with every case skipped that needs one of these flavors (flavor → reason)."""
+        cases = tuple(self._without(case, flavors) for case in self.cases)
+        needed = {key for case in cases for key in case.keys}
+        tasks = {key: task for key, task in self.tasks.items() if key in needed}
+        return Plan(tasks, cases, self.provider, self.parameters, self.environments)
+
+    def _without(self, case: Case, flavors: Mapping[str, str]) -> Case:
+        reasons = [
+            flavors[name]
+            for name in dict.fromkeys(self.tasks[key].flavor for key in case.keys)
+            if name in flavors
+        ]
+        if case.skip or not reasons:
+            return case
+        return Case(case.flavor, case.scenario, (), case.provider, reasons[0])
 
 
 def make(
@@ -104,20 +120,25 @@ def make(
         provider: what does the swapping: "builtin", "tflms", or "off" for none.
         share: run a phase once when several scenarios need the very same execution.
     """
-    builder = _Builder(provider, parameters, share)
+    builder = _Builder(catalog, provider, parameters, share)
     cases = [
         builder.case(flavor, scenario)
         for flavor in catalog.flavors
         for scenario in catalog.scenarios
     ]
-    return Plan(_by_urgency(builder.tasks), tuple(cases), provider, parameters)
+    return Plan(
+        _by_urgency(builder.tasks), tuple(cases), provider, parameters, catalog.environments
+    )
 
 
 class _Builder:
     """Collects tasks; two uses with the same identity get the same task."""
 
-    def __init__(self, provider: str, parameters: Mapping[str, Any], share: bool) -> None:
+    def __init__(
+        self, catalog: Catalog, provider: str, parameters: Mapping[str, Any], share: bool
+    ) -> None:
         self.tasks: dict[str, Task] = {}
+        self._environments = {flavor.id: flavor for flavor in catalog.environments}
         self._provider = provider
         self._parameters = parameters
         self._share = share
@@ -132,10 +153,11 @@ class _Builder:
         uses: list[PhaseUse] = []
         previous: str | None = None
         for phase in scenario.phase:
-            key = self._task(flavor, scenario, phase, provider, previous, None)
+            place = flavor if phase.flavor is None else self._environments[phase.flavor]
+            key = self._task(place, scenario, phase, provider, previous, None)
             control = None
             if scenario.control and scenario.judged(phase):
-                control = self._task(flavor, scenario, phase, provider, previous, key)
+                control = self._task(place, scenario, phase, provider, previous, key)
             uses.append(PhaseUse(name=phase.id, key=key, control=control))
             previous = key
         return Case(flavor, scenario, tuple(uses), provider)
@@ -207,7 +229,13 @@ def _by_urgency(tasks: Mapping[str, Task]) -> dict[str, Task]:
     order = sorted(
         tasks.values(), key=lambda task: (flavors.index(task.flavor), -waiting[task.key])
     )
-    return {task.key: task for task in order}
+    placed: dict[str, Task] = {}
+    for task in order:
+        chain = [task]
+        while chain[-1].input is not None and chain[-1].input not in placed:
+            chain.append(tasks[chain[-1].input])  # of another flavor
+        placed.update({entry.key: entry for entry in reversed(chain)})
+    return placed
 
 
 def ready(pending: Iterable[Task], completed: Collection[str]) -> Iterator[Task]:

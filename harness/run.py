@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import artifact, check, report
+from harness.catalog import Flavor
 from harness.engine import Engine, Environment
 from harness.error import EngineError, UnavailableError
 from harness.execution import Executor, Observer, lost, phase_record, plain, utc
@@ -97,8 +98,7 @@ class _Run:
         for line in self._engine.reap():
             self._observer.message(f"removed {line}")
         missing: dict[str, str] = {}
-        flavors = {case.flavor.id: case.flavor for case in self._plan.cases if not case.skip}
-        for flavor in flavors.values():
+        for flavor in self._needed():
             if self.cancel.is_set():
                 break
             try:
@@ -108,18 +108,13 @@ class _Run:
             except (UnavailableError, EngineError) as problem:
                 missing[flavor.id] = str(problem)
                 self._observer.message(f"{flavor.id}: not available: {problem}")
-                self._flavors[flavor.id] = self._flavors[flavor.id].model_copy(
-                    update={
-                        "unavailable": str(problem),
-                        "error": isinstance(problem, EngineError),
-                    }
+                self._note(
+                    flavor.id, unavailable=str(problem), error=isinstance(problem, EngineError)
                 )
                 continue
             self._environments[flavor.id] = environment
             provenance = {**environment.provenance, "environment": environment.handle}
-            self._flavors[flavor.id] = self._flavors[flavor.id].model_copy(
-                update={"provenance": provenance}
-            )
+            self._note(flavor.id, provenance=provenance)
         self._plan = self._plan.without(missing)
         for case in self._plan.cases:
             self._waiting[case.id] = set(case.keys)
@@ -128,6 +123,15 @@ class _Run:
             if case.skip:
                 self._judge(case)
         self._write()
+
+    def _needed(self) -> list[Flavor]:
+        """The flavors whose environments the plan's phases run in, in the plan's order."""
+        return [flavor for flavor in self._plan.environments if flavor.id in self._plan.flavors]
+
+    def _note(self, flavor: str, **facts: Any) -> None:
+        """Adds facts to a flavor's record; a flavor that only lends its environment has none."""
+        if flavor in self._flavors:
+            self._flavors[flavor] = self._flavors[flavor].model_copy(update=facts)
 
     # --- running -------------------------------------------------------------------------------
 

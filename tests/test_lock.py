@@ -59,7 +59,7 @@ def catalog(root: Path) -> Catalog:
             ],
         }
     )
-    return Catalog(flavors=(flavor,), scenarios=())
+    return Catalog(flavors=(flavor,), scenarios=(), environments=(flavor,))
 
 
 class Registry(Daemon):

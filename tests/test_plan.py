@@ -75,6 +75,26 @@ def test_a_flavor_that_is_not_there_is_skipped_with_the_reason(tmp_path):
     assert {task.flavor for task in made.tasks.values()} == {"one"}
 
 
+HANDED_ON = FAMILY.replace('script = "save.py"', 'script = "save.py"\nflavor = "two"', 1)
+
+
+def test_a_phase_of_another_flavor(tmp_path):
+    root = lay_out(tmp_path, flavors={"one": FLAVOR, "two": FLAVOR}, families={"basic": HANDED_ON})
+    made = plan.make(catalog.load(root).select(["one"], (), ["save-load"]), provider="builtin")
+    (case,) = made.cases
+    assert [made.tasks[use.key].flavor for use in case.uses] == ["two", "one"]
+    assert set(made.flavors) == {"one", "two"}
+    assert next(iter(made.tasks)) == case.uses[0].key
+    assert made.without({"two": "no Python"}).cases[0].skip == "no Python"
+    assert made.without({"two": "no Python"}).tasks == {}
+
+
+def test_a_phase_of_the_same_flavor_hands_nothing_over(tmp_path):
+    root = lay_out(tmp_path, flavors={"one": FLAVOR, "two": FLAVOR}, families={"basic": HANDED_ON})
+    made = plan.make(catalog.load(root).select(["two"], (), ["save-load"]), provider="builtin")
+    assert made.cases[0].skip == "its save phase is of two too: nothing is handed to another flavor"
+
+
 def test_ready_and_dependents(tmp_path):
     made = planned(tmp_path)
     save = "test-flavor.basic.save-load.save"
