@@ -211,6 +211,14 @@ def load(root: Path) -> Catalog:
         )
     flavors = [_flavor(path) for path in flavor_files]
     scenarios = [entry for path in family_files for entry in _family(path)]
+    owners: dict[str, str] = {}
+    for scenario in scenarios:
+        other = owners.setdefault(scenario.id, scenario.family)
+        if other != scenario.family:
+            raise UsageError(
+                f"scenario {scenario.id!r} is in {other} and in {scenario.family};"
+                " one scenario is reproduced by its id alone, so ids are unique"
+            )
     known = {feature for flavor in flavors for feature in (*flavor.features, *flavor.lacks)}
     for scenario in scenarios:
         for feature in scenario.requires:

@@ -47,7 +47,7 @@ def enter(
         given = place / "input"
         artifact.copy_read_only(directory / "phases" / task.input / "artifacts", given)
     environment = engine.prepare(
-        next(case.flavor for case in plan.cases if case.flavor.id == task.flavor),
+        next(flavor for flavor in plan.environments if flavor.id == task.flavor),
         "virtual" if gpu is None else "gpu",
         print,
     )

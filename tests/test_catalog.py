@@ -65,6 +65,16 @@ def test_last_phase_is_judged_unless_said_otherwise(tmp_path):
         ('role = "train"', 'role = "dance"', "phase.0.role"),
         ('script = "load.py"', 'script = "../../etc/passwd"', "phase.1.script"),
         ('script = "load.py"', 'script = "missing.py"', "script families/basic/missing.py is not"),
+        (
+            'id = "load"',
+            'id = "load"\nclient = "no.py"',
+            "script families/basic/no.py is not there",
+        ),
+        (
+            'id = "load"',
+            'id = "load"\nflavor = "tf9"',
+            "phase load is to run in 'tf9', which is no",
+        ),
         ("[[scenario]]", "owner = 1\n[[scenario]]", "unknown key 'owner'"),
         ('id = "load"', 'id = "save"', "phase ids are not unique"),
         ('id = "save-predict"', 'id = "save-load"', "'save-load' is there twice"),
@@ -79,6 +89,12 @@ def test_bad_family_is_one_clear_line(tmp_path, old, changed, message):
         catalog.load(lay_out(tmp_path, families={"basic": text}))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_scenario_of_two_families_is_one_clear_line(tmp_path):
+    root = lay_out(tmp_path, families={"basic": FAMILY, "other": FAMILY})
+    with pytest.raises(UsageError, match="'save-load' is in basic and in other; one scenario"):
+        catalog.load(root)
 
 
 def test_bad_flavor_is_one_clear_line(tmp_path):
