@@ -24,7 +24,7 @@ export HARNESS_SHELL = $(WANT_SHELL)
 export LMS_PROVIDER LMS_PATH LMS_PARAMS DATA_DIR FLAVOR SCENARIO RUN
 
 .DEFAULT_GOAL := help
-.PHONY: help matrix repro list describe doctor images lock data report clean test lint bench
+.PHONY: help matrix repro proof list describe doctor images lock data report clean test lint bench
 
 help: ## show this text
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ matrix: $(READY) ## run the matrix: GPU=0 ENGINE=docker FLAVORS=… FAMILIES=…
 
 repro: $(READY) ## one scenario by hand: FLAVOR=… SCENARIO=… [GPU=0] [SHELL=1]
 	@$(HARNESS) repro -- "$$FLAVOR" "$$SCENARIO"
+
+proof: $(READY) ## prove on a GPU that a case swaps: FLAVOR=… SCENARIO=… GPU=0
+	@$(HARNESS) prove -- "$$FLAVOR" "$$SCENARIO"
 
 list: $(READY) ## the plan
 	@$(HARNESS) list

@@ -20,6 +20,8 @@ from harness import (
     machine,
     options,
     plan,
+    proof,
+    prover,
     report,
     repro,
     run,
@@ -30,6 +32,7 @@ from harness.console import ConsoleObserver
 from harness.engine.docker import DockerEngine
 from harness.engine.venv import VenvEngine
 from harness.error import (
+    EXIT_FAILED,
     EXIT_INTERRUPTED,
     EXIT_NOT_JUDGED,
     EXIT_PASSED,
@@ -37,6 +40,8 @@ from harness.error import (
     HarnessError,
     UsageError,
 )
+from harness.record import Status
+from harness.text import MIB
 
 _console = Console(soft_wrap=False)
 
@@ -169,6 +174,72 @@ def repro_command(
     if shell and record.state != "interrupted":
         repro.enter(planned, record, directory, chosen.engine, settings, chosen.gpu)
     return EXIT_INTERRUPTED if record.state == "interrupted" else tally.exit_code(record)
+
+
+@cli.command("prove")
+@click.argument("flavor")
+@click.argument("scenario")
+@options.where
+@options.how
+@click.option(
+    "--goal-mib",
+    type=click.IntRange(1, 10**7),
+    default=2048,
+    show_default=True,
+    envvar="HARNESS_GOAL_MIB",
+    help="What the control's step has to take on the GPU.",
+)
+@click.option(
+    "--share",
+    "goal_share",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="The same as a part of the GPU's memory.",
+)
+@click.option(
+    "--most",
+    type=click.IntRange(1, 10**6),
+    default=4096,
+    show_default=True,
+    help="Greatest factor on the batch size.",
+)
+@click.pass_obj
+def prove_command(
+    root: Path,
+    /,
+    flavor: str,
+    scenario: str,
+    gpu: str,
+    engine: str,
+    goal_mib: int,
+    goal_share: float | None,
+    most: int,
+    **how: Any,
+) -> int:
+    """Prove on a GPU that one case swaps: peaks, bytes, and a ceiling between the peaks."""
+    parameters = options.parameters_of(how["lms_params"], how["provider"], how["lms_path"])
+    selected = catalog.load(root).select([flavor], (), [scenario])
+    if len(selected.flavors) != 1 or len(selected.scenarios) != 1:
+        raise UsageError("prove takes one flavor and one scenario; `harness list` shows them")
+    chosen = machine.choose(gpu, engine, options.cache_of(root))
+    if chosen.gpu is None:
+        raise UsageError(f"a proof needs a GPU: {chosen.notes[0]}")
+    goal = goal_mib * MIB
+    if goal_share is not None:
+        if chosen.gpu.total_bytes is None:
+            raise UsageError("--share: the GPU does not tell its memory; use --goal-mib")
+        goal = round(goal_share * chosen.gpu.total_bytes)
+    planned = plan.make(selected, provider=how["provider"], parameters=parameters)
+    settings = options.settings_of(root, how, chosen.notes, gpu=gpu, engine=engine)
+    with ConsoleObserver(_console) as observer:
+        made, directory = prover.prove(
+            planned, chosen.engine, settings, chosen.gpu, observer, goal, most
+        )
+    for line in proof.lines(made):
+        click.echo(line)
+    click.echo(f"proof: {options.shown(directory / prover.FILE)}")
+    return {Status.PASSED: EXIT_PASSED, Status.FAILED: EXIT_FAILED}.get(
+        made.status, EXIT_NOT_JUDGED
+    )
 
 
 @cli.command("list")

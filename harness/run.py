@@ -38,7 +38,7 @@ def execute(
     """
     run = _Run(plan, engine, settings, gpu, observer)
     try:
-        with _stop_signals(run.cancel):
+        with stop_signals(run.cancel):
             run.prepare()
             run.phases()
     finally:
@@ -308,7 +308,7 @@ class _Run:
 
 
 @contextlib.contextmanager
-def _stop_signals(cancel: threading.Event) -> Iterator[None]:
+def stop_signals(cancel: threading.Event) -> Iterator[None]:
     """The first SIGINT or SIGTERM stops the run in order; a second SIGINT stops it at once."""
 
     def stop(number: int, frame: object) -> None:

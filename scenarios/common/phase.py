@@ -34,6 +34,8 @@ class Phase(
             ("keras", str),
             ("mode", str),
             ("replicas", int),
+            ("pressure", int),
+            ("memory_ceiling", int),
             ("data_directory", typing.Optional[str]),
             ("input_directory", typing.Optional[str]),
             ("output_directory", str),
@@ -50,6 +52,8 @@ class Phase(
     parameters: LMS parameters, the text of a JSON object.
     mode: how models run: `'session'` (graphs) or `'function'` (traced functions).
     replicas: accelerators that the phase uses at once, at least 1.
+    pressure: factor on the batch size, at least 1: how much there is to hold in memory.
+    memory_ceiling: bytes of a GPU's memory that the framework may take; 0 for no limit.
     intra_threads, inter_threads: CPU threads for TensorFlow; 0 leaves the number to it.
     edit_in_place: LMS_EDIT_IN_PLACE=1, for canaries: edit a graph that a session has run without
         moving to a fresh session.
@@ -71,6 +75,8 @@ class Phase(
             keras=read.choice("KERAS", KERAS),
             mode=read.choice("EXECUTION_MODE", MODES),
             replicas=read.count("REPLICAS") or 1,
+            pressure=read.count("PRESSURE") or 1,
+            memory_ceiling=read.count("MEMORY_CEILING"),
             data_directory=read.text("DATA_DIR"),
             input_directory=read.directory("INPUT_DIR"),
             output_directory=read.directory("OUTPUT_DIR", required=True),
