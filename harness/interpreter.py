@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
+from harness import text
 from harness.error import UnavailableError
 
 
@@ -27,6 +29,54 @@ class Interpreter:
     path: Path
     version: str
     source: str
+
+
+@dataclass(frozen=True)
+class StandIn:
+    """An interpreter with its packages that is used in place of a flavor's own environment.
+
+    Attributes:
+        setting: the environment variable that named it.
+        packages: what is installed, each as `name==version`.
+    """
+
+    setting: str
+    path: Path
+    version: str
+    packages: tuple[str, ...]
+
+
+_PACKAGES = """
+import json, sys
+from importlib import metadata
+
+found = {(entry.metadata["Name"] or "?", entry.version) for entry in metadata.distributions()}
+version = "%d.%d.%d" % sys.version_info[:3]
+print(json.dumps([version, sorted("{}=={}".format(*entry) for entry in found)]))
+"""
+
+
+def stand_in(flavor: str, environ: Mapping[str, str] = os.environ) -> StandIn | None:
+    """The interpreter that `PYTHON_<flavor>` names (`-` as `_`), or None where it names none.
+
+    Raises:
+        UnavailableError: it does not run, or is older than Python 3.8, which cannot list packages.
+    """
+    name = "PYTHON_" + flavor.replace("-", "_")
+    given = environ.get(name)
+    if not given:
+        return None
+    try:
+        answer = subprocess.run(
+            [given, "-c", _PACKAGES], capture_output=True, text=True, timeout=60, check=True
+        ).stdout
+        version, packages = json.loads(answer)
+    except (OSError, subprocess.SubprocessError, ValueError) as problem:
+        raise UnavailableError(
+            f"{name}={given} is not a working Python of 3.8 or later"
+            f" ({text.one_line(str(problem), 200)})"
+        ) from None
+    return StandIn(name, Path(given).absolute(), version, tuple(packages))
 
 
 def setting_name(version: str) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import platform
 import sys
 from pathlib import Path
 
@@ -49,3 +50,17 @@ def test_a_shim_that_fails_is_passed_over(tmp_path):
 def test_none_to_be_had_says_what_to_do(tmp_path):
     with pytest.raises(UnavailableError, match=r"no Python 2\.9: .* set PYTHON_2_9="):
         interpreter.find("2.9", {"PATH": "", "HOME": str(tmp_path)}, download=False)
+
+
+def test_an_interpreter_that_stands_in_for_a_flavor():
+    found = interpreter.stand_in("keras3-torch", {"PYTHON_keras3_torch": sys.executable})
+    assert found is not None
+    assert found.setting == "PYTHON_keras3_torch"
+    assert found.version == platform.python_version()
+    assert any(entry.startswith("pytest==") for entry in found.packages)
+    assert interpreter.stand_in("keras3-jax", {"PYTHON_keras3_torch": sys.executable}) is None
+
+
+def test_a_stand_in_that_does_not_run():
+    with pytest.raises(UnavailableError, match="PYTHON_keras3_torch=/bin/false is not a working"):
+        interpreter.stand_in("keras3-torch", {"PYTHON_keras3_torch": "/bin/false"})
