@@ -82,7 +82,8 @@ def of_host(environ: Mapping[str, str] = os.environ) -> Mirror:
 def uv_variables(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """What uv, which does not read pip's settings, has to be told to go the same way as pip.
 
-    uv's own variables win. An index that is a directory of this machine is left to pip.
+    uv's own variables win. An index that is a directory of this machine is left to pip; a
+    directory of packages is not: uv reads it as pip does.
     """
     settings = _pip_settings(environ)
     variables: dict[str, str] = {}
@@ -94,6 +95,9 @@ def uv_variables(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
         variables["UV_INDEX"] = " ".join(more)
         # pip looks at all indexes for the best version, and the hashes are locked anyway.
         variables["UV_INDEX_STRATEGY"] = "unsafe-best-match"
+    links = settings.get("find-links", "").split()
+    if links:
+        variables["UV_FIND_LINKS"] = ",".join(links)
     if settings.get("trusted-host"):
         variables["UV_INSECURE_HOST"] = settings["trusted-host"]
     certificate = environ.get("PIP_CERT") or settings.get("cert")

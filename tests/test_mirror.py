@@ -100,12 +100,14 @@ def test_uv_goes_the_same_way_as_pip(tmp_path):
         "PIP_INDEX_URL": "https://user:secret@mirror.example/simple",
         "PIP_EXTRA_INDEX_URL": "file:///local/simple https://more.example/simple",
         "PIP_TRUSTED_HOST": "mirror.example",
+        "PIP_FIND_LINKS": "/wheels https://links.example/",
         "PIP_CERT": str(certificate),
     }
     assert mirror.uv_variables(environ) == {
         "UV_DEFAULT_INDEX": "https://user:secret@mirror.example/simple",
         "UV_INDEX": "https://more.example/simple",
         "UV_INDEX_STRATEGY": "unsafe-best-match",
+        "UV_FIND_LINKS": "/wheels,https://links.example/",
         "UV_INSECURE_HOST": "mirror.example",
         "SSL_CERT_FILE": str(certificate),
     }
