@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness import artifact, lease, log
-from harness.engine import Engine, Environment, Exit, Launch, Target
+from harness.engine import Client, Engine, Environment, Exit, Launch, Target
 from harness.error import HarnessError
 from harness.gpu import Gpu, NvmlError
 from harness.nvml import Nvml
@@ -74,8 +74,9 @@ class Executor:
             duration = time.monotonic() - clock
             if launch.input is not None:
                 artifact.remove(launch.input)
-            logs = [place / "stdout.log", place / "stderr.log"]
-            facts = log.parse(*(path for path in logs if path.is_file()))
+            if launch.client is not None and not self.settings.keep:
+                artifact.remove(launch.client.output)  # no phase reads it
+            facts = facts_of(launch)
             (place / "details.json").write_text(
                 json.dumps(plain(ended.details), indent=1), encoding="utf-8"
             )
@@ -118,9 +119,14 @@ class Executor:
         return ended, samples
 
     def _launch(self, task: Task, environment: Environment, place: Path) -> Launch:
-        """Lays out the phase's directory: empty artifacts, and its own copy of its input."""
-        output, given = place / "artifacts", None
-        output.mkdir(parents=True)
+        """Lays out the phase's directory: empty artifacts, and its own copy of its input.
+
+        A client has a directory below it with its own artifacts and logs.
+        """
+        given = None
+        (place / "artifacts").mkdir(parents=True)
+        if task.client is not None:
+            (client_place(place) / "artifacts").mkdir(parents=True)
         if task.input is not None:
             given = place / "input"
             artifact.copy_read_only(self.directory / "phases" / task.input / "artifacts", given)
@@ -145,6 +151,9 @@ def launch_of(
         given: the copy of the earlier phase's artifacts, or None.
         place: the phase's directory, with its empty `artifacts`.
     """
+    client, beside = None, client_place(place)
+    if task.client is not None:
+        client = Client(task.client, output=beside / "artifacts", logs=beside)
     return Launch(
         key=task.key,
         run_id=run_id,
@@ -166,7 +175,37 @@ def launch_of(
         threads=threads,
         deadline_s=task.timeout_s,
         memory=memory_limit(1 if gpu is not None else settings.jobs_on_cpu()),
+        client=client,
     )
+
+
+def client_place(place: Path) -> Path:
+    """The directory of a phase's client."""
+    return place / "client"
+
+
+def facts_of(launch: Launch) -> LogFacts:
+    """What the logs of a phase say, and those of its client after them.
+
+    Line numbers go on: `cat stdout.log stderr.log client/stdout.log client/stderr.log`. A phase
+    that serves is done when both scripts are, each by its own marker; one that writes no marker
+    is known by its exit code alone.
+
+    Raises:
+        OSError: a log cannot be read.
+    """
+    logs = _logs(launch.logs)
+    if launch.client is None:
+        return log.parse(*logs)
+    beside = _logs(launch.client.logs)
+    parts = [log.parse(*sources) for sources in (logs, beside)]
+    done = any(part.done for part in parts) and all(part.done or not part.markers for part in parts)
+    return log.parse(*logs, *beside).model_copy(update={"done": done})
+
+
+def _logs(directory: Path) -> list[Path]:
+    paths = (directory / "stdout.log", directory / "stderr.log")
+    return [path for path in paths if path.is_file()]
 
 
 def phase_record(task: Task) -> PhaseRecord:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from harness.catalog import Flavor
-from harness.engine import Environment, Exit, Launch, Target
+from harness.engine import Client, Environment, Exit, Launch, Target
 from harness.error import UnavailableError
 from harness.record import Outcome
 
@@ -57,8 +57,10 @@ class ScriptedEngine:
             self._running += 1
             self.most_at_once = max(self.most_at_once, self._running)
         try:
-            (launch.logs / "stdout.log").write_bytes(b"")
-            (launch.logs / "stderr.log").write_bytes(b"")
+            for part in (launch, launch.client):
+                if part is not None:
+                    (part.logs / "stdout.log").write_bytes(b"")
+                    (part.logs / "stderr.log").write_bytes(b"")
             started(SelfTarget())
             ended = self._play(launch)
             if cancel.is_set():
@@ -111,8 +113,8 @@ def unavailable(reason: str) -> UnavailableError:
     return UnavailableError(reason)
 
 
-def write_log(launch: Launch, *lines: str) -> None:
-    """Replaces a phase's standard output."""
+def write_log(launch: Launch | Client, *lines: str) -> None:
+    """Replaces the standard output of a phase, or of its client."""
     (launch.logs / "stdout.log").write_text("".join(f"{line}\n" for line in lines))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,6 +29,21 @@ class Environment:
 
 
 @dataclass(frozen=True)
+class Client:
+    """The script that runs beside a phase that serves.
+
+    Attributes:
+        script: path below `scenarios`.
+        output: host path of its own artifact directory; exists and is empty.
+        logs: host directory for its own stdout.log, stderr.log.
+    """
+
+    script: str
+    output: Path
+    logs: Path
+
+
+@dataclass(frozen=True)
 class Launch:
     """Everything an engine needs to run one phase.
 
@@ -49,7 +64,8 @@ class Launch:
         gpu: UUID of the GPU, or None for none.
         threads: CPU threads that the phase may use (OMP_NUM_THREADS, TF_NUM_*), or None.
         deadline_s: seconds after which the phase is stopped (TERM, then KILL).
-        memory: limit in bytes, or None.
+        memory: limit in bytes, or None; of the phase and of its client, each.
+        client: the script that the phase serves, or None for a phase that runs alone.
     """
 
     key: str
@@ -67,6 +83,33 @@ class Launch:
     threads: int | None = None
     deadline_s: float = 600.0
     memory: int | None = None
+    client: Client | None = None
+
+    def serving(self, host: str, port: int) -> Launch:
+        """This launch with the address to listen at, where the phase serves; port 0 means any."""
+        if self.client is None:
+            return self
+        address = {"SERVER_HOST": host, "SERVER_PORT": str(port)}
+        return replace(self, variables={**self.variables, **address})
+
+    def of_client(self, url: str) -> Launch:
+        """The launch of the client: the same place, less the GPU and LMS, and its own directories.
+
+        Args:
+            url: where the server listens, as the client sees it.
+        """
+        assert self.client is not None
+        changes = {"LMS_PROVIDER": "off", "ACCELERATOR": "virtual", "SERVER_URL": url}
+        return replace(
+            self,
+            key=f"{self.key}.client",
+            script=self.client.script,
+            variables={**self.variables, **changes},
+            output=self.client.output,
+            logs=self.client.logs,
+            gpu=None,
+            client=None,
+        )
 
     def contract(
         self,
@@ -146,13 +189,20 @@ class Engine(Protocol):
     ) -> Exit:
         """Runs a phase to its end; logs are complete on disk when this returns.
 
-        Calls `started` once when the process runs. When `cancel` is set, stops the phase and
-        returns `Outcome.INTERRUPTED`. Never raises for what a phase does; an infrastructure
-        problem is `Outcome.ENGINE_ERROR` with its reason. Several threads may call it at once.
+        A phase with a client is a server: its client is started when it says `ready`, and it is
+        stopped when the client has ended. The deadline covers both.
+
+        Calls `started` once when the process runs; the target is the phase, not its client. When
+        `cancel` is set, stops the phase and returns `Outcome.INTERRUPTED`. Never raises for what a
+        phase does; an infrastructure problem is `Outcome.ENGINE_ERROR` with its reason. Several
+        threads may call it at once.
         """
 
     def shell(self, launch: Launch) -> int:
-        """Opens an interactive shell where the phase would run; returns its exit code."""
+        """Opens an interactive shell where the phase would run; returns its exit code.
+
+        Of a phase that serves it is the server's place; how its client is run there is printed.
+        """
 
     def reap(self) -> list[str]:
         """Removes what a killed driver left behind; one line for each thing removed."""

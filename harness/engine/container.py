@@ -22,6 +22,9 @@ from harness.record import Outcome
 _SCENARIOS, _DATA, _INPUT, _OUTPUT, _LMS = "/scenarios", "/data", "/input", "/output", "/lms"
 _HOME, _WORK, _TMP = "/home/phase", "/work", "/tmp"
 
+# What a phase that serves is called on its private network, and where it listens there.
+SERVER, HOST, PORT = "server", "0.0.0.0", 5000
+
 # A driver that is root lends its containers this uid, which no distribution gives to anybody.
 _UNPRIVILEGED = 65532
 
@@ -71,25 +74,38 @@ def environment(launch: Launch) -> dict[str, str]:
     return {"NVIDIA_VISIBLE_DEVICES": launch.gpu or "void", **contract}
 
 
-def phase_command(launch: Launch) -> list[str]:
-    """What runs in the container: the image's Python, which its PATH finds first."""
-    return ["python3", "-s", "-u", f"{_SCENARIOS}/{launch.script}"]
+def phase_command(launch: Launch, script: str | None = None) -> list[str]:
+    """What runs in the container: the image's Python, which its PATH finds first.
+
+    Args:
+        script: path below `scenarios`, by default the phase's.
+    """
+    return ["python3", "-s", "-u", f"{_SCENARIOS}/{script or launch.script}"]
 
 
 def configuration(
-    client: APIClient, daemon: Daemon, launch: Launch, terminal: bool | None = None
+    client: APIClient,
+    daemon: Daemon,
+    launch: Launch,
+    terminal: bool | None = None,
+    network: str | None = None,
 ) -> dict[str, Any]:
     """Everything that the daemon is told to create the container.
 
     Args:
         terminal: None runs the phase; otherwise a shell, with a terminal or without.
+        network: ID of the private network of a phase that serves, and of its client; None for
+            no network at all. A phase with a client is known there as `SERVER`.
     """
     uid, gid = user(daemon)
     scratch = f"rw,exec,nosuid,nodev,size={_TMPFS},uid={uid},gid={gid}"
     host_config = client.create_host_config(
         mounts=_mounts(launch),
         tmpfs={_TMP: f"{scratch},mode=1777", _HOME: scratch, _WORK: scratch},
-        network_mode="none",
+        network_mode=network or "none",
+        # A daemon older than 23.0.11 asks the host's name servers on behalf of a network without a
+        # way out (CVE-2024-29018), unless the container has others; nothing listens there.
+        dns=["127.0.0.1"] if network else None,
         ipc_mode="private",
         read_only=True,
         cap_drop=["ALL"],
@@ -109,15 +125,11 @@ def configuration(
         device_requests=daemon.device_requests(launch.gpu) if launch.gpu else None,
         log_config=_log_config(daemon, terminal),
     )
-    labels = {
-        **owner_labels("phase" if terminal is None else "shell"),
-        f"{LABEL}.run": launch.run_id,
-        f"{LABEL}.key": launch.key,
-    }
+    labels = launch_labels("phase" if terminal is None else "shell", launch)
     if terminal is None:
-        labels[DEADLINE_LABEL] = str(int(time.time() + launch.deadline_s) + 1)
         entry, arguments = phase_command(launch)[:1], phase_command(launch)[1:]
     else:
+        del labels[DEADLINE_LABEL]  # a person has none
         entry, arguments = ["/bin/sh"], ["-c", "command -v bash >/dev/null && exec bash || exec sh"]
     configuration: dict[str, Any] = client.create_container_config(
         launch.environment.handle,
@@ -131,9 +143,23 @@ def configuration(
         stdin_open=terminal is not None,
         tty=bool(terminal),
     )
+    if network is not None:
+        aliases = None if launch.client is None else [SERVER]
+        endpoint = client.create_endpoint_config(aliases=aliases)
+        configuration["NetworkingConfig"] = {"EndpointsConfig": {network: endpoint}}
     if terminal is not None:
         configuration["StdinOnce"] = True  # the shell ends with its input
     return configuration
+
+
+def launch_labels(kind: str, launch: Launch) -> dict[str, str]:
+    """Labels of what is made for a launch: whose it is, and when it has to be gone."""
+    return {
+        **owner_labels(kind),
+        f"{LABEL}.run": launch.run_id,
+        f"{LABEL}.key": launch.key,
+        DEADLINE_LABEL: str(int(time.time() + launch.deadline_s) + 1),
+    }
 
 
 def _mounts(launch: Launch) -> list[Mount]:

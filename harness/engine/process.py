@@ -6,13 +6,20 @@ import contextlib
 import json
 import os
 import select
+import signal
 import subprocess
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from harness.engine import Exit
+from harness.record import Outcome
+
+GRACE_S = 5.0  # between TERM and KILL
+LOG_LIMIT = 256 * 2**20  # bytes of one log
 _START_S = 120.0  # an import from a cold disk
 
 
@@ -67,6 +74,81 @@ def start(command: Command) -> Process:
             env=dict(command.environment),
             start_new_session=True,
         )
+
+
+class Running:
+    """A started process group, as `part.Part`."""
+
+    def __init__(self, started: Process, command: Command) -> None:
+        self.pid = started.pid
+        self.command = command
+        self._process = started
+        self._descriptor: int | None = None
+        with contextlib.suppress(AttributeError, OSError):
+            self._descriptor = os.pidfd_open(started.pid)
+
+    def __enter__(self) -> Running:
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+
+    def ended(self, seconds: float) -> bool:
+        """Whether it has ended; returns as soon as it does, where the kernel can tell."""
+        if self._process.poll() is not None:
+            return True
+        if seconds > 0:
+            if self._descriptor is None:
+                time.sleep(min(seconds, 0.02))
+            else:
+                select.select([self._descriptor], [], [], seconds)
+        return self._process.poll() is not None
+
+    def excess(self) -> str | None:
+        """Logs without bound."""
+        if any(_size(log) > LOG_LIMIT for log in (self.command.stdout, self.command.stderr)):
+            return f"wrote more than {LOG_LIMIT // 2**20} MiB of log"
+        return None
+
+    def stop(self) -> bool:
+        """TERM to the whole group, and KILL when it is still there after the grace period."""
+        stop_group(self.pid, signal.SIGTERM)
+        obeyed = True
+        try:
+            self._process.wait(GRACE_S)
+        except subprocess.TimeoutExpired:
+            obeyed = False
+        stop_group(self.pid, signal.SIGKILL)
+        self._process.wait()
+        return obeyed
+
+    def finish(self) -> Exit:
+        """How it ended."""
+        code = self._process.wait()
+        details = {"pid": self.pid, "command": self.command.arguments}
+        if code == 0:
+            return Exit(Outcome.COMPLETED, 0, "", details)
+        if code > 0:
+            return Exit(Outcome.FAILED, code, f"exit code {code}", details)
+        name = (signal.strsignal(-code) or f"signal {-code}").lower()
+        kills = code == -signal.SIGKILL
+        hint = "; the kernel's out-of-memory killer sends it too" if kills else ""
+        reason = f"ended by a signal ({name}){hint}"
+        return Exit(Outcome.KILLED, 128 - code, reason, details)
+
+
+def stop_group(pid: int, number: signal.Signals) -> None:
+    """Sends a signal to a process group, if it is still there."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number)
+
+
+def _size(log: Path) -> int:
+    try:
+        return log.stat().st_size
+    except FileNotFoundError:
+        return 0  # a fork makes its logs itself, a moment after it was started
 
 
 class ForkServer:

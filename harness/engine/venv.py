@@ -14,29 +14,28 @@ import hashlib
 import json
 import os
 import re
-import select
 import shlex
 import shutil
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 from uv import find_uv_bin
 
 from harness import interpreter, mirror, owner
 from harness.catalog import Flavor
-from harness.engine import Environment, Exit, Launch, Target, process
-from harness.engine.process import Command, ForkServer, Process
+from harness.engine import Environment, Exit, Launch, Target, part, process, serving
+from harness.engine.part import Limits, Part
+from harness.engine.process import Command, ForkServer, Process, Running
 from harness.error import EngineError
 from harness.record import Outcome
 from harness.sampler import ProcessTree
 
-_GRACE_S = 5.0
-_POLL_S = 0.2
-_LOG_LIMIT = 256 * 2**20
+_HOST = "127.0.0.1"  # where a server listens
 # The host's proxies and indexes are for builds; a phase gets nothing of the host's environment
 # but what a dynamic linker and a locale need.
 _KEPT = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "CUDA_HOME")
@@ -101,24 +100,50 @@ class VenvEngine:
     def execute(
         self, launch: Launch, started: Callable[[Target], None], cancel: threading.Event
     ) -> Exit:
-        """Runs a phase as a process group of its own and stops it at its deadline."""
+        """Runs a phase, and its client, each as a process group; stops both at the deadline."""
+        served = launch.serving(_HOST, 0)
+        try:
+            with self._running(served) as phase:
+                limits = Limits(launch.deadline_s, cancel)
+                started(ProcessTree(phase.pid))
+                if launch.client is None:
+                    return part.run(phase, limits)
+
+                def start_client(port: int) -> AbstractContextManager[Part]:
+                    # It imports no framework: there is nothing to fork it from.
+                    client = launch.of_client(f"http://{_HOST}:{port}")
+                    return self._running(client, cold=True)
+
+                return serving.run(phase, phase.command.stdout, start_client, limits)
+        except EngineError as problem:
+            return Exit(Outcome.ENGINE_ERROR, None, str(problem))
+
+    @contextlib.contextmanager
+    def _running(self, launch: Launch, cold: bool = False) -> Iterator[Running]:
+        """A started script in a scratch directory of its own; nothing of it is left afterwards.
+
+        Raises:
+            EngineError: it could not be started.
+        """
         scratch = self._scratch / f"{launch.run_id}.{launch.key}"
         shutil.rmtree(scratch, ignore_errors=True)
-        (scratch / "home").mkdir(parents=True)
-        (scratch / "tmp").mkdir()
-        command = _command(launch, scratch)
         try:
-            process = self._start(command, launch)
-        except OSError as problem:
-            return Exit(Outcome.ENGINE_ERROR, None, f"could not start the phase: {problem}")
-        registration = self._register(process.pid)
-        try:
-            started(ProcessTree(process.pid))
-            return _watch(process, command, launch.deadline_s, cancel)
+            (scratch / "home").mkdir(parents=True)
+            (scratch / "tmp").mkdir()
+            command = _command(launch, scratch)
+            try:
+                started = process.start(command) if cold else self._start(command, launch)
+            except OSError as problem:
+                raise EngineError(f"could not start the phase: {problem}") from problem
+            registration = self._register(started.pid)
+            try:
+                with Running(started, command) as running:
+                    yield running
+            finally:
+                process.stop_group(started.pid, signal.SIGKILL)
+                started.wait()
+                registration.unlink(missing_ok=True)
         finally:
-            _stop_group(process.pid, signal.SIGKILL)
-            process.wait()
-            registration.unlink(missing_ok=True)
             shutil.rmtree(scratch, ignore_errors=True)
 
     def close(self) -> None:
@@ -128,17 +153,24 @@ class VenvEngine:
                 self._servers.pop().close()
 
     def shell(self, launch: Launch) -> int:
-        """Opens a shell with the phase's environment, in a scratch directory."""
+        """Opens a shell with the phase's environment, in a scratch directory.
+
+        For a phase that serves: with the server's; the client's command is printed beside it.
+        """
         scratch = self._scratch / f"{launch.run_id}.{launch.key}.shell"
         (scratch / "home").mkdir(parents=True, exist_ok=True)
         (scratch / "tmp").mkdir(exist_ok=True)
-        command = _command(launch, scratch)
+        command = _command(launch.serving(_HOST, 0), scratch)
         variables = {
             **command.environment,
             "TERM": os.environ.get("TERM", "dumb"),
             "PS1": f"{launch.environment.flavor}$ ",
         }
         print("the phase: " + shlex.join(command.arguments), flush=True)
+        if launch.client is not None:
+            client = replace(command, script=launch.scenarios / launch.client.script)
+            url = f"SERVER_URL=http://{_HOST}:PORT"  # the marker `ready` says the port
+            print(f"its client: {url} " + shlex.join(client.arguments), flush=True)
         try:
             return subprocess.run(["/bin/sh", "-i"], cwd=scratch, env=variables).returncode
         finally:
@@ -157,7 +189,7 @@ class VenvEngine:
             if driver is not None and driver.alive():
                 continue
             if leader is not None and leader.alive():
-                _stop_group(leader.pid, signal.SIGKILL)
+                process.stop_group(leader.pid, signal.SIGKILL)
                 removed.append(f"process {leader.pid} of a driver that is gone")
             path.unlink(missing_ok=True)
         return removed
@@ -260,68 +292,6 @@ def _variables(launch: Launch, scratch: Path) -> dict[str, str]:
         "CUDA_VISIBLE_DEVICES": launch.gpu or "",
         **contract,
     }
-
-
-def _watch(process: Process, command: Command, deadline_s: float, cancel: threading.Event) -> Exit:
-    """Waits for the end, the deadline, the run's end, or logs without bound."""
-    deadline = time.monotonic() + deadline_s
-    details = {"pid": process.pid, "command": command.arguments}
-    with _ended(process.pid) as wait:
-        while (code := process.poll()) is None:
-            if cancel.is_set():
-                _terminate(process)
-                return Exit(Outcome.INTERRUPTED, None, "the run was stopped", details)
-            if time.monotonic() >= deadline:
-                _terminate(process)
-                reason = f"still running after {deadline_s:g} s"
-                return Exit(Outcome.TIMED_OUT, None, reason, details)
-            if any(_size(log) > _LOG_LIMIT for log in (command.stdout, command.stderr)):
-                _terminate(process)
-                reason = f"wrote more than {_LOG_LIMIT // 2**20} MiB of log"
-                return Exit(Outcome.FAILED, None, reason, details)
-            wait(min(_POLL_S, max(deadline - time.monotonic(), 0.0)))
-    if code == 0:
-        return Exit(Outcome.COMPLETED, 0, "", details)
-    if code > 0:
-        return Exit(Outcome.FAILED, code, f"exit code {code}", details)
-    name = (signal.strsignal(-code) or f"signal {-code}").lower()
-    hint = "; the kernel's out-of-memory killer sends it too" if code == -signal.SIGKILL else ""
-    return Exit(Outcome.KILLED, 128 - code, f"ended by a signal ({name}){hint}", details)
-
-
-@contextlib.contextmanager
-def _ended(pid: int) -> Iterator[Callable[[float], None]]:
-    """A wait that returns as soon as the process ends, where the kernel can tell."""
-    try:
-        descriptor = os.pidfd_open(pid)
-    except (AttributeError, OSError):
-        yield lambda seconds: time.sleep(min(seconds, 0.02))
-        return
-    try:
-        yield lambda seconds: (select.select([descriptor], [], [], seconds), None)[1]
-    finally:
-        os.close(descriptor)
-
-
-def _terminate(process: Process) -> None:
-    """TERM to the whole group, and KILL when it is still there after the grace period."""
-    _stop_group(process.pid, signal.SIGTERM)
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        process.wait(_GRACE_S)
-    _stop_group(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def _size(log: Path) -> int:
-    try:
-        return log.stat().st_size
-    except FileNotFoundError:
-        return 0  # a fork makes its logs itself, a moment after it was started
-
-
-def _stop_group(pid: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, number)
 
 
 def _build(directory: Path, python: Path, requirements: Path) -> list[str]:

@@ -595,7 +595,7 @@ def test_a_shell_has_the_phase_s_environment(make: Make, daemon: Daemon, tmp_pat
 
 
 class FakeClient:
-    """A daemon with containers and images of ours; what is not asked for by label is not seen."""
+    """A daemon with things of ours; what is not asked for by label is not seen."""
 
     def __init__(self) -> None:
         self.removed: list[str] = []
@@ -604,6 +604,14 @@ class FakeClient:
         assert all
         assert filters == {"label": LABEL}
         return [{"Id": "container"}]
+
+    def networks(self, filters: dict[str, str]) -> list[dict[str, Any]]:
+        assert filters == {"label": LABEL}
+        return [{"Id": "network"}]
+
+    def remove_network(self, name: str) -> None:
+        assert self.removed == ["container"], "a network with containers cannot be removed"
+        self.removed.append(name)
 
     def images(self, filters: dict[str, str], all: bool = False) -> list[dict[str, Any]]:
         assert filters["label"].startswith(f"{LABEL}.")
@@ -621,5 +629,9 @@ class FakeClient:
 def test_clean_removes_what_carries_our_labels(monkeypatch: pytest.MonkeyPatch) -> None:
     client, engine = FakeClient(), DockerEngine()
     monkeypatch.setattr(engine._daemon, "client", lambda: client)
-    assert engine.clean() == ["container container", "image lms-harness/f:1"]
-    assert client.removed == ["container", "sha256:image"]
+    assert engine.clean() == [
+        "container container",
+        "network network",
+        "image lms-harness/f:1",
+    ]
+    assert client.removed == ["container", "network", "sha256:image"]

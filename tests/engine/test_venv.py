@@ -109,7 +109,7 @@ def test_deadline_stops_the_whole_tree(engine, tmp_path):
 
 
 def test_cancel_stops_a_phase_that_ignores_term(engine, tmp_path, monkeypatch):
-    monkeypatch.setattr("harness.engine.venv._GRACE_S", 0.3)
+    monkeypatch.setattr("harness.engine.process.GRACE_S", 0.3)
     script = """
         import signal, time
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -149,7 +149,7 @@ def test_interpreter_that_is_gone_is_an_engine_error(engine, tmp_path):
 
 
 def test_log_without_bound_stops_the_phase(engine, tmp_path, monkeypatch):
-    monkeypatch.setattr("harness.engine.venv._LOG_LIMIT", 2**20)
+    monkeypatch.setattr("harness.engine.process.LOG_LIMIT", 2**20)
     ended, _ = execute(engine, launch(tmp_path, "while True: print('x' * 1000)"))
     assert ended.outcome is Outcome.FAILED
     assert "1 MiB of log" in ended.reason

@@ -1,0 +1,167 @@
+"""Serving phases: the marker in a growing log, and ends that real engines seldom see."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.engine import Exit, serving
+from harness.engine.part import Limits, Part
+from harness.engine.serving import ReadyLog
+from harness.record import Outcome
+
+READY = b':::LMS {"event": "ready", "port": 5000}\n'
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        READY,
+        b"loading\n\xff\xfe\n" + READY,
+        b"progress 3/4 " + READY,
+        b':::LMS {"event": "note", "text": "ready"}:::LMS {"event": "ready", "port": 5000}\n',
+        b":::LMS not json\n:::LMS []\n" + READY,
+        b"x" * 3_000_000 + b"\n" + READY,
+        b'{"event": "ready", "port": 1}\n' + READY,
+    ],
+)
+def test_finds_the_port_in_whatever_a_log_says(tmp_path: Path, log: bytes) -> None:
+    (tmp_path / "log").write_bytes(log)
+    assert ReadyLog(tmp_path / "log").port() == 5000
+
+
+def test_a_marker_is_read_when_its_line_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    log = ReadyLog(path)
+    assert log.port() is None  # there is no file yet
+    with path.open("wb", buffering=0) as file:
+        for byte in READY[:-1]:
+            file.write(bytes([byte]))
+            assert log.port() is None
+        file.write(b"\n")
+        assert log.port() == 5000
+
+
+@pytest.mark.parametrize("port", ["null", "0", "65536", "true", '"5000"', "5000.0", "-1"])
+def test_ready_without_a_port_is_refused(tmp_path: Path, port: str) -> None:
+    (tmp_path / "log").write_text(f':::LMS {{"event": "ready", "port": {port}}}\n')
+    with pytest.raises(ValueError, match="without a port"):
+        ReadyLog(tmp_path / "log").port()
+
+
+class Script:
+    """A part that ends as it is told to.
+
+    Attributes:
+        stopped: how often it was stopped.
+    """
+
+    def __init__(
+        self, end: Exit, by_itself: bool, obeys: bool = True, excess: str | None = None
+    ) -> None:
+        self.stopped = 0
+        self._end, self._by_itself, self._obeys, self._excess = end, by_itself, obeys, excess
+
+    def ended(self, seconds: float) -> bool:
+        return self._by_itself
+
+    def excess(self) -> str | None:
+        return self._excess
+
+    def stop(self) -> bool:
+        self.stopped += 1
+        self._by_itself = True
+        return self._obeys
+
+    def finish(self) -> Exit:
+        assert self._by_itself
+        return self._end
+
+
+GOOD = Exit(Outcome.COMPLETED, 0, "", {"pid": 1})
+BAD = Exit(Outcome.FAILED, 1, "exit code 1", {"pid": 2})
+OOM = Exit(Outcome.OUT_OF_MEMORY, 137, "the kernel killed it")
+
+
+def run(tmp_path: Path, server: Script, client: Script) -> Exit:
+    (tmp_path / "log").write_bytes(READY)
+
+    @contextlib.contextmanager
+    def start_client(port: int) -> Iterator[Part]:
+        assert port == 5000
+        yield client
+
+    limits = Limits(20.0, threading.Event())
+    return serving.run(server, tmp_path / "log", start_client, limits)
+
+
+def test_details_tell_of_both(tmp_path: Path) -> None:
+    server, client = Script(GOOD, False), Script(GOOD, True)
+    ended = run(tmp_path, server, client)
+    assert ended == Exit(Outcome.COMPLETED, 0, "", {"pid": 1, "client": {"pid": 1}})
+    assert (server.stopped, client.stopped) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("server", "client", "outcome", "reason"),
+    [
+        # The server's memory explains the client's failure, however late its end is seen.
+        (
+            Script(OOM, False),
+            Script(BAD, True),
+            Outcome.OUT_OF_MEMORY,
+            "the server: the kernel killed it; client: exit code 1",
+        ),
+        (
+            Script(GOOD, False),
+            Script(OOM, True),
+            Outcome.OUT_OF_MEMORY,
+            "client: the kernel killed it",
+        ),
+        (
+            Script(Exit(Outcome.ENGINE_ERROR, None, "cannot be killed"), False, obeys=False),
+            Script(GOOD, True),
+            Outcome.ENGINE_ERROR,
+            "the server: cannot be killed",
+        ),
+        (
+            Script(GOOD, False, obeys=False),
+            Script(BAD, True),
+            Outcome.FAILED,
+            "client: exit code 1; the server was killed: it did not end when it was stopped (TERM)",
+        ),
+        (
+            Script(GOOD, False),
+            Script(GOOD, False, excess="wrote more than 1 MiB of log"),
+            Outcome.FAILED,
+            "client: wrote more than 1 MiB of log",
+        ),
+        (
+            Script(GOOD, False, excess="wrote more than 1 MiB of log"),
+            Script(GOOD, False),
+            Outcome.FAILED,
+            "wrote more than 1 MiB of log",
+        ),
+    ],
+)
+def test_the_first_cause_is_told_first(
+    tmp_path: Path, server: Script, client: Script, outcome: Outcome, reason: str
+) -> None:
+    ended = run(tmp_path, server, client)
+    assert (ended.outcome, ended.reason) == (outcome, reason)
+    assert server.stopped == 1
+
+
+def test_a_client_that_cannot_be_started_raises(tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(READY)
+
+    def start_client(port: int) -> contextlib.AbstractContextManager[Part]:
+        raise OSError("no")
+
+    limits = Limits(20.0, threading.Event())
+    with pytest.raises(OSError, match="no"):
+        serving.run(Script(GOOD, False), tmp_path / "log", start_client, limits)
