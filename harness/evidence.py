@@ -23,6 +23,7 @@ from harness.tally import NamedPhase
 from harness.text import clean, clip
 
 STREAMS = ("stderr", "stdout")
+_OF_CLIENT = ("client/stderr", "client/stdout")  # of the script that a serving phase served
 TAIL_BYTES = 20_000
 TAIL_LINES = 100
 LINE_CHARACTERS = 1_000
@@ -70,7 +71,7 @@ class RunFiles:
         for path in self._of(phase):
             lines = read_tail(path)
             if lines:
-                return f"{phase.directory}/{os.path.basename(path)}", lines
+                return f"{phase.directory}/{_below(path)}", lines
         return "", []
 
     def attachments(self, case: str, phases: Sequence[NamedPhase]) -> Iterator[str]:
@@ -93,7 +94,7 @@ class RunFiles:
                     if not self._make(directory):
                         return
                     made = True
-                target = f"{directory}/{name}-{os.path.basename(path)}"
+                target = f"{directory}/{name}-{_below(path).replace('/', '-')}"
                 if _link(path, facts, target):
                     yield target
 
@@ -105,7 +106,8 @@ class RunFiles:
         with suppress(OSError, ValueError):
             directory = self._directory(phase.directory)
             if directory is not None:
-                for stream in STREAMS:
+                streams = [*STREAMS, *(_OF_CLIENT if phase.details.get("client") else ())]
+                for stream in streams:
                     path = f"{directory}/{stream}.log"
                     with suppress(OSError):
                         facts = os.lstat(path)
@@ -133,6 +135,12 @@ class RunFiles:
 
     def _inside(self, path: str) -> bool:
         return path.startswith(self._root + os.sep)
+
+
+def _below(path: str) -> str:
+    """Path of a log below its phase's directory: `stderr.log`, `client/stderr.log`."""
+    parent, name = os.path.split(path)
+    return f"client/{name}" if os.path.basename(parent) == "client" else name
 
 
 def _link(path: str, facts: os.stat_result, target: str) -> bool:

@@ -15,13 +15,21 @@ from typing import Any, Protocol
 from harness import artifact, lease, log
 from harness.engine import Client, Engine, Environment, Exit, Launch, Target
 from harness.error import HarnessError
-from harness.gpu import Gpu, NvmlError
+from harness.gpu import Device, Gpu, GpuBusyError, NvmlError, wait_until_free
 from harness.nvml import Nvml
 from harness.plan import Task
 from harness.record import CaseRecord, LogFacts, Outcome, PhaseRecord
 from harness.sampler import Sampler
 from harness.samples import Samples
 from harness.settings import Settings, memory_limit
+
+# A GPU is clear when no more is in use than a display takes.
+_CLEAR_BYTES = 2**30
+_CLEAR_SHARE = 20  # or this part of its memory
+
+
+class _StoppedError(Exception):
+    """The run was stopped while a phase waited for its GPU."""
 
 
 class Observer(Protocol):
@@ -83,7 +91,8 @@ class Executor:
         except Exception as problem:  # a worker's exception would be lost with its thread
             duration = time.monotonic() - clock
             text = str(problem) if isinstance(problem, HarnessError) else repr(problem)
-            ended = Exit(Outcome.ENGINE_ERROR, None, " ".join(text.split())[:500])
+            busy = {"gpu_busy": True} if isinstance(problem, GpuBusyError) else {}
+            ended = Exit(Outcome.ENGINE_ERROR, None, " ".join(text.split())[:500], busy)
         return record.model_copy(
             update={
                 "outcome": ended.outcome,
@@ -106,6 +115,10 @@ class Executor:
             device = None
             if launch.gpu is not None:
                 device = stack.enter_context(Nvml()).open(launch.gpu)
+                try:
+                    self._wait_until_clear(device)
+                except _StoppedError:
+                    return Exit(Outcome.INTERRUPTED, None, "the run was stopped"), None
 
             def begin(target: Target) -> None:
                 samplers.append(Sampler(device, target, launch.logs / "samples.csv"))
@@ -117,6 +130,24 @@ class Executor:
             finally:
                 samples = samplers[0].stop() if samplers else None
         return ended, samples
+
+    def _wait_until_clear(self, device: Device) -> None:
+        """Waits for the memory of the phase before: the driver frees it after its exit.
+
+        Raises:
+            GpuBusyError: it never was, by the settings' patience.
+        """
+        total = self.gpu.total_bytes if self.gpu is not None else None
+        wait_until_free(
+            device,
+            max(_CLEAR_BYTES, (total or 0) // _CLEAR_SHARE),
+            self.settings.gpu_wait_s,
+            sleep=self._pause,
+        )
+
+    def _pause(self, seconds: float) -> None:
+        if self.cancel.wait(seconds):
+            raise _StoppedError
 
     def _launch(self, task: Task, environment: Environment, place: Path) -> Launch:
         """Lays out the phase's directory: empty artifacts, and its own copy of its input.

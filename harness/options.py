@@ -98,6 +98,15 @@ how = combined(
         envvar="HARNESS_REPORTS",
         help="Where the run's directory is made  [default: reports]",
     ),
+    click.option(
+        "--gpu-wait",
+        "gpu_wait_s",
+        type=click.FloatRange(0),
+        default=120.0,
+        show_default=True,
+        envvar="HARNESS_GPU_WAIT",
+        help="Seconds to wait for the GPU's memory to be clear before a phase starts.",
+    ),
     click.option("--keep", is_flag=True, envvar="HARNESS_KEEP", help="Keep all artifacts."),
 )
 
@@ -176,6 +185,7 @@ def settings_of(
         jobs=jobs,
         keep=how["keep"],
         share=share,
+        gpu_wait_s=how["gpu_wait_s"],
         command=shlex.join(["harness", *sys.argv[1:]]),
         options=options,
         notes=notes,

@@ -172,7 +172,9 @@ class _Run:
         settled = [task.key]
         self._settle(record)
         if self._gpu is not None and self._gpu_lost is None:
-            self._gpu_lost = lost(self._gpu)
+            # Who holds the memory now holds it for the next phase as well.
+            busy = record.reason if record.details.get("gpu_busy") else None
+            self._gpu_lost = busy or lost(self._gpu)
             if self._gpu_lost is not None:
                 self._observer.message(f"stopping: {self._gpu_lost}")
         if record.outcome is Outcome.COMPLETED:

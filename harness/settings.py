@@ -28,6 +28,7 @@ class Settings:
         lms_path: parent directory of a foreign LMS package, or None.
         jobs: phases at a time on the CPU; None: as many as cores and memory allow.
         keep: keep artifacts of cases that passed, too.
+        gpu_wait_s: seconds to wait for the GPU's memory to be clear before a phase starts.
         command: the command line, for the record.
         options: `make` variables that a reproduction needs as well, e.g. {"ENGINE": "venv"}.
         notes: what the reader of the reports must know (fallbacks that were taken).
@@ -40,6 +41,7 @@ class Settings:
     jobs: int | None = None
     keep: bool = False
     share: bool = True
+    gpu_wait_s: float = 120.0
     command: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

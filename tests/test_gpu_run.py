@@ -62,10 +62,10 @@ SCRIPT = """
 
 
 def play(
-    tmp_path: Path, library: Path, lose: bool = False, **gpu: object
+    tmp_path: Path, library: Path, *options: str, lose: bool = False, held: int = 0, **gpu: object
 ) -> tuple[int, str, RunRecord, Path]:
     live = tmp_path / "live"
-    fake_nvml.write_live(live, 100 * MIB)
+    fake_nvml.write_live(live, 100 * MIB + held, process={4242: held} if held else None)
     flavor = FLAVOR.replace("3.11", PYTHON) + f'\n[variables]\nLIVE_FILE = "{live}"\n'
     flavor += 'LOSE_GPU = "1"\n' if lose else ""
     root = lay_out(
@@ -81,6 +81,7 @@ def play(
         [
             *(sys.executable, "-m", "harness", "--root", str(root), "run", "--gpu=0"),
             *("--engine=venv", "--scenarios=save-load", f"--reports={tmp_path / 'reports'}"),
+            *options,
         ],
         cwd=ROOT,
         env={
@@ -162,6 +163,16 @@ def test_a_gpu_lost_half_way_stops_the_run_with_an_error(tmp_path, nvml_library)
     assert any(phase.outcome is Outcome.NOT_RUN for phase in record.phases)
     assert swapping(record).status is Status.ERROR
     assert "lost" in output
+
+
+def test_a_gpu_that_is_never_clear_stops_the_run_and_names_who_holds_it(tmp_path, nvml_library):
+    code, output, record, _ = play(tmp_path, nvml_library, "--gpu-wait=0.5", held=9000 * MIB)
+    assert code == 2, output
+    first, *others = record.phases
+    assert first.outcome is Outcome.ENGINE_ERROR
+    assert "9100 MiB in use after 0 s (pids 4242); end what uses it" in first.reason
+    assert {phase.outcome for phase in others} == {Outcome.NOT_RUN}
+    assert "stopping: GPU GPU-0a0b" in output
 
 
 @pytest.mark.parametrize(

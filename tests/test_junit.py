@@ -387,6 +387,22 @@ def test_attachments_exist_and_have_unique_names(tmp_path: Path) -> None:
     assert "ATTACHMENT" not in found["trainsave-loadtrain", "state restored"]
 
 
+def test_the_logs_of_a_served_client_are_attached(tmp_path: Path) -> None:
+    run = records.run()
+    records.logs(run, tmp_path)
+    name = f"{TF1}.weights-session.load"
+    client = tmp_path / "phases" / name / "client"
+    client.mkdir()
+    (client / "stderr.log").write_text("HTTP 500\n")
+    phases = [
+        phase.model_copy(update={"details": {"client": {"pid": 1}}}) if phase.key == name else phase
+        for phase in run.phases
+    ]
+    text = outputs(run.model_copy(update={"phases": phases}), tmp_path)
+    attached = ATTACHMENT.findall(text["weights-session", "edit took effect"])
+    assert "load-client-stderr.log" in [Path(path).name for path in attached]
+
+
 def test_attachments_are_the_logs_themselves_and_survive_a_second_report(tmp_path: Path) -> None:
     run = records.logs(records.run(), tmp_path) and records.run()
     for _ in range(2):

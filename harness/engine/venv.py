@@ -70,6 +70,20 @@ class VenvEngine:
         self, flavor: Flavor, accelerator: str, progress: Callable[[str], None]
     ) -> Environment:
         """Makes the flavor's environment unless one of the same lock file is there."""
+        given = interpreter.stand_in(flavor.id)
+        if given is not None:
+            progress(f"{flavor.id}: {given.path} stands in for the environment ({given.setting})")
+            return Environment(
+                flavor=flavor.id,
+                handle=str(given.path),
+                preload=flavor.preload,
+                provenance={
+                    "python": given.version,
+                    "python found by": given.setting,
+                    "requirements": f"not used: {given.setting} stands in for the environment",
+                    "packages": " ".join(given.packages),
+                },
+            )
         name = flavor.requirements["gpu" if accelerator == "gpu" else "virtual"]
         requirements = flavor.directory / name
         lock = hashlib.sha256(requirements.read_bytes()).hexdigest()
