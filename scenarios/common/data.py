@@ -1,11 +1,15 @@
-"""Images of digits: MNIST where DATA_DIR has it, else the data set shipped with the project."""
+"""Images: MNIST and CIFAR-10 where DATA_DIR has them, else the digits shipped with the project."""
 
 import os
 import typing
 
+from . import cifar10
+from .phase import refuse
+
 _DIGITS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data")
 _SIDE = 28
 _TRAIN_DIGITS = 1500
+_PALETTE_SEED = 10
 
 
 class Digits(
@@ -38,10 +42,76 @@ def load(directory=None):
         with np.load(path) as content:
             parts = [content[name] for name in ("x_train", "y_train", "x_test", "y_test")]
         return Digits("mnist", *parts)
+    return _shipped(_SIDE)
+
+
+def _shipped(side):
+    """The digits that come with the project, in images of side x side pixels."""
+    import numpy as np
+
     with np.load(os.path.join(_DIGITS, "digits.npz")) as content:
-        images, labels = drawn(content["images"]), content["labels"]
+        images, labels = drawn(content["images"], side), content["labels"]
     at = _TRAIN_DIGITS
     return Digits("uci-digits", images[:at], labels[:at], images[at:], labels[at:])
+
+
+class Pictures(
+    typing.NamedTuple(
+        "Pictures",
+        [
+            ("name", str),
+            ("x_train", typing.Any),
+            ("y_train", typing.Any),
+            ("x_test", typing.Any),
+            ("y_test", typing.Any),
+        ],
+    )
+):
+    """Images in colour and their labels.
+
+    name: which data set this is. x_train, x_test: uint8 [images, 32, 32, 3], 0 to 255.
+    y_train, y_test: uint8 [images], 0 to 9.
+    """
+
+    __slots__ = ()
+
+
+def load_cifar10(directory=None, train=1024, test=256):
+    """CIFAR-10 from `<directory>/cifar-10-python.tar.gz` if it is there, else coloured digits.
+
+    train, test: how many images at most. A file that is no such archive ends the process with
+    exit code 2 and one line.
+    """
+    path = os.path.join(directory, cifar10.FILE) if directory else ""
+    if os.path.isfile(path):
+        try:
+            trained, tested = cifar10.read(path, train, test)
+        except ValueError as problem:
+            refuse(problem)
+        return Pictures("cifar-10", *(trained + tested))
+    digits = _shipped(cifar10.SIDE)
+    return Pictures(
+        "uci-digits in colour",
+        coloured(digits.x_train[:train]),
+        digits.y_train[:train],
+        coloured(digits.x_test[:test], _PALETTE_SEED + 1),
+        digits.y_test[:test],
+    )
+
+
+def coloured(images, seed=_PALETTE_SEED):
+    """uint8 [n, h, w, 3] of grey uint8 [n, h, w]: bright strokes on a dark ground.
+
+    Each image has two colours of its own, which say nothing of its label.
+    """
+    import numpy as np
+
+    # The numbers of a RandomState are the same in every version of numpy.
+    random = np.random.RandomState(seed)
+    ground = random.randint(0, 96, (len(images), 1, 1, 3))
+    stroke = random.randint(160, 256, (len(images), 1, 1, 3))
+    grey = images[..., None].astype(int)
+    return ((stroke * grey + ground * (255 - grey)) // 255).astype(np.uint8)
 
 
 def drawn(images, side=_SIDE):

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import io
 import json
+import struct
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -52,3 +55,106 @@ print(json.dumps({
         "symmetric": True,
         "mnist": ["mnist", [2, 28, 28]],
     }
+
+
+def batch(first: int, labels: list[int]) -> bytes:
+    """A batch in the form in which Python 2 pickled those of CIFAR-10.
+
+    The red plane of image i is first + i, the green one 100 more, the blue one 200.
+    """
+    planes = b"".join(
+        bytes([first + number + colour]) * 1024
+        for number in range(len(labels))
+        for colour in (0, 100, 200)
+    )
+    return b"".join(
+        (
+            b"\x80\x02}(U\x04data",
+            b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R",
+            b"(K\x01K" + bytes([len(labels)]) + b"M\x00\x0c\x86",
+            b"cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R",
+            b"(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89",
+            b"T" + struct.pack("<I", len(planes)) + planes + b"tb",
+            b"U\x06labels](" + b"".join(b"K" + bytes([label]) for label in labels) + b"eu.",
+        )
+    )
+
+
+def archive(directory: Path, members: dict[str, bytes]) -> Path:
+    directory.mkdir()
+    with tarfile.open(directory / "cifar-10-python.tar.gz", "w:gz") as tar:
+        for name, content in members.items():
+            entry = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    return directory
+
+
+LOAD = """
+import json, os
+from common import data
+pictures = data.load_cifar10(os.environ["DATA_DIR"], train=3, test=2)
+print(json.dumps({
+    "name": pictures.name,
+    "shapes": [list(part.shape) for part in pictures[1:]],
+    "dtypes": sorted({part.dtype.name for part in pictures[1:]}),
+    "labels": [pictures.y_train.tolist(), pictures.y_test.tolist()],
+    "pixels": [image[31, 0].tolist() for image in pictures.x_train],
+    "dark": int(pictures.x_test[..., 0].min(axis=(1, 2)).max()),
+    "bright": int(pictures.x_test[..., 0].max(axis=(1, 2)).min()),
+}))
+"""
+
+
+def test_cifar10_is_read_up_to_a_number_of_images(tmp_path: Path) -> None:
+    directory = archive(
+        tmp_path / "data",
+        {
+            "data_batch_4": batch(1, [7, 9]),
+            "readme.html": b"<html>",
+            "test_batch": batch(20, [1]),
+            "batches.meta": b"no pickle",
+            "data_batch_3": batch(5, [0, 2]),
+        },
+    )
+    ended = run_code("tf1-tfkeras", LOAD, tmp_path / "run", DATA_DIR=str(directory))
+    assert ended.code == 0, ended.log
+    found = json.loads(ended.log.splitlines()[-1])
+    assert found["name"] == "cifar-10"
+    assert found["shapes"] == [[3, 32, 32, 3], [3], [1, 32, 32, 3], [1]]
+    assert found["dtypes"] == ["uint8"]
+    assert found["labels"] == [[7, 9, 0], [1]]
+    assert found["pixels"] == [[1, 101, 201], [2, 102, 202], [5, 105, 205]]
+
+
+def test_without_cifar10_the_digits_are_coloured(tmp_path: Path) -> None:
+    ended = run_code("tf1-tfkeras", LOAD, tmp_path, DATA_DIR=str(tmp_path / "none"))
+    assert ended.code == 0, ended.log
+    found = json.loads(ended.log.splitlines()[-1])
+    assert found["name"] == "uci-digits in colour"
+    assert found["shapes"] == [[3, 32, 32, 3], [3], [2, 32, 32, 3], [2]]
+    assert found["dark"] < 96
+    assert found["bright"] > 120
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"cos\nsystem\n(S'touch fell-for-it'\ntR.", "os.system"),
+        (b"cnumpy\nload\n(S'x'\ntR.", "numpy.load"),
+        (b"\x80\x02}(U\x04dataK\x01u.", "no data and labels"),
+        (batch(1, [11]), "labels beyond"),
+        (batch(1, [3])[:900], "truncated"),
+        (b"", "Ran out of input"),
+    ],
+)
+def test_a_hostile_or_damaged_archive_is_refused(content: bytes, says: str, tmp_path: Path) -> None:
+    members = {"data_batch_1": content, "test_batch": batch(1, [1])}
+    directory = archive(tmp_path / "data", members)
+    ended = run_code("tf1-tfkeras", LOAD, tmp_path / "run", DATA_DIR=str(directory))
+    assert ended.code == 2, ended.log
+    (line,) = ended.log.splitlines()
+    assert line.startswith("error: ")
+    assert "no CIFAR-10 archive" in line
+    assert says in line
+    assert not (tmp_path / "run" / "fell-for-it").exists()

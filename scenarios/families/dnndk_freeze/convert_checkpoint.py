@@ -1,0 +1,17 @@
+"""Method 1: from the checkpoint that Keras wrote during training to a frozen graph."""
+
+from families.dnndk_freeze import cifar_cnn, frozen_graph, keras_files
+
+
+def main(cifar):
+    # Before anything is loaded: what loading builds depends on it.
+    cifar.keras.backend.set_learning_phase(0)
+    model = cifar.keras.models.load_model(cifar.input(keras_files.CHECKPOINT))
+    frozen_graph.write(cifar, model)
+    frozen_graph.check(cifar)
+    keras_files.check_whole_model(cifar, keras_files.CHECKPOINT)
+    cifar.digest(model, "restored", optimizer=True)
+
+
+if __name__ == "__main__":
+    cifar_cnn.run(main)

@@ -1,0 +1,17 @@
+"""Method 2: from the whole model, saved after training, to a frozen graph."""
+
+from families.dnndk_freeze import cifar_cnn, frozen_graph, keras_files
+
+
+def main(cifar):
+    cifar.keras.backend.set_learning_phase(0)
+    model = cifar.keras.models.load_model(cifar.input(keras_files.MODEL))
+    frozen_graph.write(cifar, model)
+    frozen_graph.check(cifar)
+    keras_files.check_whole_model(cifar, keras_files.MODEL)
+    keras_files.check_same_content(cifar, keras_files.MODEL, keras_files.CHECKPOINT)
+    cifar.digest(model, "restored", optimizer=True)
+
+
+if __name__ == "__main__":
+    cifar_cnn.run(main)

@@ -1,0 +1,18 @@
+"""Method 3: from the architecture as JSON and the weights as HDF5 to a frozen graph."""
+
+from families.dnndk_freeze import cifar_cnn, frozen_graph, keras_files
+
+
+def main(cifar):
+    cifar.keras.backend.set_learning_phase(0)
+    with open(cifar.input(keras_files.ARCHITECTURE)) as file:
+        model = cifar.keras.models.model_from_json(file.read())
+    model.load_weights(cifar.input(keras_files.WEIGHTS))
+    frozen_graph.write(cifar, model)
+    frozen_graph.check(cifar)
+    keras_files.check_weights_only(cifar, model)
+    cifar.digest(model, "restored")
+
+
+if __name__ == "__main__":
+    cifar_cnn.run(main)
