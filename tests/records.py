@@ -7,6 +7,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from harness import plan
+from harness.catalog import Catalog
 from harness.record import (
     CaseRecord,
     Check,
@@ -252,3 +254,20 @@ def logs(run_record: RunRecord, run_directory: Path) -> Path:
         (directory / "stdout.log").write_text(f"{entry.key}: epoch 1/1 loss 0.2514\n")
         (directory / "stderr.log").write_text(f"{entry.key}: W tensorflow: {MUTATION}\n")
     return run_directory
+
+
+def assert_everything_passed(record: RunRecord, selected: Catalog) -> None:
+    """Every case of the catalog that applies was judged and passed, its swapping confirmed."""
+    planned = plan.make(selected, provider="builtin")
+    wanted = {case.id: case.scenario for case in planned.cases if case.skip is None}
+    judged = {case.id: case for case in record.cases if case.skip is None}
+    assert set(judged) == set(wanted)
+    for name, case in judged.items():
+        assert case.status is Status.PASSED, name
+        scenario = wanted[name]
+        swaps = any(scenario.judged(phase) and phase.role != "convert" for phase in scenario.phase)
+        if swaps and scenario.control and scenario.expects is None:
+            swapping = next(
+                check for check in case.checks if check.id is CheckId.SWAPPING_CONFIRMED
+            )
+            assert swapping.message.startswith("confirmed: "), name

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from . import marker
+from . import function_step, marker
 
 
 def of_arrays(arrays):
@@ -26,13 +26,13 @@ def weights(runtime, model, stage):
 
     stage: `'saved'`, `'restored'` or `'final'`.
     """
-    _emit("weights", stage, runtime.keras.backend.batch_get_value(model.weights))
+    _emit("weights", stage, values(runtime, model.weights))
 
 
 def optimizer(runtime, model, stage):
     """Marks the digest of the optimizer's state: slots, and its step where it keeps one."""
     variables = optimizer_variables(model)
-    _emit("optimizer", stage, runtime.keras.backend.batch_get_value(variables))
+    _emit("optimizer", stage, values(runtime, variables))
 
 
 def arrays(of, stage, values):
@@ -48,16 +48,39 @@ def predictions(values, stage):
     _emit("predictions", stage, [values], values=[float(value) for value in values.ravel()])
 
 
+def model_predictions(runtime, model, x, stage):
+    """Marks the digest of what a Keras model predicts for a batch.
+
+    In function mode the signature is that of any `predict`: one of its own would be one trace more.
+    """
+    if runtime.phase.mode == "function":
+        predictions(function_step.predict(model, x), stage)
+    else:
+        predictions(model.predict_on_batch(x), stage)
+
+
 def optimizer_variables(model):
     """The variables of a model's optimizer, in their order; none before it has a train function.
 
-    A `tf.train.Optimizer` is wrapped by Keras and asked itself.
+    A `tf.train.Optimizer` is wrapped by Keras and asked itself. The optimizers of Keras 2.11 and
+    later have their step among their variables, and the learning rate is added.
     """
     optimizer = getattr(model, "optimizer", None)
     wrapped = getattr(optimizer, "optimizer", None)
     if wrapped is not None:
         return list(wrapped.variables())
+    variables = getattr(optimizer, "variables", None)
+    if isinstance(variables, (list, tuple)):  # a method in optimizers of before
+        rate = getattr(optimizer, "learning_rate", None)
+        return list(variables) + ([rate] if hasattr(rate, "assign") else [])
     return list(getattr(optimizer, "weights", None) or ())
+
+
+def values(runtime, variables):
+    """The values of variables, as numpy arrays."""
+    if runtime.phase.mode == "function":
+        return [variable.numpy() for variable in variables]
+    return runtime.keras.backend.batch_get_value(variables)
 
 
 def _emit(of, stage, arrays, **fields):

@@ -57,6 +57,10 @@ def become(request):
 
 def serve(modules):
     """Starts phases until the input ends; returns the script in a fork, None in the server."""
+    # numpy's linear algebra starts a thread for each CPU while it is imported.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    # TensorFlow reads it while it is imported; see `runtime.start`.
+    os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
     # The protocol keeps its own descriptors: what a module prints must not get into it.
     requests = os.fdopen(os.dup(0), "r")
     answers = os.fdopen(os.dup(1), "w")

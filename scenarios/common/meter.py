@@ -6,8 +6,8 @@ Reads a `RunMetadata` that a session, or `context.export_run_metadata()`, filled
 
 import re
 
-_SWAP_OUT = "lms/swapout"
-_SWAP_IN = "lms/swapin"
+SWAP_OUT = "lms/swapout"
+SWAP_IN = "lms/swapin"
 # "[cpu 24.5MB 24.5MB] name = Type(input, other:1)"; the bracket is absent if nothing was allocated.
 _LABEL = re.compile(r"(?:\[.*?\] )?\S+ = (\w+)\((.*)\)$")
 # Their outputs are no memory of the step.
@@ -36,14 +36,14 @@ def measure(run_metadata, accelerator_device, host_device):
     A value is None where the runtime recorded nothing to tell it from.
     """
     devices = _by_device(run_metadata.step_stats)
-    accelerator = devices.get(_unit(accelerator_device), [])
-    host = devices.get(_unit(host_device), [])
+    accelerator = devices.get(unit(accelerator_device), [])
+    host = devices.get(unit(host_device), [])
     # Other devices of the record are streams of a profiler, which show the same again.
     every = accelerator + host
     accelerator_peak, accelerator_retained = _peak_and_retained(accelerator)
     host_peak, _ = _peak_and_retained(host)
-    out_count, out_bytes = _swaps(every, _SWAP_OUT)
-    in_count, in_bytes = _swaps(every, _SWAP_IN)
+    out_count, out_bytes = _swaps(every, SWAP_OUT)
+    in_count, in_bytes = _swaps(every, SWAP_IN)
     return {
         "accelerator_peak_bytes": accelerator_peak,
         "accelerator_retained_bytes": accelerator_retained,
@@ -57,7 +57,7 @@ def measure(run_metadata, accelerator_device, host_device):
     }
 
 
-def _unit(device):
+def unit(device):
     """`'CPU:1'` of `'/job:localhost/replica:0/task:0/device:CPU:1'` or of `'/cpu:1'`."""
     last = device.rsplit("/", 1)[-1].upper()
     return last[len("DEVICE:") :] if last.startswith("DEVICE:") else last
@@ -66,7 +66,7 @@ def _unit(device):
 def _by_device(step_stats):
     devices = {}
     for device in step_stats.dev_stats:
-        devices.setdefault(_unit(device.device), []).extend(device.node_stats)
+        devices.setdefault(unit(device.device), []).extend(device.node_stats)
     return devices
 
 

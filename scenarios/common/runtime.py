@@ -1,5 +1,6 @@
-"""TensorFlow and Keras as a phase needs them: devices, threads, seeds, one session."""
+"""TensorFlow and Keras as a phase needs them: devices, threads, seeds, one session if any."""
 
+import contextlib
 import os
 import platform
 import random
@@ -15,7 +16,10 @@ SERIAL_POOL = 1
 class Runtime(object):
     """What a script works with.
 
-    phase: `Phase`. tf: `tensorflow.compat.v1`. keras: the flavor's Keras package.
+    phase: `Phase`. keras: the flavor's Keras package, or None where the flavor has none that runs
+        in the phase's mode.
+    tf: in session mode `tensorflow.compat.v1`, with behaviour of TensorFlow 2 off; in function
+        mode `tensorflow` 2 itself, eager.
     """
 
     def __init__(self, phase, tf, keras, devices):
@@ -26,7 +30,12 @@ class Runtime(object):
 
     @property
     def session(self):
-        """The session of Keras' backend; asking for it initialises the variables, as in Keras."""
+        """The session of Keras' backend; asking for it initialises the variables, as in Keras.
+
+        Raises AttributeError in function mode, which has none.
+        """
+        if self.phase.mode != "session":
+            raise AttributeError("there is no session in function mode")
         return self.keras.backend.get_session()
 
     def report(self, data):
@@ -35,7 +44,7 @@ class Runtime(object):
         import numpy as np
 
         versions = {
-            "tensorflow": self.tf.VERSION,
+            "tensorflow": self.tf.version.VERSION,
             "keras": keras_api.version(self.keras),
             "numpy": np.__version__,
             "h5py": h5py.__version__,
@@ -49,8 +58,13 @@ class Runtime(object):
         )
 
 
-def execute(script):
-    """Runs `script(runtime)` as a phase, in the accelerator's device scope.
+def execute(script, placed=True):
+    """Runs `script(runtime)` as a phase.
+
+    placed: whether the whole script is in the accelerator's device scope. Without it, for a
+        `tf.distribute` strategy that places what is its own, the script does so itself with
+        `runtime.tf.device(runtime.phase.accelerator_device)`: what is left without a device may
+        run on the host, and LMS swaps nothing of it.
 
     The marker `done` is written when the script returns.
     """
@@ -58,16 +72,37 @@ def execute(script):
     runtime = start(phase)
     # The whole script: Keras adds operations at many places, and one that is left without a
     # device would run on the host.
-    with runtime.tf.device(phase.accelerator_device):
+    with runtime.tf.device(phase.accelerator_device) if placed else _no_scope():
         script(runtime)
     marker.emit("done")
 
 
+@contextlib.contextmanager
+def _no_scope():
+    yield
+
+
 def start(phase):
-    """Imports the flavor's frameworks and gives Keras its session; returns a `Runtime`."""
+    """Imports the flavor's frameworks and starts the phase's mode; returns a `Runtime`."""
     if not phase.on_gpu:
         # Where no GPU is asked for none may be touched: it could be another run's.
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+        # On CPUs oneDNN merges operations whatever control edges there are between others and
+        # each of them, such as the two gradients of a convolution: an edited graph gets a cycle.
+        os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
+    return _start_sessions(phase) if phase.mode == "session" else _start_functions(phase)
+
+
+def _start_functions(phase):
+    from . import function_mode
+
+    tf = function_mode.start(phase)
+    _seed(tf.random.set_seed)
+    keras = keras_api.load(phase.keras, phase.mode)
+    return Runtime(phase, tf, keras, [device.name for device in tf.config.list_logical_devices()])
+
+
+def _start_sessions(phase):
     import tensorflow.compat.v1 as tf
 
     tf.disable_v2_behavior()
@@ -76,8 +111,8 @@ def start(phase):
     tf.enable_resource_variables()
     # TFLMS says what it did at this level.
     tf.logging.set_verbosity(tf.logging.INFO)
-    _seed(tf)
-    keras = keras_api.load(phase.keras)
+    _seed(tf.set_random_seed)
+    keras = keras_api.load(phase.keras, phase.mode)
     return Runtime(phase, tf, keras, _open_session(tf, keras, phase))
 
 
@@ -93,7 +128,7 @@ def session_config(tf, phase):
         # Without it TensorFlow takes all memory at once, and no peak could be seen from outside.
         config.gpu_options.allow_growth = True
     else:
-        config.device_count["CPU"] = 2
+        config.device_count["CPU"] = 1 + phase.replicas
         # Two pools, for RunOptions.inter_op_thread_pool to choose from: the usual one, and
         # one thread that executes operations one after the other, as the stream of a GPU does.
         config.session_inter_op_thread_pool.add()
@@ -112,10 +147,10 @@ def _open_session(tf, keras, phase):
     return [device.name for device in session.list_devices()]
 
 
-def _seed(tf):
-    """Fixes the random numbers of Python, numpy and the default graph."""
+def _seed(set_seed):
+    """Fixes the random numbers of Python, numpy and TensorFlow."""
     import numpy as np
 
     random.seed(SEED)
     np.random.seed(SEED)
-    tf.set_random_seed(SEED)
+    set_seed(SEED)

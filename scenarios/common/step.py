@@ -1,14 +1,14 @@
 """One step of a model as TensorFlow's own records show it.
 
-The step is run by the Keras function that trained or predicted before, in the same session: the
-same fetches of the same graph. Where a graph was frozen before it was edited, the session knows
-nothing of the swap operations, and none of them is in the record.
+In session mode the step is run by the Keras function that trained or predicted before, in the same
+session: the same fetches of the same graph. Where a graph was frozen before it was edited, the
+session knows nothing of the swap operations, and none of them is in the record. In function
+mode it is run by the traced function that ran before; see `function_step`.
 """
 
 import contextlib
-import time
 
-from . import marker, meter
+from . import function_step, marker, meter
 from .runtime import SERIAL_POOL
 
 # TensorFlow optimises the graph anew for each callable, and then orders independent operations in
@@ -18,21 +18,47 @@ _FAR_ABOVE_BOUND = 1.5
 _REPETITIONS = 2
 
 
-def trace_train(runtime, model, x, y, step_ms=None):
+def trace_train(runtime, model, x, y, step_ms=None, run=None):
     """Runs and marks one training step on a batch. It changes the weights: call it last.
 
-    step_ms: wall time of an untraced step, if it is known.
+    step_ms: wall time of an untraced step, if it is known. run: in function mode, what runs the
+        step where the model was not trained by `fit(x, y)` of arrays; x and y are not used then.
+
+    Raises RuntimeError if the step is not run by the function that trained before.
     """
+    if runtime.phase.mode == "function":
+        run = run or (lambda: function_step.train(model, x, y))
+        trace_function(runtime, "train", model.train_function, run, step_ms)
+        return
     _trace(runtime, "train", model, lambda: model.train_on_batch(x, y), step_ms)
 
 
-def trace_predict(runtime, model, x):
-    """Runs and marks one prediction of a batch."""
+def trace_predict(runtime, model, x, run=None):
+    """Runs and marks one prediction of a batch.
+
+    run: in function mode, what runs it where the model did not predict by `predict(x)` of arrays.
+
+    Raises RuntimeError if it is not run by the function that predicted before.
+    """
+    if runtime.phase.mode == "function":
+        run = run or (lambda: function_step.predict(model, x))
+        run()  # there may have been no prediction yet
+        trace_function(runtime, "predict", model.predict_function, run, function_step.timed(run))
+        return
     model.predict_on_batch(x)  # the first run of a batch of this size optimises the graph
-    started = time.perf_counter()
-    model.predict_on_batch(x)
-    step_ms = (time.perf_counter() - started) * 1000.0
+    step_ms = function_step.timed(lambda: model.predict_on_batch(x))
     _trace(runtime, "predict", model, lambda: model.predict_on_batch(x), step_ms)
+
+
+def trace_function(runtime, name, function, run, step_ms=None):
+    """Marks one step of a traced function, in function mode.
+
+    name: `'train'` or `'predict'`, what it does. function: what `tf.function` or `lms.function`
+        made, or a loaded signature; it has run before. run: runs it once. step_ms: as above.
+
+    Raises RuntimeError if the run traces the function anew.
+    """
+    _mark(name, function_step.measure(runtime, function, run), step_ms)
 
 
 def trace_session(runtime, function, run, step_ms=None):
@@ -47,9 +73,7 @@ def trace_session(runtime, function, run, step_ms=None):
         options = _options(tf, _pool(runtime.phase))
         for _ in range(1 + runtime.phase.on_gpu):
             run(options=options, run_metadata=metadata)
-        return meter.measure(
-            metadata, runtime.phase.accelerator_device, runtime.phase.host_device
-        )
+        return meter.measure(metadata, runtime.phase.accelerator_device, runtime.phase.host_device)
 
     _mark(function, _lowest(measure), step_ms)
 
@@ -73,6 +97,7 @@ def _lowest(measure):
 
 
 def _mark(name, measured, step_ms):
+    graph = {key: measured[key] for key in ("graph_swap_out", "graph_swap_in") if key in measured}
     marker.emit(
         "trace",
         function=name,
@@ -85,6 +110,7 @@ def _mark(name, measured, step_ms):
         peak_host=measured["host_peak_bytes"],
         lower_bound=measured["accelerator_bound_bytes"],
         step_ms=step_ms,
+        **graph,
     )
 
 

@@ -5,8 +5,7 @@ import weakref
 from . import graph as editor
 from . import session
 from .parameters import Parameters
-
-GIB = 1024.0**3
+from .report import announce, log
 
 
 class SessionEditor(object):
@@ -49,10 +48,8 @@ class SessionEditor(object):
         carried.restore()
 
     def _apply(self, graph):
-        from common import marker
-
-        phase = self._runtime.phase
-        log(self._runtime.tf, "Editing model for LMS")
+        phase, logger = self._runtime.phase, self._runtime.tf.logging
+        log(logger, "Editing model for LMS")
         edit = editor.edit(
             graph,
             self.parameters,
@@ -62,38 +59,4 @@ class SessionEditor(object):
             corrupt=phase.corrupt,
             batch_size=self.batch_size,
         )
-        log(self._runtime.tf, summary(edit))
-        log(self._runtime.tf, "Editing model for LMS, took: {} ms".format(edit.milliseconds))
-        marker.emit(
-            "lms_edited",
-            provider="builtin",
-            operations=edit.operations,
-            swap_out=edit.swap_out,
-            swap_in=edit.swap_in,
-            bytes_out=edit.bytes_out,
-            bytes_in=edit.bytes_in,
-            ms=edit.milliseconds,
-            parameters=self.parameters._asdict(),
-        )
-
-
-def log(tf, text):
-    """Writes a line in the form in which TFLMS writes its own."""
-    tf.logging.info("[LMS][0] %s", text)
-
-
-def summary(edit):
-    """TFLMS's line on what was added. Sizes that are not known are left out."""
-    return (
-        "Added {} operations to the model ({} swap-out operations{} and {} swap-in operations{})"
-    ).format(
-        edit.operations,
-        edit.swap_out,
-        _gib(edit.bytes_out),
-        edit.swap_in,
-        _gib(edit.bytes_in),
-    )
-
-
-def _gib(size):
-    return "" if size is None else " ({:.4f} GiB)".format(size / GIB)
+        announce(logger, edit, self.parameters)

@@ -19,7 +19,7 @@ import typing
 
 from .parameters import Parameters
 from .rewrite import Rewriter
-from .roles import Roles, unit
+from .roles import Roles
 from .schedule import Schedule
 from .swaps import Selection
 from .topology import Topology
@@ -73,7 +73,8 @@ def edit(
     graph: a `tf.Graph` that no session has run, or a FuncGraph that is being traced.
     parameters: `Parameters`.
     accelerator: `'gpu'` for the operations whose device is no CPU (one without a device is
-        the accelerator's), or a device such as `'/device:CPU:1'` for exactly its operations.
+        the accelerator's), or a device such as `'/device:CPU:1'`, or several in a tuple, for
+        exactly their operations. A tensor that goes from one accelerator to another is left alone.
     host: device of the swap operations.
     training: whether the graph will be run in Keras' training phase; the branches of the other
         phase are left alone.
@@ -125,7 +126,7 @@ def _rewrite(graph, parameters, accelerator, host, training, corrupt, record):
     selection = Selection(topology, roles, schedule, parameters)
     swaps = list(selection.swaps())
     with Rewriter(graph).editing() as rewriter:
-        copies = _Copies(rewriter, accelerator, host, corrupt)
+        copies = _Copies(rewriter, accelerator, host, corrupt, topology.is_function)
         editor = _Editor(topology, rewriter, copies, record)
         for swap in swaps:
             editor.insert(swap)
@@ -168,22 +169,30 @@ class _Record(object):
 class _Copies(object):
     """Makes the swap operations, of the type and on the device that suit the accelerator."""
 
-    def __init__(self, rewriter, accelerator, host, corrupt):
-        virtual = unit(accelerator).startswith("CPU:")
-        self._make = rewriter.copy if virtual else rewriter.identity
+    def __init__(self, rewriter, accelerator, host, corrupt, is_function):
+        self._virtual = accelerator != "gpu"
+        self._make = rewriter.copy if self._virtual else rewriter.identity
         self._negative = rewriter.negative
         self._host = host
-        self._swap_in_device = accelerator if virtual else host
         self._corrupt = corrupt
+        self._is_function = is_function
 
     def swap_out(self, tensor, name):
         return self._make(tensor, self._host, name)
 
-    def swap_in(self, tensor, name):
+    def swap_in(self, tensor, producer_device, name):
         # The negative of a value is as quick to compute and not what a consumer expects.
-        corrupt = self._corrupt and tensor.dtype.is_floating
+        corrupt = self._corrupt and tensor.dtype.is_floating and not self._is_of_update(tensor)
         make = self._negative if corrupt else self._make
-        return make(tensor, self._swap_in_device, name)
+        return make(tensor, producer_device if self._virtual else self._host, name)
+
+    def _is_of_update(self, tensor):
+        """Whether a tensor may be part of an optimizer's formula, which has roots to draw.
+
+        In a function these are plain operations, and what belongs to a batch has no known size.
+        A loss that is no number would show, but by another check.
+        """
+        return self._is_function and tensor.shape.is_fully_defined()
 
 
 class _Editor(object):
@@ -208,7 +217,7 @@ class _Editor(object):
         for waiter in swap.waiters:
             rewriter.run_after(operations[waiter], swapped.op)
         for swap_in in swap.swap_ins:
-            back = copies.swap_in(swapped, SWAP_IN + suffix)
+            back = copies.swap_in(swapped, tensor.op.device, SWAP_IN + suffix)
             self._record.swap_in_names.append(back.op.name)
             for trigger in swap_in.triggers:
                 rewriter.run_after(back.op, operations[trigger])

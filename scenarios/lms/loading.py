@@ -1,22 +1,30 @@
 """`load_model` with callbacks, which no release of Keras has.
 
-The order is that of the API change proposed in keras-team/keras pull request 11303: a callback
-sees the whole model, its train function included, before a session sets the first value.
+In session mode the order is that of the API change proposed in keras-team/keras pull request 11303:
+a callback sees the whole model, its train function included, before a session sets the first value.
 """
 
 import json
 
 
-def load_model(keras, path, callbacks=(), custom_objects=None):
-    """Loads a whole model from an HDF5 file that this Keras, or another, has saved.
+def load_model(keras, path, callbacks=(), custom_objects=None, mode="session"):
+    """Loads a whole model from a file that this Keras, or another, has saved.
 
-    keras: the Keras package. callbacks: `set_model` of each is called after the model is built
-        and compiled and before its weights and its optimizer's are set.
+    keras: the Keras package. callbacks: in session mode `set_model` of each is called after the
+        model is built and compiled and before its weights and its optimizer's are set.
+    mode: `'session'` or `'function'`. Values that are set eagerly freeze nothing, so in function
+        mode it is Keras' own `load_model`, with whatever formats that reads, and then `set_model`.
 
+    In session mode the file is HDF5.
     A file without training configuration gives a model that is not compiled; one without
     optimizer weights an optimizer in its first state. Raises ValueError for a file that holds no
     model, and what h5py raises for one that cannot be read.
     """
+    if mode == "function":
+        model = keras.models.load_model(path, custom_objects=custom_objects)
+        for callback in callbacks:
+            callback.set_model(model)
+        return model
     import h5py
 
     with h5py.File(path, "r") as file:

@@ -1,6 +1,7 @@
 """The control: all that the built-in provider does, except for the edit."""
 
 from .builtin import SessionEditor
+from .function import FunctionEditor
 
 
 class Untouched(SessionEditor):
@@ -11,4 +12,11 @@ class Untouched(SessionEditor):
     """
 
     def _apply(self, graph):
+        pass
+
+
+class UntouchedFunction(FunctionEditor):
+    """Makes the same fresh functions and edits no trace."""
+
+    def _apply(self, graph, training):
         pass

@@ -4,18 +4,21 @@ from common.phase import refuse
 
 
 def create(runtime, training=True, batch_size=None):
-    """A callback of the flavor's Keras that edits the model's graph.
+    """A callback of the flavor's Keras that edits the model's graph, or its traced functions.
 
     training: False where the model will only predict. batch_size: the batch size of training, for
         sizes in reports.
 
     It has `set_model(model)`, which Keras calls when training starts and a script calls before it
-    loads weights, and `run(graph=None)` for a script that only predicts; the first of them edits.
-    `is_training` can be changed before.
+    loads weights. In session mode that edits; so does `run(graph=None)`, for a script without a
+    Keras model. In function mode the functions that the model then makes are edited when they are
+    traced; `function(python_function, training=False)` does it for a script's own. `is_training`
+    can be changed before.
 
-    With an unknown provider or wrong parameters the process ends with exit code 2 and one line.
+    With an unknown provider, one that does not know the phase's mode, or wrong parameters the
+    process ends with exit code 2 and one line.
     """
-    provider = _class(runtime.phase.provider)
+    provider = _class(runtime.phase)
     callback = type("LMSCallback", (provider, runtime.keras.callbacks.Callback), {})
     try:
         created = callback(runtime, runtime.phase.parameters, batch_size)
@@ -25,15 +28,19 @@ def create(runtime, training=True, batch_size=None):
     return created
 
 
-def _class(name):
+def _class(phase):
+    name, functions = phase.provider, phase.mode == "function"
     if name == "builtin":
         from .builtin import SessionEditor
+        from .function import FunctionEditor
 
-        return SessionEditor
+        return FunctionEditor if functions else SessionEditor
     if name == "off":
-        from .off import Untouched
+        from .off import Untouched, UntouchedFunction
 
-        return Untouched
+        return UntouchedFunction if functions else Untouched
+    if name == "tflms" and functions:
+        refuse("provider tflms edits the graphs of sessions alone, and this phase has none")
     if name == "tflms":
         from .tflms import Adapter
 

@@ -44,12 +44,15 @@ class Roles(object):
     runs: it runs on the accelerator, outside of loops, in a branch that training (or inference)
         takes, so that it can take part in swapping.
     resident: its outputs are not allocated by the step, or share a buffer that is not.
+    units: per operation, its device as `unit` gives it; empty without one.
     """
 
     def __init__(self, topology, accelerator, training):
         self._topology = topology
         self._ranks = {}
         on_accelerator = _on_device(topology.devices, accelerator)
+        units = {device: unit(device) for device in set(topology.devices)}
+        self.units = [units[device] for device in topology.devices]
         inactive = _inactive(topology, training)
         self.runs = [
             on_accelerator[operation]
@@ -60,6 +63,11 @@ class Roles(object):
         ]
         self.inactive = inactive
         self.resident = _resident(topology)
+
+    def are_apart(self, one, other):
+        """Whether two operations are on devices of their own; one without a device is anywhere."""
+        ours, theirs = self.units[one], self.units[other]
+        return bool(ours and theirs and ours != theirs)
 
     def is_swappable(self, producer, output):
         """Whether an output is a plain value of rank 2 or more."""
@@ -100,8 +108,9 @@ def _on_device(devices, accelerator):
     if accelerator == "gpu":
         chosen = {device: "cpu" not in device.lower() for device in set(devices)}
     else:
-        wanted = unit(accelerator)
-        chosen = {device: unit(device) == wanted for device in set(devices)}
+        several = accelerator if isinstance(accelerator, tuple) else (accelerator,)
+        wanted = {unit(device) for device in several}
+        chosen = {device: unit(device) in wanted for device in set(devices)}
     return [chosen[device] for device in devices]
 
 

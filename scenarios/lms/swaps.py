@@ -66,6 +66,7 @@ class Selection(object):
         return (
             levels[consumer] - levels[producer] > self._parameters.swapout_threshold
             and self._roles.runs[consumer]
+            and not self._roles.are_apart(producer, consumer)
             and self._topology.types[consumer] not in _ASSIGN
         )
 
@@ -93,12 +94,14 @@ class Selection(object):
             sink = schedule.sinks[operation]
             if sink is None or not self._is_heavy(operation):
                 continue
-            before = last.get(sink)
+            # Each replica has a chain of its own, or none would run beside another.
+            key = (sink, roles.units[operation])
+            before = last.get(key)
             if before is not None:
                 yield before, operation
             # A run that fetches gradients alone must not come to apply them.
             if not roles.is_update(operation) and not topology.branches[operation]:
-                last[sink] = operation
+                last[key] = operation
 
     def _is_heavy(self, operation):
         """Whether it allocates or holds a large tensor."""

@@ -23,6 +23,13 @@ MUTATION = "after it was run by a session"
 
 # The catalog's flavors; `<FLAVOR>_PYTHON` in the environment names another interpreter for one.
 FLAVORS = {flavor.id: flavor for flavor in catalog.load(SCENARIOS.parent).flavors}
+# Those of TensorFlow's Keras 2 and of keras-team's: by how their models run.
+SESSIONS = [name for name, flavor in FLAVORS.items() if flavor.mode == "session"]
+FUNCTIONS = [
+    name
+    for name, flavor in FLAVORS.items()
+    if flavor.mode == "function" and flavor.keras == "tf.keras"
+]
 
 
 @dataclass(frozen=True)

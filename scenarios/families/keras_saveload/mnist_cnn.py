@@ -40,7 +40,7 @@ class MnistCnn(object):
 
     @property
     def session(self):
-        """The session of Keras' backend, its variables initialised."""
+        """The session of Keras' backend, its variables initialised; session mode only."""
         return self.runtime.session
 
     def input(self, *names):
@@ -82,8 +82,27 @@ class MnistCnn(object):
         return model
 
     def load_model(self, path, callbacks):
-        """The model as a whole-model file has it; the callbacks see it before its weights do."""
-        return loading.load_model(self.keras, path, callbacks)
+        """The model as a whole-model file has it, shown to the callbacks; see `loading`."""
+        return loading.load_model(self.keras, path, callbacks, mode=self.runtime.phase.mode)
+
+    def checkpoint_optimizer(self):
+        """An Adadelta whose state `tf.train.Checkpoint` saves: TensorFlow 1's own, or Keras'."""
+        if self.runtime.phase.mode == "session":
+            return self.tf.train.AdadeltaOptimizer()
+        return self.keras.optimizers.Adadelta()
+
+    def make_slots(self, model):
+        """Lets the optimizer make its variables, so that a checkpoint's values find them.
+
+        In a graph they come with the train function.
+        """
+        if self.runtime.phase.mode == "function":
+            model.optimizer.build(model.trainable_variables)
+
+    def finish_restore(self, status):
+        """In a graph `restore` only prepares operations; this runs them."""
+        if self.runtime.phase.mode == "session":
+            status.run_restore_ops(self.session)
 
     def train(self, model, callbacks):
         """Trains for one epoch, then measures loss and accuracy on the test images."""
@@ -152,7 +171,7 @@ class MnistCnn(object):
             step.trace_predict(self.runtime, model, self.x_test[:BATCH_SIZE])
 
     def _digest_predictions(self, model, stage):
-        digest.predictions(model.predict_on_batch(self.x_test[:FIXED_BATCH]), stage)
+        digest.model_predictions(self.runtime, model, self.x_test[:FIXED_BATCH], stage)
 
 
 def _scaled(images):

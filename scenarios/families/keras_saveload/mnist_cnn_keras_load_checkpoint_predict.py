@@ -7,12 +7,12 @@ from families.keras_saveload import mnist_cnn
 
 
 def main(mnist):
-    optimizer = mnist.tf.train.AdadeltaOptimizer()
+    optimizer = mnist.checkpoint_optimizer()
     model = mnist.build(optimizer=optimizer)
-    mnist.lms(training=False).run()
+    mnist.lms(training=False).set_model(model)
     checkpoint = mnist.tf.train.Checkpoint(optimizer=optimizer, model=model)
     status = checkpoint.restore(mnist.latest_checkpoint("training_checkpoints"))
-    status.assert_existing_objects_matched().run_restore_ops(mnist.session)
+    mnist.finish_restore(status.assert_existing_objects_matched())
     mnist.digest(model, "restored")
     mnist.predict(model)
     mnist.finish(model, "predict")

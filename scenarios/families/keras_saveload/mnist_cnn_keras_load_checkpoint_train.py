@@ -1,20 +1,21 @@
 """Build the model, LMS first, restore a tf.train.Checkpoint, and go on training.
 
 In a graph `restore` only prepares operations. They are run here, after LMS has edited the graph
-and before anything of the model runs.
+and before anything of the model runs. Eagerly it restores at once, whatever there is by then.
 """
 
 from families.keras_saveload import mnist_cnn
 
 
 def main(mnist):
-    optimizer = mnist.tf.train.AdadeltaOptimizer()
+    optimizer = mnist.checkpoint_optimizer()
     model = mnist.build(optimizer=optimizer)
     lms = mnist.lms()
     lms.set_model(model)
+    mnist.make_slots(model)
     checkpoint = mnist.tf.train.Checkpoint(optimizer=optimizer, model=model)
     status = checkpoint.restore(mnist.latest_checkpoint("training_checkpoints"))
-    status.assert_consumed().run_restore_ops(mnist.session)
+    mnist.finish_restore(status.assert_consumed())
     mnist.digest(model, "restored", optimizer=True)
     mnist.train(model, callbacks=[lms])
     mnist.finish(model, "train")

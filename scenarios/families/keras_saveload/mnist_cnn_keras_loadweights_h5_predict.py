@@ -5,7 +5,7 @@ from families.keras_saveload import mnist_cnn
 
 def main(mnist):
     model = mnist.build(compiled=False)
-    mnist.lms(training=False).run()
+    mnist.lms(training=False).set_model(model)
     model.load_weights(mnist.input("mnist_weights.h5"))
     print("weights loaded")
     mnist.digest(model, "restored")

@@ -5,7 +5,7 @@ from families.keras_saveload import mnist_cnn
 
 def main(mnist):
     model = mnist.build()
-    mnist.lms(training=False).run()
+    mnist.lms(training=False).set_model(model)
     model.load_weights(mnist.input("checkpoints_mnist", "my_checkpoint"))
     print("weights loaded")
     mnist.digest(model, "restored")

@@ -4,7 +4,7 @@ from families.keras_saveload import mnist_cnn
 
 
 def main(mnist):
-    optimizer = mnist.tf.train.AdadeltaOptimizer()
+    optimizer = mnist.checkpoint_optimizer()
     model = mnist.build(optimizer=optimizer)
     mnist.train(model, callbacks=[mnist.lms()])
     mnist.digest(model, "saved", optimizer=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenarios.phases import FLAVORS, run_code
+from tests.scenarios.phases import FUNCTIONS, SESSIONS, run_code
 
 pytestmark = pytest.mark.tensorflow
 
@@ -37,7 +37,7 @@ runtime.execute(script)
 """
 
 
-@pytest.mark.parametrize("flavor", FLAVORS)
+@pytest.mark.parametrize("flavor", SESSIONS)
 @pytest.mark.parametrize("provider", ["builtin", "off"])
 def test_trace_shows_the_swaps_that_were_executed(
     flavor: str, provider: str, tmp_path: Path
@@ -59,3 +59,48 @@ def test_trace_shows_the_swaps_that_were_executed(
         assert 0 < train["swap_in"] <= edit["swap_in"]
         assert train["bytes_out"] > 0
         assert train["peak_host"] > 0
+
+
+EAGER = """
+import numpy as np
+from common import digest, runtime, step
+from lms import provider
+
+def script(run):
+    layers = run.keras.layers
+    model = run.keras.models.Sequential([
+        layers.Flatten(input_shape=(16, 16, 1)),
+        layers.Dense(64, activation="relu"),
+        layers.Dense(10, activation="softmax"),
+    ])
+    model.compile("sgd", "categorical_crossentropy")
+    lms = provider.create(run, training=False, batch_size=8)
+    lms.set_model(model)
+    x = np.ones((24, 16, 16, 1), "float32")
+    digest.model_predictions(run, model, x[:4], "restored")
+    model.predict(x, 8, verbose=0)
+    model.predict(x, 7, verbose=0)
+    step.trace_predict(run, model, x[:8])
+    digest.model_predictions(run, model, x[:4], "final")
+    assert len(model.predict_function._list_all_concrete_functions()) == 1, "several traces"
+    try:
+        step.trace_function(run, "predict", model.predict_function, lambda: None)
+    except LookupError as error:
+        assert "was not called" in str(error)
+    else:
+        raise AssertionError("measured what did not run")
+
+runtime.execute(script)
+"""
+
+
+@pytest.mark.parametrize("flavor", FUNCTIONS)
+def test_predictions_of_all_sizes_are_by_one_trace(flavor: str, tmp_path: Path) -> None:
+    ended = run_code(flavor, EAGER, tmp_path)
+    assert ended.code == 0, ended.log
+    edit, trace = ended.one("lms_edited"), ended.one("trace", function="predict")
+    assert trace["graph_swap_in"] == edit["swap_in"] >= trace["swap_in"] > 0
+    assert trace["bytes_in"] == trace["bytes_out"] > 0
+    assert trace["step_ms"] > 0
+    restored, final = ended.of("digest")
+    assert restored["sha256"] == final["sha256"]

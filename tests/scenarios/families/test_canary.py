@@ -10,9 +10,10 @@ import pytest
 from harness import catalog
 from harness.record import CheckId
 from tests.scenarios.phases import (
-    FLAVORS,
+    FUNCTIONS,
     MUTATION,
     SCENARIOS,
+    SESSIONS,
     Ended,
     run_phase,
     run_plain,
@@ -23,14 +24,20 @@ LOAD = "keras_saveload/mnist_cnn_keras_loadtrain"
 
 def test_every_fault_expects_its_own_check() -> None:
     scenarios = catalog.load(SCENARIOS.parent).select(families=["canary"]).scenarios
-    assert {scenario.id: scenario.expects for scenario in scenarios} == {
+    of_the_harness = {
         "weights_before_lms": CheckId.EDIT_TOOK_EFFECT,
         "lms_silently_off": CheckId.LMS_EDITED_GRAPH,
         "stale_artifact": CheckId.STATE_RESTORED,
         "truncated_file": CheckId.PHASES_COMPLETE,
         "corrupted_swap_in": CheckId.RESULT_UNCHANGED,
+        "traced_too_early": CheckId.EDIT_TOOK_EFFECT,
     }
-    assert [scenario.id for scenario in scenarios if scenario.control] == ["corrupted_swap_in"]
+    expected = {scenario.id: scenario.expects for scenario in scenarios}
+    assert None not in expected.values()
+    assert of_the_harness.items() <= expected.items()
+    for scenario in scenarios:
+        if scenario.id in of_the_harness:
+            assert scenario.control == (scenario.id == "corrupted_swap_in")
 
 
 @pytest.mark.parametrize("size", [0, 1, 1001])
@@ -47,7 +54,7 @@ def test_truncated_file_is_the_first_half(size: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("flavor", FLAVORS)
+@pytest.mark.parametrize("flavor", SESSIONS)
 def test_faults_show(flavor: str, whole_model: Callable[[str], Ended], tmp_path: Path) -> None:
     saved = whole_model(flavor)
 
@@ -66,11 +73,37 @@ def test_faults_show(flavor: str, whole_model: Callable[[str], Ended], tmp_path:
     assert healed.one("trace")["swap_out"] > 0
     assert healed.results == frozen.results
 
-    corrupt = run_phase(flavor, LOAD, tmp_path / "corrupt", saved, LMS_CORRUPT="1")
+    corruption_shows(flavor, saved, healed, tmp_path)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("flavor", FUNCTIONS)
+def test_function_that_was_traced_too_early_shows(
+    flavor: str, whole_model: Callable[[str], Ended], tmp_path: Path
+) -> None:
+    saved = whole_model(flavor)
+    stale = run_phase(
+        flavor, "canary/traced_too_early", tmp_path / "stale", saved, LMS_EDIT_IN_PLACE="1"
+    )
+    assert stale.code == 0, stale.log
+    assert not stale.of("lms_edited"), "a ledger of an edit that never was"
+    assert MUTATION not in stale.log
+    trace = stale.one("trace", function="train")
+    assert [trace[name] for name in ("graph_swap_out", "graph_swap_in", "swap_in")] == [0, 0, 0]
+    assert stale.digests("restored") == saved.digests("saved")
+
+    # The same script is sound where our provider may make a fresh function.
+    healed = run_phase(flavor, "canary/traced_too_early", tmp_path / "healed", saved)
+    assert healed.one("trace", function="train")["graph_swap_in"] > 0
+    corruption_shows(flavor, saved, healed, tmp_path)
+
+
+def corruption_shows(flavor: str, saved: Ended, sound: Ended, directory: Path) -> None:
+    corrupt = run_phase(flavor, LOAD, directory / "corrupt", saved, LMS_CORRUPT="1")
     assert corrupt.code == 0, corrupt.log
     assert corrupt.one("trace")["swap_in"] > 0
     losses = [m["value"] for m in corrupt.of("metric", name="loss")]
-    expected = [m["value"] for m in healed.of("metric", name="loss")]
+    expected = [m["value"] for m in sound.of("metric", name="loss")]
     assert None not in losses
     assert losses != pytest.approx(expected, rel=1e-3, abs=1e-4)
     for of in ("weights", "optimizer"):
@@ -78,10 +111,11 @@ def test_faults_show(flavor: str, whole_model: Callable[[str], Ended], tmp_path:
 
 
 @pytest.mark.tensorflow
-def test_stale_artifact_is_of_an_earlier_epoch(tmp_path: Path) -> None:
-    saved = run_phase("tf1-tfkeras", "canary/train_save_stale", tmp_path / "save")
+@pytest.mark.parametrize("flavor", ["tf1-tfkeras", "tf2-tfkeras"])
+def test_stale_artifact_is_of_an_earlier_epoch(flavor: str, tmp_path: Path) -> None:
+    saved = run_phase(flavor, "canary/train_save_stale", tmp_path / "save")
     assert saved.code == 0, saved.log
-    loaded = run_phase("tf1-tfkeras", LOAD, tmp_path / "load", saved)
+    loaded = run_phase(flavor, LOAD, tmp_path / "load", saved)
     assert loaded.code == 0, loaded.log
     before, after = saved.digests("saved"), loaded.digests("restored")
     assert set(before) == set(after) == {"weights", "optimizer", "predictions"}

@@ -1,4 +1,4 @@
-"""Save/load phases as the harness starts them, on every session flavor."""
+"""Save/load phases as the harness starts them, in every session and traced function."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness import catalog
-from tests.scenarios.phases import FLAVORS, MUTATION, SCENARIOS, Ended, run_phase
+from tests.scenarios.phases import FUNCTIONS, MUTATION, SCENARIOS, SESSIONS, Ended, run_phase
 
 FAMILY = "keras_saveload"
 SCRIPTS = sorted(
@@ -29,7 +29,7 @@ def complete(ended: Ended) -> Ended:
     return ended
 
 
-def test_family_has_the_nine_paths_and_no_script_is_left_over() -> None:
+def test_family_has_its_paths_and_no_script_is_left_over() -> None:
     scenarios = catalog.load(SCENARIOS.parent).select(families=[FAMILY]).scenarios
     assert [scenario.id for scenario in scenarios] == [
         "trainsave-loadtrain",
@@ -41,17 +41,21 @@ def test_family_has_the_nine_paths_and_no_script_is_left_over() -> None:
         "trainsave_no_optimizer-loadpredict",
         "train_save_checkpoint-load_checkpoint_train",
         "train_save_checkpoint-load_checkpoint_predict",
+        "trainsave_keras-loadtrain",
+        "trainsave_keras-loadpredict",
     ]
     used = {phase.script for scenario in scenarios for phase in scenario.phase}
     assert used == {f"{name}.py" for name in SCRIPTS}
-    assert len(used) == 13
+    assert len(used) == 16
     for scenario in scenarios:
-        assert scenario.requires == (("tf_checkpoint",) if "checkpoint" in scenario.id else ())
+        formats = {"checkpoint": "tf_checkpoint", "_keras-": "keras_format"}
+        needed = tuple(needs for part, needs in formats.items() if part in scenario.id)
+        assert scenario.requires == needed
         assert {"weights", "predictions"} <= set(scenario.restores)
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("flavor", FLAVORS)
+@pytest.mark.parametrize("flavor", [*SESSIONS, *FUNCTIONS])
 def test_whole_model_goes_on_with_the_same_result_and_less_memory(
     flavor: str, whole_model: Callable[[str], Ended], tmp_path: Path
 ) -> None:
@@ -76,11 +80,11 @@ def test_whole_model_goes_on_with_the_same_result_and_less_memory(
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("flavor", FLAVORS)
+@pytest.mark.parametrize("flavor", [*SESSIONS, *FUNCTIONS])
 def test_weights_without_extension_predict(flavor: str, tmp_path: Path) -> None:
     saved = complete(phase(flavor, "trainsaveweights", tmp_path / "save"))
     files = {path.name for path in (saved.output / "checkpoints_mnist").iterdir()}
-    if flavor == "tf1-tfkeras":
+    if flavor in ("tf1-tfkeras", *FUNCTIONS):
         assert "my_checkpoint.index" in files
     else:
         assert files == {"my_checkpoint"}  # HDF5, whatever the name
@@ -93,16 +97,27 @@ def test_weights_without_extension_predict(flavor: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.tensorflow
-def test_checkpoint_is_restored_before_the_model_runs(tmp_path: Path) -> None:
-    saved = complete(phase("tf1-tfkeras", "train_save_checkpoint", tmp_path / "save"))
-    loaded = complete(phase("tf1-tfkeras", "load_checkpoint_train", tmp_path / "load", saved))
+@pytest.mark.parametrize("flavor", FUNCTIONS)
+def test_keras_format_restores_the_optimizer(flavor: str, tmp_path: Path) -> None:
+    saved = complete(phase(flavor, "trainsave_keras", tmp_path / "save"))
+    loaded = complete(phase(flavor, "load_keras_predict", tmp_path / "load", saved))
+    assert set(saved.digests("saved")) == {"weights", "optimizer", "predictions"}
+    assert loaded.digests("restored") == saved.digests("saved")
+    assert loaded.one("trace", function="predict")["graph_swap_in"] > 0
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("flavor", ["tf1-tfkeras", "tf2-tfkeras"])
+def test_checkpoint_is_restored_before_the_model_runs(flavor: str, tmp_path: Path) -> None:
+    saved = complete(phase(flavor, "train_save_checkpoint", tmp_path / "save"))
+    loaded = complete(phase(flavor, "load_checkpoint_train", tmp_path / "load", saved))
     assert set(saved.digests("saved")) == {"weights", "optimizer", "predictions"}
     assert loaded.digests("restored") == saved.digests("saved")
 
     for name in ("load_checkpoint_train", "load_checkpoint_predict"):
         (tmp_path / name / "empty" / "training_checkpoints").mkdir(parents=True)
         nothing = Ended(0, "", tmp_path / name / "empty")
-        ended = phase("tf1-tfkeras", name, tmp_path / name / "load", nothing)
+        ended = phase(flavor, name, tmp_path / name / "load", nothing)
         assert ended.code == 1
         assert "no checkpoint in" in ended.log
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenarios.phases import FLAVORS, run_code
+from tests.scenarios.phases import FUNCTIONS, SESSIONS, run_code
 
 pytestmark = pytest.mark.tensorflow
 
@@ -82,8 +82,53 @@ runtime.execute(script)
 """
 
 
-@pytest.mark.parametrize("flavor", FLAVORS)
+@pytest.mark.parametrize("flavor", SESSIONS)
 def test_callbacks_see_the_model_before_its_values_are_set(flavor: str, tmp_path: Path) -> None:
     ended = run_code(flavor, CODE, tmp_path)
+    assert ended.code == 0, ended.log
+    assert ended.of("done")
+
+
+EAGER = """
+import os
+import numpy as np
+from common import digest, runtime
+from lms import loading
+
+def script(run):
+    keras = run.keras
+    path = os.path.join(os.environ["OUTPUT_DIR"], "{}")
+    model = keras.models.Sequential([keras.layers.Dense(3, input_shape=(4,)),
+                                     keras.layers.Dense(2, activation="softmax")])
+    model.compile(keras.optimizers.Adam(learning_rate=0.125), "mse", metrics=["accuracy"])
+    model.fit(np.ones((8, 4), "float32"), np.zeros((8, 2), "float32"), verbose=0)
+    saved = digest.values(run, model.weights + digest.optimizer_variables(model))
+    assert [float(value) for value in saved if value.shape == ()] == [1.0, 0.125]
+    for name in ("whole.h5", "whole.keras"):
+        seen = []
+
+        class Recorder(keras.callbacks.Callback):
+            def set_model(self, model):
+                seen.append(model)
+
+        model.save(path.format(name))
+        loaded = loading.load_model(keras, path.format(name), [Recorder()], mode=run.phase.mode)
+        assert seen == [loaded]
+        restored = digest.values(run, loaded.weights + digest.optimizer_variables(loaded))
+        assert digest.of_arrays(restored) == digest.of_arrays(saved)
+    try:
+        run.session
+    except AttributeError as error:
+        assert "no session" in str(error)
+    else:
+        raise AssertionError("a session")
+
+runtime.execute(script)
+"""
+
+
+@pytest.mark.parametrize("flavor", FUNCTIONS)
+def test_callbacks_see_a_model_that_was_loaded_eagerly(flavor: str, tmp_path: Path) -> None:
+    ended = run_code(flavor, EAGER, tmp_path)
     assert ended.code == 0, ended.log
     assert ended.of("done")

@@ -17,6 +17,7 @@ def runtime(directory: Path, **variables: str) -> Any:
             "LMS_PROVIDER": "builtin",
             "ACCELERATOR": "virtual",
             "KERAS": "keras",
+            "EXECUTION_MODE": "session",
             "OUTPUT_DIR": str(directory),
             **variables,
         }
@@ -25,9 +26,10 @@ def runtime(directory: Path, **variables: str) -> Any:
     return SimpleNamespace(phase=phase, keras=keras, tf=None)
 
 
+@pytest.mark.parametrize("mode", ["session", "function"])
 @pytest.mark.parametrize("name", ["builtin", "off"])
-def test_created_callback_is_one_of_the_flavors_keras(name: str, tmp_path: Path) -> None:
-    run = runtime(tmp_path, LMS_PROVIDER=name)
+def test_created_callback_is_one_of_the_flavors_keras(name: str, mode: str, tmp_path: Path) -> None:
+    run = runtime(tmp_path, LMS_PROVIDER=name, EXECUTION_MODE=mode)
     callback = provider.create(run, training=False)
     assert isinstance(callback, run.keras.callbacks.Callback)
     assert callback.is_training is False
@@ -77,4 +79,16 @@ def test_missing_foreign_package_ends_the_process_with_one_line(
     text = capsys.readouterr().err
     assert "tensorflow_large_model_support" in text
     assert str(tmp_path) in text
+    assert text.count("\n") == 1
+
+
+def test_provider_of_sessions_alone_is_refused_with_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = runtime(tmp_path, LMS_PROVIDER="tflms", EXECUTION_MODE="function")
+    with pytest.raises(SystemExit) as ended:
+        provider.create(run)
+    assert ended.value.code == 2
+    text = capsys.readouterr().err
+    assert text.startswith("error: provider tflms")
     assert text.count("\n") == 1

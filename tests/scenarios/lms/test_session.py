@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenarios.phases import FLAVORS, MUTATION, run_code
+from tests.scenarios.phases import MUTATION, SESSIONS, run_code
 
 pytestmark = pytest.mark.tensorflow
 
@@ -60,7 +60,7 @@ runtime.execute(script)
 """
 
 
-@pytest.mark.parametrize("flavor", FLAVORS)
+@pytest.mark.parametrize("flavor", SESSIONS)
 def test_values_move_and_the_old_session_goes(flavor: str, tmp_path: Path) -> None:
     ended = run_code(flavor, CODE, tmp_path)
     assert ended.code == 0, ended.log

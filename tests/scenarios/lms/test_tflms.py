@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenarios.phases import FAKE_TFLMS, FLAVORS, MUTATION, Ended, run_code
+from tests.scenarios.phases import FAKE_TFLMS, MUTATION, SESSIONS, Ended, run_code
 
 pytestmark = pytest.mark.tensorflow
 
@@ -29,7 +29,7 @@ def script(run):
     x = np.ones((8, 16, 16, 1), "float32")
     y = np.eye(10, dtype="float32")[:8]
     if {predict}:
-        lms.run()
+        lms.set_model(model)
         model.predict(x)
         step.trace_predict(run, model, x)
     else:
@@ -48,7 +48,7 @@ def run(flavor: str, directory: Path, predict: bool = False) -> Ended:
     return ended
 
 
-@pytest.mark.parametrize("flavor", FLAVORS)
+@pytest.mark.parametrize("flavor", SESSIONS)
 def test_training_is_edited_and_reported_once(flavor: str, tmp_path: Path) -> None:
     ended = run(flavor, tmp_path)
     edit = ended.one("lms_edited")

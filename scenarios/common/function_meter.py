@@ -1,0 +1,213 @@
+"""The allocation meter of function mode: what one call of a traced function did with memory.
+
+Reads what TensorFlow's profiler recorded (`profile`), and the function as the runtime holds it.
+Nothing that Large Model Support says about itself goes in.
+"""
+
+import re
+
+from .meter import SWAP_IN, SWAP_OUT, unit
+
+_CALL = "EagerExecute"
+_RUN = "FunctionRun"
+_ALLOCATION, _RELEASE = "MemoryAllocation", "MemoryDeallocation"
+_GPU_ALLOCATOR = re.compile(r"GPU_(\d+)_bfc")
+# Copies between devices have the name of the operation that they copy from, and a number.
+_TRANSFER = re.compile(r"/_\d+$")
+
+
+class Call(object):
+    """The last call of one of several functions in a profile.
+
+    name: the function's name in the runtime. started, ended: picoseconds. steps: the numbers under
+        which the runtime executed it.
+    """
+
+    def __init__(self, events, names):
+        """events: of the profile. names: of the functions. Raises LookupError if none ran."""
+        calls = [e for e in events if e.name == _CALL and e.stats.get("eager_op") in names]
+        if not calls:
+            raise LookupError("the function was not called while the profiler ran")
+        call = calls[-1]
+        self.name = call.stats["eager_op"]
+        self.started, self.ended = call.start, call.end
+        self.steps = {
+            event.stats.get("id")
+            for event in events
+            if event.name == _RUN and event.thread == call.thread and self.holds(event)
+        }
+
+    def holds(self, event):
+        """Whether an event began while the call lasted."""
+        return self.started <= event.start <= self.ended
+
+
+class Placement(object):
+    """Where the operations of a function run, and what they read.
+
+    devices: name of the operation to `'CPU:1'`, or to an empty string. inputs: name of the
+        operation to the names of those whose outputs it reads.
+    """
+
+    def __init__(self, definition):
+        """definition: a `FunctionDef`."""
+        self.devices = {node.name: unit(node.device) for node in definition.node_def}
+        self.inputs = {
+            node.name: {name.split(":")[0] for name in node.input if not name.startswith("^")}
+            for node in definition.node_def
+        }
+
+    def device(self, operation):
+        """The device of an operation; of one inlined from a function, that of its call.
+
+        None of one that TensorFlow made itself and placed unseen.
+        """
+        name = operation or ""
+        while name:
+            if name in self.devices:
+                return self.devices[name] or None
+            name = name.rpartition("/")[0]
+        return None
+
+
+class Buffer(object):
+    """Memory that a step allocated: for which operation, where, when, how much."""
+
+    def __init__(self, operation, device, event):
+        self.operation = operation
+        self.device = device
+        self.started = event.start
+        self.released = None
+        self.bytes = event.stats["requested_bytes"]
+        self.is_output = event.stats.get("region_type") == "output"
+
+
+def measure(events, names, definition, accelerator_device, host_device):
+    """What the last call of a function did, with the keys of `meter.measure` but for its time.
+
+    events: of a profile that covers the call. names: of the functions that are meant.
+    definition: gives the `FunctionDef` of a name. accelerator_device, host_device: as in
+    `'/device:CPU:1'`.
+
+    An allocation that is for no operation of the function, but in its step, is the accelerator's.
+    Two more keys: graph_swap_out and graph_swap_in, the swap operations in the function's graph.
+    Raises LookupError if none of the functions was called.
+    """
+    call = Call(events, names)
+    function = definition(call.name)
+    placement = Placement(function)
+    accelerator, host = unit(accelerator_device), unit(host_device)
+    buffers = _buffers(events, call, placement, accelerator, host)
+    executed = {
+        event.name.split(":")[0]
+        for event in events
+        if call.holds(event) and ":" in event.name and not event.name.endswith(("_Send", "_Recv"))
+    }
+    out, back = _named(executed, SWAP_OUT), _named(executed, SWAP_IN)
+    on_accelerator = [buffer for buffer in buffers if buffer.device == accelerator]
+    peak, retained = _peak_and_retained(on_accelerator)
+    host_peak, _ = _peak_and_retained([buffer for buffer in buffers if buffer.device == host])
+    return {
+        "accelerator_peak_bytes": peak,
+        "accelerator_retained_bytes": retained,
+        "host_peak_bytes": host_peak,
+        "accelerator_bound_bytes": _bound_bytes(on_accelerator, placement),
+        "swap_out_executed": len(out),
+        "swap_in_executed": len(back),
+        "swap_out_bytes": _moved(buffers, out),
+        "swap_in_bytes": _moved(buffers, back),
+        "graph_swap_out": len(_named(swaps_in_graph(function, definition), SWAP_OUT)),
+        "graph_swap_in": len(_named(swaps_in_graph(function, definition), SWAP_IN)),
+    }
+
+
+def swaps_in_graph(function, definition):
+    """Names of the swap operations of a `FunctionDef` and of the functions that it calls."""
+    found, waiting, seen = set(), [function], set()
+    while waiting:
+        current = waiting.pop()
+        seen.add(current.signature.name)
+        for node in current.node_def:
+            if node.name.startswith((SWAP_OUT, SWAP_IN)):
+                found.add(node.name)
+            for attribute in node.attr.values():
+                called = attribute.func.name
+                if called and called not in seen:
+                    seen.add(called)
+                    waiting.append(definition(called))
+    return found
+
+
+def _named(names, prefix):
+    return {name for name in names if name.startswith(prefix)}
+
+
+def _buffers(events, call, placement, accelerator, host):
+    """The `Buffer`s that the call allocated, in order."""
+    buffers, alive = [], {}
+    for event in events:
+        if event.name not in (_ALLOCATION, _RELEASE) or not call.holds(event):
+            continue
+        place = (event.stats.get("allocator_name"), event.stats.get("addr"))
+        if event.name == _RELEASE:
+            if place in alive:
+                alive.pop(place).released = event.start
+        elif event.stats.get("id") in call.steps:
+            operation = event.stats.get("tf_op") or ""
+            device = _device(place[0], placement.device(operation), accelerator, host)
+            alive[place] = Buffer(operation, device, event)
+            buffers.append(alive[place])
+    return buffers
+
+
+def _device(allocator, placed, accelerator, host):
+    """The device whose memory a buffer is."""
+    gpu = _GPU_ALLOCATOR.match(allocator or "")
+    if gpu:
+        return "GPU:" + gpu.group(1)
+    if accelerator.startswith("GPU"):
+        return host
+    return placed or accelerator
+
+
+def _peak_and_retained(buffers):
+    if not buffers:
+        return None, None
+    changes = []
+    for buffer in buffers:
+        if buffer.released is not None:
+            changes.append((buffer.started, buffer.bytes))
+            changes.append((buffer.released, -buffer.bytes))
+    live = peak = 0
+    for _, size in sorted(changes):
+        live += size
+        peak = max(peak, live)
+    return peak, sum(buffer.bytes for buffer in buffers if buffer.released is None)
+
+
+def _bound_bytes(buffers, placement):
+    """Outputs of an operation and of those it reads from, the greatest sum of them.
+
+    Of an operation with several outputs a reader may hold one alone: those are not counted.
+    """
+    outputs = {}
+    for buffer in buffers:
+        if buffer.is_output:
+            outputs.setdefault(buffer.operation, []).append(buffer.bytes)
+    bound = None
+    for operation, sizes in outputs.items():
+        read = [outputs.get(name, ()) for name in placement.inputs.get(operation, ())]
+        bound = max(bound or 0, sum(sizes) + sum(size[0] for size in read if len(size) == 1))
+    return bound
+
+
+def _moved(buffers, names):
+    """Bytes of the outputs of swap operations; None if none has a buffer of its own."""
+    if not names:
+        return 0
+    sizes = {}
+    for buffer in buffers:
+        operation = _TRANSFER.sub("", buffer.operation)
+        if operation in names and buffer.is_output:
+            sizes[operation] = sizes.get(operation, 0) + buffer.bytes
+    return sum(sizes.values()) if sizes else None

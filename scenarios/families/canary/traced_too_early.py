@@ -1,0 +1,21 @@
+"""Load the whole model, train one step, and only then bring LMS: the function is traced already.
+
+A trace cannot be edited any more, nothing warns of it, and the phase's LMS_EDIT_IN_PLACE keeps our
+provider from making the model a fresh function.
+"""
+
+from families.keras_saveload import mnist_cnn
+
+
+def main(mnist):
+    model = mnist.keras.models.load_model(mnist.input("mnistsavedmodel.h5"))
+    print("model loaded")
+    mnist.digest(model, "restored", optimizer=True)
+    batch = slice(0, mnist_cnn.BATCH_SIZE)
+    model.fit(mnist.x_train[batch], mnist.y_train[batch], mnist_cnn.BATCH_SIZE, verbose=0)
+    mnist.train(model, callbacks=[mnist.lms()])
+    mnist.finish(model, "train")
+
+
+if __name__ == "__main__":
+    mnist_cnn.run(main)

@@ -1,0 +1,16 @@
+"""Load the whole model from Keras' own format, LMS first, and go on training."""
+
+from families.keras_saveload import mnist_cnn
+
+
+def main(mnist):
+    lms = mnist.lms()
+    model = mnist.load_model(mnist.input("mnistsavedmodel.keras"), callbacks=[lms])
+    print("model loaded")
+    mnist.digest(model, "restored", optimizer=True)
+    mnist.train(model, callbacks=[lms])
+    mnist.finish(model, "train")
+
+
+if __name__ == "__main__":
+    mnist_cnn.run(main)

@@ -1,0 +1,16 @@
+"""Load the whole model, LMS first, and go on training from a generator."""
+
+from families.resnet50_generator import resnet50
+
+
+def main(resnet):
+    lms = resnet.lms()
+    model = resnet.load_model(resnet.input("my_resnet_model.h5"), callbacks=[lms])
+    print("model loaded")
+    resnet.digest(model, "restored", optimizer=True)
+    resnet.train(model, callbacks=[lms])
+    resnet.finish(model)
+
+
+if __name__ == "__main__":
+    resnet50.run(main)

@@ -1,0 +1,21 @@
+"""Build the model, LMS first, load its weights from HDF5, and go on training from a generator.
+
+LMS comes before the weights, for the reason given in `loadweights_train.py`.
+"""
+
+from families.resnet50_generator import resnet50
+
+
+def main(resnet):
+    model = resnet.build()
+    lms = resnet.lms()
+    lms.set_model(model)
+    model.load_weights(resnet.input("h5weights.h5"))
+    print("weights loaded")
+    resnet.digest(model, "restored")
+    resnet.train(model, callbacks=[lms])
+    resnet.finish(model)
+
+
+if __name__ == "__main__":
+    resnet50.run(main)

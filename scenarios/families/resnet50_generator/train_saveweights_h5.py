@@ -1,0 +1,15 @@
+"""Train from a generator with LMS, save the weights in an HDF5 file."""
+
+from families.resnet50_generator import resnet50
+
+
+def main(resnet):
+    model = resnet.build()
+    resnet.train(model, callbacks=[resnet.lms()])
+    resnet.digest(model, "saved")
+    model.save_weights(resnet.output("h5weights.h5"))
+    print("weights saved")
+
+
+if __name__ == "__main__":
+    resnet50.run(main)
