@@ -1,0 +1,15 @@
+"""Load the SavedModel in the scope of a strategy, and do inference on its replicas."""
+
+from families.distribute import inference, mnist_cnn
+
+
+def main(mnist):
+    another_strategy = mnist.mirrored_strategy()
+    with another_strategy.scope():
+        loaded = mnist.tf.saved_model.load(mnist.input("tf_save"))
+        inference_func = mnist.inference_func(loaded)
+        inference.distributed(mnist, another_strategy, inference_func)
+
+
+if __name__ == "__main__":
+    mnist_cnn.run(main)

@@ -1,0 +1,22 @@
+"""Load the SavedModel as a layer of another model, and train that on replicas."""
+
+from families.distribute import embedding, mnist_cnn
+
+
+def main(mnist):
+    import tensorflow_hub as hub
+
+    with mnist.mirrored_strategy().scope():
+        loaded = mnist.tf.saved_model.load(mnist.input("tf_save"))
+        x = mnist.keras.layers.Input(shape=(28, 28, 1), name="input_x")
+        keras_layer = hub.KerasLayer(loaded, trainable=True)(x)
+        model = mnist.keras.Model(x, keras_layer)
+        mnist.compile(model)
+    mnist.digest(model, "restored")
+    with embedding.stated(model, loaded):
+        mnist.fit(model)
+    mnist.finish(model)
+
+
+if __name__ == "__main__":
+    mnist_cnn.run(main)

@@ -1,0 +1,14 @@
+"""Load the SavedModel with the low-level API, and do inference with its signature."""
+
+from families.distribute import inference, mnist_cnn
+
+
+def main(mnist):
+    with mnist.tf.device(mnist.device):
+        loaded = mnist.tf.saved_model.load(mnist.input("tf_save"))
+        inference_func = mnist.inference_func(loaded)
+        inference.run(mnist, inference_func)
+
+
+if __name__ == "__main__":
+    mnist_cnn.run(main)
