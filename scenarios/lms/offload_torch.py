@@ -1,0 +1,166 @@
+"""Our own provider for Keras 3 on torch: moves what autograd saves to host memory and back.
+
+While a training step runs, `torch.autograd.graph.saved_tensors_hooks` hands every tensor that the
+forward pass saves for the backward pass to `pack`, and asks `unpack` for it when the backward
+pass needs it. What happens in between is in `offload_torch_storage`.
+
+Prediction runs under `torch.no_grad()`: nothing is saved, so there is nothing to swap.
+"""
+
+import contextlib
+import sys
+
+from .parameters import Parameters
+
+GIB = 1024.0**3
+
+
+class SavedTensorSwapper(object):
+    """Swaps the activations of each training step; a mixin of a Keras 3 callback.
+
+    Keras calls `on_train_batch_begin` and `on_train_batch_end` around a step of `fit`, but not
+    around `train_on_batch`, which has to run within `swapping()`.
+
+    Set `is_training` to False before the first use where the model will only predict.
+
+    Of the parameters, `sync_mode` has an effect: with 1 and 3 the forward pass waits for each
+    swap-out. A swap-in always waits until its consumer is otherwise ready, and every consumer has
+    its own unless what an earlier one got is still alive.
+    """
+
+    provider = "builtin"
+
+    def __init__(self, runtime, parameters, batch_size=None):
+        """parameters: text of a JSON object. Raises ValueError with one line."""
+        super(SavedTensorSwapper, self).__init__()
+        self.is_training = True
+        self.parameters = Parameters.from_json(parameters)
+        self.batch_size = batch_size
+        self._runtime = runtime
+        self._step_model = None
+        self._host = None
+        self._entered = None
+        self._moved = None
+        self._reported = False
+
+    def set_model(self, model):
+        """Called by Keras when training starts, or by a script before it loads weights.
+
+        Raises ValueError where Keras would compile the training step: a compiled step decides
+        when it is compiled what it saves, and calls no hooks.
+        """
+        super(SavedTensorSwapper, self).set_model(model)
+        self._step_model = model
+        if not self.is_training:
+            self.run()
+        elif getattr(model, "jit_compile", False):
+            raise ValueError("LMS needs jit_compile=False on torch")
+
+    def run(self, graph=None):
+        """For a script that only predicts: says that there is nothing to swap."""
+        if self._reported:
+            return
+        self._reported = True
+        from common import marker
+
+        marker.emit(
+            "note",
+            text="torch saves no activation while a model predicts: there is nothing to swap",
+        )
+
+    @contextlib.contextmanager
+    def swapping(self):
+        """Swaps in the one training step that runs within."""
+        self.on_train_batch_begin(0)
+        try:
+            yield
+        finally:
+            self.on_train_batch_end(0)
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Enters the hooks."""
+        self._leave()  # a step that raised did not reach its end
+        if self.is_training:
+            entered = contextlib.ExitStack()
+            for context in self._contexts():
+                entered.enter_context(context)
+            self._entered = entered
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Leaves the hooks; after the first step, says what it moved."""
+        self._leave()
+        if self._moved is not None and not self._reported:
+            self._reported = True
+            self._report(self._moved)
+
+    def on_train_end(self, logs=None):
+        """Leaves the hooks."""
+        self._leave()
+
+    def _contexts(self):
+        import torch
+
+        from . import offload_torch_storage as storage
+        from .offload_torch_graph import ReleasingGraph
+
+        phase = self._runtime.phase
+        if self._host is None:
+            self._host = (
+                storage.PinnedMemory(self.parameters.synchronous_swapout)
+                if phase.on_gpu
+                else storage.NumpyMemory()
+            )
+        step = storage.Step(
+            self._host,
+            device="cuda" if phase.on_gpu else "cpu",
+            resident=storage.resident(self._step_model),
+            corrupt=phase.corrupt,
+        )
+        self._moved = step.moved
+        return [
+            ReleasingGraph(self._step_model),
+            torch.autograd.graph.saved_tensors_hooks(step.pack, step.unpack),
+        ]
+
+    def _leave(self):
+        entered, self._entered = self._entered, None
+        if entered is not None:
+            entered.close()
+            if self._host is not None:
+                self._host.finish()
+
+    def _report(self, moved):
+        from common import marker
+
+        log(
+            "Swapped {} tensors out ({:.4f} GiB) and {} tensors in ({:.4f} GiB) in a step".format(
+                moved.swap_out, moved.bytes_out / GIB, moved.swap_in, moved.bytes_in / GIB
+            )
+        )
+        marker.emit(
+            "lms_edited",
+            provider=self.provider,
+            operations=None,
+            swap_out=moved.swap_out,
+            swap_in=moved.swap_in,
+            bytes_out=moved.bytes_out,
+            bytes_in=moved.bytes_in,
+            ms=None,
+            parameters=self.parameters._asdict(),
+        )
+
+
+class Untouched(SavedTensorSwapper):
+    """The control: the same callback, which moves nothing and reports nothing."""
+
+    def run(self, graph=None):
+        """Nothing to say of what the control would not do anyway."""
+
+    def _contexts(self):
+        return []
+
+
+def log(text):
+    """Writes a line in the form in which TFLMS writes its own."""
+    sys.stderr.write("INFO [LMS][0] {}\n".format(text))
+    sys.stderr.flush()
