@@ -33,7 +33,7 @@ FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-
 ModuleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*$")]
 Version = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+$")]
 Accelerator = Literal["gpu", "virtual"]
-Mode = Literal["session", "function"]
+Mode = Literal["session", "function", "eager"]
 Script = Annotated[
     str, StringConstraints(pattern=r"^([a-z0-9_-]+/)?[A-Za-z0-9_][A-Za-z0-9_-]*\.py$")
 ]
@@ -75,13 +75,15 @@ class Flavor(Entry):
 
     Attributes:
         keras: what `KERAS` is set to for the phases: "tf.keras" or "keras".
-        mode: how models run: "session" (graph) or "function" (traced functions).
+        mode: how models run: "session" (graph), "function" (traced or compiled functions) or
+            "eager" (one operation after the other).
         python: the interpreter that the requirements were locked for, e.g. "3.7".
         requirements: for the `venv` engine, per accelerator, the file of hash-locked requirements.
         preload: modules that take long to import and do nothing else: they start no thread and
             open no device. The venv engine imports them once and forks the phases.
         features: what scenarios may require of the flavor.
-        lacks: features that the flavor does not have, each with the reason.
+        lacks: features that the flavor does not have, each with the reason. `predict_swapping` is
+            no scenario's: without it a phase that predicts has nothing to swap.
         variables: more environment variables for every phase.
     """
 

@@ -7,17 +7,16 @@ pass: a later check still fails where the log proves it, and is an error otherwi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
-from harness import restoring, result, swapping
-from harness.catalog import Mode, Phase, Scenario
+from harness import effect, restoring, result, swapping
+from harness.catalog import Phase, Scenario
 from harness.native import no_gpu
 from harness.record import Check, CheckId, Edit, LogFacts, Outcome, PhaseRecord, Problem, Status
 from harness.text import mib, plural
 from harness.verdict import (
     Evidence,
     Finding,
-    Number,
     check,
     kinds,
     line,
@@ -47,7 +46,7 @@ def judge(evidence: Evidence) -> list[Check]:
     broken = next((finding.message for finding in findings if finding.blocking), None)
     judges: list[tuple[CheckId, Callable[[Evidence], list[Finding]]]] = [
         (CheckId.LMS_EDITED_GRAPH, _edited),
-        (CheckId.EDIT_TOOK_EFFECT, _effective),
+        (CheckId.EDIT_TOOK_EFFECT, effect.findings),
         (CheckId.STATE_RESTORED, restoring.findings),
         (CheckId.SWAPPING_CONFIRMED, swapping.findings),
         (CheckId.RESULT_UNCHANGED, result.findings),
@@ -95,7 +94,7 @@ def judge_log(facts: LogFacts, provider_expected: bool = True) -> list[Check]:
     effects: list[Finding]
     if provider_expected:
         edits = [_edit_finding("log", facts)]
-        effects = [_effect_finding("log", facts)]
+        effects = [effect.of_log("log", facts)]
         if effects[0].status is Status.ERROR:
             effects = [skipped(effects[0].message)]
     else:
@@ -231,7 +230,7 @@ def _log_complete(facts: LogFacts) -> Finding:
 
 
 def _edited(evidence: Evidence) -> list[Finding]:
-    reason = _no_lms(evidence)
+    reason = evidence.no_lms
     if reason is not None:
         return [skipped(reason)]
     findings = []
@@ -293,96 +292,6 @@ def _edit_words(edit: Edit) -> str:
         f" {direction(edit.swap_in, edit.bytes_in, 'swap-in')}"
         + (f", {edit.milliseconds:.0f} ms" if edit.milliseconds is not None else "")
     )
-
-
-# --- 3: edit took effect ----------------------------------------------------------------------
-
-
-def _effective(evidence: Evidence) -> list[Finding]:
-    reason = _no_lms(evidence)
-    if reason is not None:
-        return [skipped(reason)]
-    findings = []
-    for phase, record in evidence.swapping:
-        finding = _effect_finding(phase.id, record.facts, phase.role, evidence.mode)
-        numbers = named(phase, evidence.swapping, finding.numbers)
-        findings.append(Finding(finding.status, finding.message, numbers, finding.lines))
-    return findings
-
-
-def _effect_finding(
-    phase: str, facts: LogFacts, role: str | None = None, mode: Mode = "session"
-) -> Finding:
-    """Whether the edit is in what was executed.
-
-    A session says when an edit comes too late. A traced function says nothing: there the graph
-    of the function that was executed has to be looked at.
-
-    Args:
-        role: which function counts; by default any.
-    """
-    harmful = [mutation for mutation in facts.mutations if not mutation.harmless]
-    harmless = [mutation for mutation in facts.mutations if mutation.harmless]
-    numbers = {"mutations": len(harmful), "harmless_mutations": len(harmless)}
-    lines = [line(phase, mutation.line, mutation.text) for mutation in [*harmful, *harmless]]
-    if harmful:
-        first = harmful[0]
-        kind = f" ({first.operation_type})" if first.operation_type else ""
-        return Finding(
-            Status.FAILED,
-            f"{phase}: {plural(len(harmful), 'edit')} came after a session had run the graph and"
-            f" had no effect, first at line {first.line}: {first.form} of {first.operation}{kind}",
-            numbers,
-            lines,
-        )
-    if mode == "function" or any(entry.graph_swap_out is not None for entry in facts.traces):
-        return _function_finding(phase, facts, role, numbers, lines)
-    if not any(edit.swap_out and edit.swap_in for edit in facts.edits):
-        return Finding(Status.ERROR, f"{phase}: no edit to judge", numbers, lines)
-    message = f"{phase}: no edit came after a session had run the graph"
-    if harmless:
-        message += (
-            f"; {plural(len(harmless), 'harmless mutation')}, first of {harmless[0].operation}"
-        )
-    return Finding(Status.PASSED, message, numbers, lines)
-
-
-def _function_finding(
-    phase: str,
-    facts: LogFacts,
-    role: str | None,
-    numbers: Mapping[str, Number],
-    lines: list[str],
-) -> Finding:
-    executed = [entry for entry in facts.traces if role in (None, entry.function)]
-    if not executed:
-        message = f"{phase}: no trace shows the {role or 'traced'} function that was executed"
-        return Finding(Status.ERROR, message, numbers, lines)
-    last = executed[-1]
-    numbers = {
-        **numbers,
-        "graph_swap_out": last.graph_swap_out,
-        "graph_swap_in": last.graph_swap_in,
-    }
-    if last.graph_swap_out is None or last.graph_swap_in is None:
-        message = f"{phase}: the trace does not show the graph of the {last.function} function"
-        return Finding(Status.ERROR, message, numbers, lines)
-    shown = (
-        f"{phase}: the {last.function} function that was executed has {last.graph_swap_out:,}"
-        f" swap-out and {last.graph_swap_in:,} swap-in in its graph"
-    )
-    if last.graph_swap_out == 0 or last.graph_swap_in == 0:
-        message = f"{shown}: it was traced before LMS came"
-        return Finding(Status.FAILED, message, numbers, lines)
-    return Finding(Status.PASSED, shown, numbers, lines)
-
-
-def _no_lms(evidence: Evidence) -> str | None:
-    if evidence.provider == "off":
-        return "the plan has LMS off"
-    if not evidence.swapping:
-        return "no judged phase trains or predicts"
-    return None
 
 
 def _short(text: str) -> str:

@@ -65,6 +65,12 @@ class Case:
         return self.scenario.mode or self.flavor.mode
 
     @property
+    def unswapped(self) -> dict[str, str]:
+        """Roles in which LMS has nothing to swap, each with the flavor's reason."""
+        reason = self.flavor.lacks.get("predict_swapping")
+        return {} if reason is None else {"predict": reason}
+
+    @property
     def keys(self) -> tuple[str, ...]:
         """Keys of all tasks whose results the case is judged on."""
         return tuple(key for use in self.uses for key in (use.key, use.control) if key is not None)

@@ -28,12 +28,12 @@ def findings(evidence: Evidence) -> list[Finding]:
         return [skipped("the scenario has no control")]
     if evidence.provider == "off":
         return [skipped("the plan has LMS off: the control is the same")]
-    if not evidence.swapping:
+    if not evidence.computing:
         return [skipped("no judged phase trains or predicts")]
     found = []
-    for phase, record in evidence.swapping:
+    for phase, record in evidence.computing:
         finding = _phase(phase, record, evidence)
-        numbers = named(phase, evidence.swapping, finding.numbers)
+        numbers = named(phase, evidence.computing, finding.numbers)
         message = f"{phase.id}: {finding.message}"
         found.append(Finding(finding.status, message, numbers, finding.lines))
     return found

@@ -240,6 +240,7 @@ class _Run:
                     provider=case.provider,
                     accelerator=self._accelerator,
                     mode=case.mode,
+                    unswapped=case.unswapped,
                 )
             )
             if scenario.expects is None:

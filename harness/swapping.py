@@ -47,8 +47,8 @@ def findings(evidence: Evidence) -> list[Finding]:
         return [skipped("the scenario has no control to measure against")]
     if evidence.provider == "off":
         return [skipped("the plan has LMS off")]
-    if not evidence.swapping:
-        return [skipped("no judged phase trains or predicts")]
+    if evidence.nothing_to_swap is not None:
+        return [skipped(evidence.nothing_to_swap)]
     found = []
     for phase, record in evidence.swapping:
         control = evidence.controls.get(phase.id)

@@ -22,7 +22,9 @@ class Evidence:
         controls: the controls' executions, by the id of the phase.
         provider: what the plan wants to do the swapping; "off" for none.
         accelerator: "gpu" or "virtual".
-        mode: how the models ran: "session" or "function".
+        mode: how the models ran: "session", "function" or "eager".
+        unswapped: roles in which this flavor has nothing to swap, each with the reason. It is the
+            catalog that says so: what a log says could hide that swapping is off.
     """
 
     scenario: Scenario
@@ -31,6 +33,7 @@ class Evidence:
     provider: str
     accelerator: str
     mode: Mode = "session"
+    unswapped: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def judged(self) -> tuple[tuple[Phase, PhaseRecord], ...]:
@@ -38,9 +41,27 @@ class Evidence:
         return tuple(pair for pair in self.phases if self.scenario.judged(pair[0]))
 
     @property
+    def computing(self) -> tuple[tuple[Phase, PhaseRecord], ...]:
+        """The judged phases that train or predict."""
+        return tuple(pair for pair in self.judged if pair[0].role != "convert")
+
+    @property
     def swapping(self) -> tuple[tuple[Phase, PhaseRecord], ...]:
         """The judged phases in which LMS has something to do."""
-        return tuple(pair for pair in self.judged if pair[0].role != "convert")
+        return tuple(pair for pair in self.computing if pair[0].role not in self.unswapped)
+
+    @property
+    def no_lms(self) -> str | None:
+        """Why LMS takes no part in the case, or None where it does."""
+        return "the plan has LMS off" if self.provider == "off" else self.nothing_to_swap
+
+    @property
+    def nothing_to_swap(self) -> str | None:
+        """Why LMS has nothing to do in any judged phase, or None where it has."""
+        if self.swapping:
+            return None
+        roles = [phase.role for phase, _ in self.computing]
+        return self.unswapped[roles[-1]] if roles else "no judged phase trains or predicts"
 
 
 @dataclass(frozen=True)

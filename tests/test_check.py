@@ -382,6 +382,26 @@ class TestEffective:
         assert found.status is status
         assert words in found.message
 
+    @pytest.mark.parametrize(
+        ("swap_out", "status"), [(12, Status.PASSED), (0, Status.FAILED), (None, Status.ERROR)]
+    )
+    def test_eager_has_no_graph_so_executed_swaps_count(
+        self, swap_out: int | None, status: Status
+    ) -> None:
+        log = with_(LOAD, traces=[trace(swap_out=swap_out)])
+        found = verdict(CheckId.EDIT_TOOK_EFFECT, evidence(phase(log=log), mode="eager"))
+        assert found.status is status
+
+    def test_nothing_to_swap_is_what_the_catalog_says_not_the_log(self) -> None:
+        log = with_(LOAD, edits=[], traces=[], notes=["nothing to swap"])
+        case = evidence(
+            phase(log=log), plan=scenario("predict"), unswapped={"predict": "keeps nothing"}
+        )
+        assert statuses(judge(case)) == "psspsp"
+        assert verdict(CheckId.SWAPPING_CONFIRMED, case).message == "keeps nothing"
+        unsaid = evidence(phase(log=log), plan=scenario("predict"), mode="eager")
+        assert statuses(judge(unsaid)) == "pfepep"
+
     def test_function_that_was_never_edited_fails_without_an_edit(self) -> None:
         log = with_(LOAD, edits=[], traces=[trace(graph_swap_out=0, graph_swap_in=0)])
         found = verdict(CheckId.EDIT_TOOK_EFFECT, evidence(phase(log=log), mode="function"))
