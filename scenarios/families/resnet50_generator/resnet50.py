@@ -12,7 +12,7 @@ import functools
 import os
 
 import numpy as np
-from common import digest, history, runtime, step
+from common import digest, history, marker, runtime, step
 from common.phase import refuse
 from lms import loading, provider
 
@@ -140,8 +140,10 @@ def _leave_out_grappler(started):
 
     Grappler keeps swap operations and all that leads to them, so in an edited graph it optimises
     the whole forward pass again for each set of fetches: 2 s for ResNet50. Keras' HDF5 writer has
-    one for each layer, and saving would take minutes.
+    one for each layer, and saving would take minutes. What Grappler does to an edited graph is seen
+    in every other family.
     """
+    marker.emit("note", text="Grappler is off: it would optimise ResNet50 for each set of fetches")
     if started.phase.mode == "function":
         started.tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
         return
