@@ -268,13 +268,16 @@ def _short(judged: Judged) -> str:
     if check is None or check.status is not Status.PASSED:
         return ""
     words = []
+    # Where several phases are judged the last counts: it is the one after the load.
+    last = f"{judged.case.phases[-1].name}." if judged.case.phases else ""
+    numbers = {name.removeprefix(last): value for name, value in check.numbers.items()}
     for meter in ("", "nvml_"):
-        control = check.numbers.get(f"control_{meter}peak_bytes")
-        swapped = check.numbers.get(f"{meter}peak_bytes")
+        control = numbers.get(f"control_{meter}peak_bytes")
+        swapped = numbers.get(f"{meter}peak_bytes")
         if isinstance(control, int) and isinstance(swapped, int) and swapped < control:
             words.append(f"peak {mib(control).removesuffix(' MiB')} -> {mib(swapped)}")
             break
-    moved = check.numbers.get("moved_out_bytes")
+    moved = numbers.get("moved_out_bytes")
     if isinstance(moved, int):
         words.append(f"{mib(moved)} out")
     return ", ".join(words) or message

@@ -10,6 +10,7 @@ import re
 import textwrap
 from collections.abc import Sequence
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 
 import jinja2
@@ -182,12 +183,14 @@ class _Printer:
         if group.unavailable is not None:
             what = "infrastructure error" if group.error else "not available"
             self._wrapped(f"{what}: {group.unavailable}", "bold yellow", indent=2)
-        family = None
-        for row in group.rows:
-            if row.family != family:
-                family = row.family
-                self._line((f"  {family}", "dim"))
-            self._row(row, names)
+        for family, members in groupby(group.rows, key=lambda row: row.family):
+            rows = list(members)
+            judged = [row for row in rows if row.verdict != "skipped"]
+            # The reasons stand below, once each.
+            left_out = f"  {len(rows) - len(judged)} skipped" if len(judged) < len(rows) else ""
+            self._line((f"  {family}{left_out}", "dim"))
+            for row in judged:
+                self._row(row, names)
 
     def _row(self, row: Row, names: int) -> None:
         """One case: its name, its verdict, and the swapping in what is left of the line."""
