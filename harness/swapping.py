@@ -234,8 +234,10 @@ def _gpu(phase: Phase, record: PhaseRecord, control: PhaseRecord) -> _Verdict:
     memory, memory_words, memory_numbers = _memory(ours, theirs)
     numbers.update(bus_numbers)
     numbers.update(memory_numbers)
+    numbers.update(_host(ours))
     samples = f"{_whole(ours.get('n'))} samples, control {_whole(theirs.get('n'))}"
-    words = f"{memory_words}; {bus_words} (meter NVML, {samples})"
+    samples += f", largest gap {_real(ours.get('max_gap_s')):.2f} s"
+    words = f"{memory_words}; {bus_words}; {_host_words(ours)} (meter NVML, {samples})"
     if by_trace is not None:
         words += f"; by trace {by_trace.word}: {by_trace.message}"
     if bus or memory:
@@ -270,15 +272,21 @@ def _bus(
     claimed = ledger(facts)
     expected = claimed.bytes_out if claimed else None
     sent, control = _whole(ours.get("pcie_tx_bytes")), _whole(theirs.get("pcie_tx_bytes"))
+    received = _whole(ours.get("pcie_rx_bytes"))
     numbers: dict[str, Number] = {
         "pcie_tx_bytes": sent,
+        "pcie_rx_bytes": received,
         "control_pcie_tx_bytes": control,
+        "control_pcie_rx_bytes": _whole(theirs.get("pcie_rx_bytes")),
         "ledger_bytes_out": expected,
+        "ledger_bytes_in": claimed.bytes_in if claimed else None,
     }
     if sent is None or control is None:
         return None, "PCIe bytes not known", numbers
     source = ours.get("pcie_source") or "?"
-    words = f"PCIe {mib(sent)} sent, control {mib(control)} ({source})"
+    words = (
+        f"PCIe {mib(sent)} sent, {mib(received)} received, control {mib(control)} sent ({source})"
+    )
     if theirs.get("pcie_exact") is False and source == "counters":
         return None, f"{words}, the control's may have wrapped", numbers
     if not expected:
@@ -307,6 +315,27 @@ def _memory(
     numbers["nvml_saved_bytes"] = control - swapped
     fell = control - swapped > max(NVML_FALL[0] * control, NVML_FALL[1])
     return fell, f"{what} {_peaks(swapped, control)}", numbers
+
+
+def _host(samples: Mapping[str, Any]) -> dict[str, Number]:
+    """Where swapped tensors go: of the container, each page once, else of its processes."""
+    return {
+        "host_peak_bytes": _whole(samples.get("cgroup_peak"))
+        or _whole(samples.get("host_rss_peak")),
+        # Drivers put pinned buffers into shared memory.
+        "host_pinned_bytes": _whole(samples.get("cgroup_shmem_peak"))
+        or _whole(samples.get("host_shared_peak")),
+        "samples": _whole(samples.get("n")),
+        "largest_gap_s": _real(samples.get("max_gap_s")),
+    }
+
+
+def _host_words(samples: Mapping[str, Any]) -> str:
+    numbers = _host(samples)
+    peak, pinned = numbers["host_peak_bytes"], numbers["host_pinned_bytes"]
+    known = peak if isinstance(peak, int) else None
+    shared = pinned if isinstance(pinned, int) else None
+    return f"host {mib(known)}, shared {mib(shared)}"
 
 
 def _used(samples: Mapping[str, Any]) -> int | None:

@@ -18,6 +18,7 @@ from tests.projects import FLAVOR, lay_out
 nvml_library = fixture.nvml_library
 ROOT = Path(__file__).resolve().parent.parent
 UUID = "GPU-0a0b0c0d-1111-2222-3333-444444444444"
+SLICE = "MIG-cccc3333-0000-0000-0000-000000000000"
 MIB = fake_nvml.MIB
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
@@ -134,6 +135,11 @@ def test_the_record_has_the_curve_that_was_played(tmp_path, nvml_library):
     assert verdict.status is Status.PASSED
     assert "300.0 MiB" in verdict.message
     assert "900.0 MiB" in verdict.message
+    assert "PCIe 600.0 MiB sent, 600.0 MiB received, control 10.0 MiB sent" in verdict.message
+    assert "largest gap 0." in verdict.message
+    assert verdict.numbers["ledger_bytes_in"] == verdict.numbers["pcie_rx_bytes"] == 600 * MIB
+    assert isinstance(verdict.numbers["host_peak_bytes"], int)
+    assert isinstance(verdict.numbers["samples"], int)
 
 
 def test_memory_version_1_only(tmp_path, nvml_library):
@@ -176,11 +182,20 @@ def test_a_gpu_that_is_never_clear_stops_the_run_and_names_who_holds_it(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("init", "words"),
-    [(9, "driver is not loaded"), (18, "different versions"), (4, "permission")],
+    ("played", "words"),
+    [
+        (fake_nvml.Scenario([], init=9), "driver is not loaded"),
+        (fake_nvml.Scenario([], init=18), "different versions"),
+        (fake_nvml.Scenario([], init=4), "permission"),
+        (
+            fake_nvml.Scenario([fake_nvml.Gpu(UUID, mig=True, slices=[fake_nvml.Gpu(SLICE)])]),
+            f"is split by MIG and cannot be used as a whole: choose one of {SLICE}",
+        ),
+        (fake_nvml.Scenario([fake_nvml.Gpu(UUID, unusable=15)]), "is lost"),
+    ],
 )
-def test_a_driver_that_cannot_be_used_is_exit_4_and_one_line(tmp_path, nvml_library, init, words):
-    scenario = fake_nvml.Scenario([], init=init).write(tmp_path / "scenario")
+def test_a_gpu_that_cannot_be_used_is_exit_4_and_one_line(tmp_path, nvml_library, played, words):
+    scenario = played.write(tmp_path / "scenario")
     done = subprocess.run(
         [sys.executable, "-m", "harness", "run", "--gpu=0", f"--reports={tmp_path / 'r'}"],
         cwd=ROOT,
