@@ -138,6 +138,14 @@ def run_command(
     return EXIT_INTERRUPTED if record.state == "interrupted" else tally.exit_code(record)
 
 
+def _one(command: str, root: Path, flavor: str, scenario: str) -> catalog.Catalog:
+    """The catalog with one flavor and one scenario in it."""
+    selected = catalog.load(root).select([flavor], (), [scenario])
+    if len(selected.flavors) != 1 or len(selected.scenarios) != 1:
+        raise UsageError(f"{command} takes one flavor and one scenario; `harness list` shows them")
+    return selected
+
+
 @cli.command("repro")
 @click.argument("flavor")
 @click.argument("scenario")
@@ -155,9 +163,7 @@ def repro_command(
 ) -> int:
     """Reproduce one scenario by hand, its logs on the terminal."""
     parameters = options.parameters_of(how["lms_params"], how["provider"], how["lms_path"])
-    selected = catalog.load(root).select([flavor], (), [scenario])
-    if len(selected.flavors) != 1 or len(selected.scenarios) != 1:
-        raise UsageError("repro takes one flavor and one scenario; `harness list` shows them")
+    selected = _one("repro", root, flavor, scenario)
     chosen = machine.choose(gpu, engine, options.cache_of(root))
     planned = plan.make(selected, provider=how["provider"], parameters=parameters)
     how["keep"] = True
@@ -217,9 +223,7 @@ def prove_command(
 ) -> int:
     """Prove on a GPU that one case swaps: peaks, bytes, and a ceiling between the peaks."""
     parameters = options.parameters_of(how["lms_params"], how["provider"], how["lms_path"])
-    selected = catalog.load(root).select([flavor], (), [scenario])
-    if len(selected.flavors) != 1 or len(selected.scenarios) != 1:
-        raise UsageError("prove takes one flavor and one scenario; `harness list` shows them")
+    selected = _one("prove", root, flavor, scenario)
     chosen = machine.choose(gpu, engine, options.cache_of(root))
     if chosen.gpu is None:
         raise UsageError(f"a proof needs a GPU: {chosen.notes[0]}")
