@@ -41,6 +41,17 @@ def test_project_s_own_catalog_has_the_promised_cases():
     assert all(entry.expects for entry in own.scenarios if entry.family == "canary")
 
 
+def test_every_skip_of_the_project_is_explained():
+    own = catalog.load(ROOT)
+    for flavor in own.flavors:
+        for scenario in own.scenarios:
+            reason = catalog.inapplicable(flavor, scenario)
+            # Without a reason in the flavor's [lacks] it would be this one.
+            assert reason is None or not reason.startswith("the flavor has no"), (
+                f"{flavor.id} does not say why {scenario.family}/{scenario.id} does not apply"
+            )
+
+
 def test_select_takes_patterns(tmp_path):
     own = catalog.load(lay_out(tmp_path))
     assert [entry.id for entry in own.select(scenarios=["*-load"]).scenarios] == ["save-load"]
