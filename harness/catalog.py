@@ -31,6 +31,7 @@ Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,64}$")]
 Variable = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 ModuleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*$")]
+Index = Annotated[str, StringConstraints(pattern=r"^https://[\w.-]+(/[\w./+-]*)?$")]
 Version = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+$")]
 Accelerator = Literal["gpu", "virtual"]
 Mode = Literal["session", "function", "eager"]
@@ -79,6 +80,8 @@ class Flavor(Entry):
             "eager" (one operation after the other).
         python: the interpreter that the requirements were locked for, e.g. "3.7".
         requirements: for the `venv` engine, per accelerator, the file of hash-locked requirements.
+        indexes: package indexes, beside the usual one, that the requirements for an accelerator
+            come from.
         preload: modules that take long to import and do nothing else: they start no thread and
             open no device. The venv engine imports them once and forks the phases.
         features: what scenarios may require of the flavor.
@@ -94,6 +97,7 @@ class Flavor(Entry):
     mode: Mode
     python: Version
     requirements: dict[Accelerator, FileName]
+    indexes: dict[Accelerator, tuple[Index, ...]] = {}
     preload: tuple[ModuleName, ...] = ()
     features: tuple[Id, ...] = ()
     lacks: dict[Id, str] = {}

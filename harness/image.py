@@ -15,7 +15,7 @@ import secrets
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,7 +114,8 @@ def build(
         image_id = _find(client, inputs)
         if image_id is None:
             log = logs / f"{flavor.id}-{accelerator}.log"
-            image_id = _build(client, flavor, files, base, inputs, log, progress)
+            indexes = flavor.indexes.get(image.accelerator, ())
+            image_id = _build(client, flavor, files, base, indexes, inputs, log, progress)
         packages, python, freeze = _contents(client, image_id, logs)
     except ERRORS as problem:
         raise EngineError(f"{flavor.id}: image: {daemon.explain(problem)}") from problem
@@ -233,6 +234,7 @@ def _build(
     flavor: Flavor,
     files: Mapping[str, bytes],
     base: Base,
+    indexes: Sequence[str],
     inputs: str,
     log: Path,
     progress: Progress,
@@ -245,7 +247,7 @@ def _build(
         {
             **files,
             "Dockerfile": files["Dockerfile"].replace(_BY_HAND, build_id.encode()),
-            "pip.conf": way_out.pip_conf.encode(),
+            "pip.conf": mirror.with_indexes(way_out.pip_conf, indexes).encode(),
             "ca-certificates.crt": way_out.ca_bundle,
         }
     )

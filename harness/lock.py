@@ -52,7 +52,8 @@ def refresh(catalog: Catalog, root: Path, daemon: Daemon | None = None) -> Itera
     yield _compile(docker / "requirements-build.in", _OLDEST_PYTHON, universal=True)
     for flavor in catalog.flavors:
         for source in sorted(flavor.directory.glob("*.in")):
-            yield _compile(source, *_python(flavor, source))
+            indexes = _indexes(flavor, source)
+            yield _compile(source, *_python(flavor, source), indexes=indexes)
     references = dict.fromkeys(image.base for flavor in catalog.flavors for image in flavor.image)
     yield from _refresh_bases(docker, list(references), daemon or Daemon())
 
@@ -90,14 +91,27 @@ def _python(flavor: Flavor, source: Path) -> tuple[str, bool]:
     return flavor.python, False
 
 
+def _indexes(flavor: Flavor, source: Path) -> tuple[str, ...]:
+    """The indexes of the accelerator that a file's packages are for."""
+    for accelerator, name in flavor.requirements.items():
+        if name == f"{source.stem}.txt":
+            return flavor.indexes.get(accelerator, ())
+    return ()
+
+
 def _compile(
     source: Path,
     python: str,
     universal: bool = False,
     target: Path | None = None,
     options: Sequence[str] = (),
+    indexes: Sequence[str] = (),
 ) -> str:
-    """Locks one file, by default to the `.txt` beside it."""
+    """Locks one file, by default to the `.txt` beside it.
+
+    Args:
+        indexes: where packages are looked for that this machine's own indexes do not have.
+    """
     target = target or source.with_suffix(".txt")
     before = target.read_bytes() if target.exists() else b""
     pinned = "\n" + source.read_text(encoding="utf-8")
@@ -112,18 +126,25 @@ def _compile(
         *(*options, source.name, "--output-file", target.name),
     ]
     # From the file's own directory: the comments in the lock name the file as it is given.
-    done = subprocess.run(
+    done = _run(command, source.parent)
+    if done.returncode != 0 and indexes:
+        more = [f"--extra-index-url={index}" for index in indexes]
+        done = _run([*command, *more, "--index-strategy=unsafe-best-match"], source.parent)
+    name = f"{source.parent.name}/{target.name}"
+    if done.returncode != 0:
+        raise EngineError(f"{name}: uv pip compile: {text.one_line(done.stderr, 600)}")
+    return f"{name}: {'unchanged' if target.read_bytes() == before else 'refreshed'}"
+
+
+def _run(command: Sequence[str], directory: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         command,
-        cwd=source.parent,
+        cwd=directory,
         capture_output=True,
         text=True,
         errors="replace",
         env={**os.environ, **mirror.uv_variables()},
     )
-    name = f"{source.parent.name}/{target.name}"
-    if done.returncode != 0:
-        raise EngineError(f"{name}: uv pip compile: {text.one_line(done.stderr, 600)}")
-    return f"{name}: {'unchanged' if target.read_bytes() == before else 'refreshed'}"
 
 
 def _refresh_bases(docker: Path, references: Sequence[str], daemon: Daemon) -> Iterator[str]:

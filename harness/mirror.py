@@ -11,7 +11,7 @@ from __future__ import annotations
 import configparser
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -77,6 +77,18 @@ def of_host(environ: Mapping[str, str] = os.environ) -> Mirror:
         host_network=any(_is_loopback(address) for address in addresses),
         notes=tuple(notes),
     )
+
+
+def with_indexes(pip_conf: str, indexes: Sequence[str]) -> str:
+    """pip's configuration with more indexes, after those that are there."""
+    if not indexes:
+        return pip_conf
+    lines = pip_conf.splitlines()
+    for number, line in enumerate(lines):
+        if line.startswith("extra-index-url = "):
+            lines[number] = " ".join([line, *indexes])
+            return "\n".join(lines) + "\n"
+    return "\n".join([*lines, f"extra-index-url = {' '.join(indexes)}"]) + "\n"
 
 
 def uv_variables(environ: Mapping[str, str] = os.environ) -> dict[str, str]:

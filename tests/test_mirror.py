@@ -115,6 +115,18 @@ def test_uv_goes_the_same_way_as_pip(tmp_path):
     assert "UV_DEFAULT_INDEX" not in own
 
 
+def test_indexes_of_a_flavor_come_after_the_host_s():
+    more = ["https://wheels.example/cpu"]
+    assert mirror.with_indexes("[global]\n", []) == "[global]\n"
+    assert mirror.with_indexes("[global]\n", more) == (
+        "[global]\nextra-index-url = https://wheels.example/cpu\n"
+    )
+    own = "[global]\nextra-index-url = https://a.example\ntrusted-host = a.example\n"
+    assert mirror.with_indexes(own, more).splitlines()[1] == (
+        "extra-index-url = https://a.example https://wheels.example/cpu"
+    )
+
+
 def test_passwords_are_not_shown():
     assert mirror.without_password("https://u:p@host/x") == "https://***@host/x"
     assert mirror.without_password("/a/path@x") == "/a/path@x"

@@ -19,7 +19,7 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -96,7 +96,8 @@ class VenvEngine:
         with _locked(directory.with_suffix(".lock")):
             if not facts.is_file():
                 progress(f"{flavor.id}: environment with Python {python.version}")
-                packages = _build(directory, python.path, requirements)
+                indexes = flavor.indexes.get("gpu" if accelerator == "gpu" else "virtual", ())
+                packages = _build(directory, python.path, requirements, indexes)
                 facts.write_text(json.dumps({"packages": packages}), encoding="utf-8")
             packages = json.loads(facts.read_text(encoding="utf-8"))["packages"]
         return Environment(
@@ -308,18 +309,28 @@ def _variables(launch: Launch, scratch: Path) -> dict[str, str]:
     }
 
 
-def _build(directory: Path, python: Path, requirements: Path) -> list[str]:
-    """Makes an environment from a hash-locked file; returns the packages as `pip freeze` would."""
+def _build(directory: Path, python: Path, requirements: Path, indexes: Sequence[str]) -> list[str]:
+    """Makes an environment from a hash-locked file; returns the packages as `pip freeze` would.
+
+    Args:
+        indexes: where packages are looked for that this machine's own indexes do not have.
+    """
     shutil.rmtree(directory, ignore_errors=True)
     uv = find_uv_bin()
     executable = str(directory / "bin" / "python")
     _uv([uv, "venv", "--quiet", "--no-project", "--python", str(python), str(directory)])
-    _uv(
-        [
-            *(uv, "pip", "sync", "--quiet", "--python", executable),
-            *("--require-hashes", "--compile-bytecode", str(requirements)),
-        ]
-    )
+    sync = [
+        *(uv, "pip", "sync", "--quiet", "--python", executable),
+        *("--require-hashes", "--compile-bytecode", str(requirements)),
+    ]
+    try:
+        _uv(sync)
+    except EngineError:
+        # A mirror may have everything, and let nothing else through: so it is asked alone first.
+        if not indexes:
+            raise
+        more = [f"--extra-index-url={index}" for index in indexes]
+        _uv([*sync, *more, "--index-strategy=unsafe-best-match"])
     return _uv([uv, "pip", "freeze", "--quiet", "--python", executable]).split()
 
 
