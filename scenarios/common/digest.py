@@ -53,17 +53,18 @@ def model_predictions(runtime, model, x, stage):
 
     In function mode the signature is that of any `predict`: one of its own would be one trace more.
     """
-    if runtime.phase.mode == "function":
-        predictions(function_step.predict(model, x), stage)
-    else:
+    if runtime.phase.mode == "session":
         predictions(model.predict_on_batch(x), stage)
+    else:
+        predictions(function_step.predict(model, x), stage)
 
 
 def optimizer_variables(model):
     """The variables of a model's optimizer, in their order; none before it has a train function.
 
     A `tf.train.Optimizer` is wrapped by Keras and asked itself. The optimizers of Keras 2.11 and
-    later have their step among their variables, and the learning rate is added.
+    later have their step among their variables, and the learning rate is added where it is none of
+    them.
     """
     optimizer = getattr(model, "optimizer", None)
     wrapped = getattr(optimizer, "optimizer", None)
@@ -72,15 +73,19 @@ def optimizer_variables(model):
     variables = getattr(optimizer, "variables", None)
     if isinstance(variables, (list, tuple)):  # a method in optimizers of before
         rate = getattr(optimizer, "learning_rate", None)
-        return list(variables) + ([rate] if hasattr(rate, "assign") else [])
+        added = hasattr(rate, "assign") and not any(rate is variable for variable in variables)
+        return list(variables) + ([rate] if added else [])
     return list(getattr(optimizer, "weights", None) or ())
 
 
 def values(runtime, variables):
     """The values of variables, as numpy arrays."""
-    if runtime.phase.mode == "function":
-        return [variable.numpy() for variable in variables]
-    return runtime.keras.backend.batch_get_value(variables)
+    if runtime.phase.keras3:
+        to_numpy = runtime.keras.ops.convert_to_numpy
+        return [to_numpy(variable.value) for variable in variables]
+    if runtime.phase.mode == "session":
+        return runtime.keras.backend.batch_get_value(variables)
+    return [variable.numpy() for variable in variables]
 
 
 def _emit(of, stage, arrays, **fields):

@@ -57,6 +57,8 @@ def become(request):
 
 def serve(modules):
     """Starts phases until the input ends; returns the script in a fork, None in the server."""
+    # Beside this file are modules with names of Python's own, such as `profile`.
+    sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     # numpy's linear algebra starts a thread for each CPU while it is imported.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     # TensorFlow reads it while it is imported; see `runtime.start`.

@@ -6,6 +6,7 @@ Nothing that Large Model Support says about itself goes in.
 
 import re
 
+from .function_placement import Placement
 from .meter import SWAP_IN, SWAP_OUT, unit
 
 _CALL = "EagerExecute"
@@ -42,34 +43,6 @@ class Call(object):
         return self.started <= event.start <= self.ended
 
 
-class Placement(object):
-    """Where the operations of a function run, and what they read.
-
-    devices: name of the operation to `'CPU:1'`, or to an empty string. inputs: name of the
-        operation to the names of those whose outputs it reads.
-    """
-
-    def __init__(self, definition):
-        """definition: a `FunctionDef`."""
-        self.devices = {node.name: unit(node.device) for node in definition.node_def}
-        self.inputs = {
-            node.name: {name.split(":")[0] for name in node.input if not name.startswith("^")}
-            for node in definition.node_def
-        }
-
-    def device(self, operation):
-        """The device of an operation; of one inlined from a function, that of its call.
-
-        None of one that TensorFlow made itself and placed unseen.
-        """
-        name = operation or ""
-        while name:
-            if name in self.devices:
-                return self.devices[name] or None
-            name = name.rpartition("/")[0]
-        return None
-
-
 class Buffer(object):
     """Memory that a step allocated: for which operation, where, when, how much."""
 
@@ -95,7 +68,7 @@ def measure(events, names, definition, accelerator_device, host_device):
     """
     call = Call(events, names)
     function = definition(call.name)
-    placement = Placement(function)
+    placement = Placement(function, definition)
     accelerator, host = unit(accelerator_device), unit(host_device)
     buffers = _buffers(events, call, placement, accelerator, host)
     executed = {
@@ -103,7 +76,9 @@ def measure(events, names, definition, accelerator_device, host_device):
         for event in events
         if call.holds(event) and ":" in event.name and not event.name.endswith(("_Send", "_Recv"))
     }
-    out, back = _named(executed, SWAP_OUT), _named(executed, SWAP_IN)
+    own_names = {name: placement.name(name) or name for name in executed}
+    out = {name for name in executed if own_names[name].startswith(SWAP_OUT)}
+    back = {name for name in executed if own_names[name].startswith(SWAP_IN)}
     on_accelerator = [buffer for buffer in buffers if buffer.device == accelerator]
     peak, retained = _peak_and_retained(on_accelerator)
     host_peak, _ = _peak_and_retained([buffer for buffer in buffers if buffer.device == host])
@@ -196,7 +171,7 @@ def _bound_bytes(buffers, placement):
             outputs.setdefault(buffer.operation, []).append(buffer.bytes)
     bound = None
     for operation, sizes in outputs.items():
-        read = [outputs.get(name, ()) for name in placement.inputs.get(operation, ())]
+        read = [outputs.get(name, ()) for name in placement.inputs(operation)]
         bound = max(bound or 0, sum(sizes) + sum(size[0] for size in read if len(size) == 1))
     return bound
 

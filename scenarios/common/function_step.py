@@ -46,6 +46,26 @@ def traces(function):
     return {_text(entry.name) for entry in concrete}
 
 
+def of_model(model, name):
+    """The `tf.function` that a Keras model trains or predicts with; name: `'train'`, `'predict'`.
+
+    Keras 3 trains with a Python function that calls the traced one, of an iterator.
+    """
+    function = getattr(model, name + "_function")
+    if traceable(function):
+        return function
+    for cell in getattr(function, "__closure__", None) or ():
+        # The one of a single batch is called by that of the iterator, and wrapped once more.
+        if traceable(cell.cell_contents):
+            return cell.cell_contents
+    raise LookupError("the model's {} function is no traced function".format(name))
+
+
+def traceable(function):
+    """Whether it is what `tf.function` made."""
+    return hasattr(function, "python_function")
+
+
 def timed(run):
     """Runs, and gives the wall time in milliseconds."""
     started = time.perf_counter()
@@ -53,12 +73,22 @@ def timed(run):
     return (time.perf_counter() - started) * 1000.0
 
 
-def train(model, x, y):
+def train(model, x, y, callbacks=()):
     """One training step of a Keras model on a batch, of the same shapes and types as `fit` has.
 
     `train_on_batch` would have another: it knows the size of its batch.
     """
-    model.fit(x, y, batch_size=len(x), epochs=1, shuffle=False, verbose=0)
+    # Keras 3 leaves the epoch on the model at which BackupAndRestore resumed.
+    done = getattr(model, "_initial_epoch", None) or 0
+    model.fit(
+        x,
+        y,
+        batch_size=len(x),
+        epochs=done + 1,
+        shuffle=False,
+        verbose=0,
+        callbacks=list(callbacks) or None,
+    )
 
 
 def predict(model, x):

@@ -4,8 +4,9 @@
 def load(name, mode="session"):
     """The Keras package.
 
-    name: the contract's KERAS: `'tf.keras'` for TensorFlow's own, `'keras'` for keras-team's.
-    mode: `'session'` or `'function'`, how its models run.
+    name: the contract's KERAS: `'tf.keras'` for TensorFlow's own, `'keras'` for keras-team's, which
+        is Keras 3 wherever models do not run in sessions.
+    mode: how its models run, see `Phase`.
 
     All have the same public modules (`models`, `layers`, `optimizers`, `callbacks`, `backend`),
     so a script takes the package and asks no more about it.
@@ -18,7 +19,8 @@ def load(name, mode="session"):
         return tf.keras
     import keras
 
-    _mend_device_scope(keras)
+    if mode == "session":
+        _mend_device_scope(keras)
     return keras
 
 

@@ -7,7 +7,8 @@ import typing
 PROVIDERS = ("builtin", "tflms", "off")
 ACCELERATORS = ("gpu", "virtual")
 KERAS = ("tf.keras", "keras")
-MODES = ("session", "function")
+MODES = ("session", "function", "eager")
+BACKENDS = ("tensorflow", "torch", "jax")
 
 # Maximum swapping: with less, a frozen graph can go unnoticed.
 MAXIMUM_SWAPPING = (
@@ -33,6 +34,7 @@ class Phase(
             ("accelerator", str),
             ("keras", str),
             ("mode", str),
+            ("backend", str),
             ("replicas", int),
             ("pressure", int),
             ("memory_ceiling", int),
@@ -43,6 +45,7 @@ class Phase(
             ("inter_threads", int),
             ("edit_in_place", bool),
             ("corrupt", bool),
+            ("pretend", bool),
             ("evidence", bool),
         ],
     )
@@ -50,14 +53,17 @@ class Phase(
     """What a script was given.
 
     parameters: LMS parameters, the text of a JSON object.
-    mode: how models run: `'session'` (graphs) or `'function'` (traced functions).
+    mode: how models run: `'session'` (graphs), `'function'` (traced or compiled functions) or
+        `'eager'` (one operation after the other).
+    backend: what Keras computes with: `'tensorflow'`, or with Keras 3 `'torch'` or `'jax'`.
     replicas: accelerators that the phase uses at once, at least 1.
     pressure: factor on the batch size, at least 1: how much there is to hold in memory.
     memory_ceiling: bytes of a GPU's memory that the framework may take; 0 for no limit.
-    intra_threads, inter_threads: CPU threads for TensorFlow; 0 leaves the number to it.
+    intra_threads, inter_threads: CPU threads for the framework; 0 leaves the number to it.
     edit_in_place: LMS_EDIT_IN_PLACE=1, for canaries: edit a graph that a session has run without
         moving to a fresh session.
     corrupt: LMS_CORRUPT=1, for canaries: swap back wrong values.
+    pretend: LMS_PRETEND=1, for canaries: say what would be swapped, and swap nothing.
     evidence: False with LMS_EVIDENCE=0, for benchmarks: the phase does its work and proves nothing.
     """
 
@@ -74,6 +80,7 @@ class Phase(
             accelerator=read.choice("ACCELERATOR", ACCELERATORS),
             keras=read.choice("KERAS", KERAS),
             mode=read.choice("EXECUTION_MODE", MODES),
+            backend=read.choice("KERAS_BACKEND", BACKENDS, unset="tensorflow"),
             replicas=read.count("REPLICAS") or 1,
             pressure=read.count("PRESSURE") or 1,
             memory_ceiling=read.count("MEMORY_CEILING"),
@@ -84,8 +91,14 @@ class Phase(
             inter_threads=read.count("TF_NUM_INTEROP_THREADS"),
             edit_in_place=read.switch("LMS_EDIT_IN_PLACE"),
             corrupt=read.switch("LMS_CORRUPT"),
+            pretend=read.switch("LMS_PRETEND"),
             evidence=read.switch("LMS_EVIDENCE", unset=True),
         )
+
+    @property
+    def keras3(self):
+        """Whether the Keras is Keras 3, which runs on one of several backends."""
+        return self.keras == "keras" and self.mode != "session"
 
     @property
     def on_gpu(self):
@@ -129,8 +142,8 @@ class _Reader(object):
     def text(self, name):
         return self._environment.get(name, "").strip() or None
 
-    def choice(self, name, known):
-        value = self.text(name)
+    def choice(self, name, known, unset=None):
+        value = self.text(name) or unset
         if value not in known:
             problem = "is not set" if value is None else "is {!r}".format(value)
             refuse("{} {}; it must be one of {}".format(name, problem, ", ".join(known)))

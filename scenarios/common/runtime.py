@@ -1,12 +1,12 @@
-"""TensorFlow and Keras as a phase needs them: devices, threads, seeds, one session if any."""
+"""The frameworks as a phase needs them: devices, threads, seeds, one session if any."""
 
 import contextlib
 import os
 import platform
 import random
 
-from . import keras_api, marker
-from .phase import Phase
+from . import gpu_memory, keras_api, marker
+from .phase import Phase, refuse
 
 SEED = 20190802
 # Index of the pool with one thread, on the virtual accelerator.
@@ -19,7 +19,7 @@ class Runtime(object):
     phase: `Phase`. keras: the flavor's Keras package, or None where the flavor has none that runs
         in the phase's mode.
     tf: in session mode `tensorflow.compat.v1`, with behaviour of TensorFlow 2 off; in function
-        mode `tensorflow` 2 itself, eager.
+        mode `tensorflow` 2 itself, eager; None where Keras 3 runs on another backend.
     """
 
     def __init__(self, phase, tf, keras, devices):
@@ -28,6 +28,10 @@ class Runtime(object):
         self.keras = keras
         self._devices = devices
 
+    def scope(self):
+        """Context in which TensorFlow puts what has no device on the accelerator."""
+        return _no_scope() if self.tf is None else self.tf.device(self.phase.accelerator_device)
+
     @property
     def session(self):
         """The session of Keras' backend; asking for it initialises the variables, as in Keras.
@@ -35,7 +39,7 @@ class Runtime(object):
         Raises AttributeError in function mode, which has none.
         """
         if self.phase.mode != "session":
-            raise AttributeError("there is no session in function mode")
+            raise AttributeError("there is no session in {} mode".format(self.phase.mode))
         return self.keras.backend.get_session()
 
     def report(self, data):
@@ -43,8 +47,9 @@ class Runtime(object):
         import h5py
         import numpy as np
 
+        backend = self.phase.backend
         versions = {
-            "tensorflow": self.tf.version.VERSION,
+            backend: self.tf.version.VERSION if self.tf else __import__(backend).__version__,
             "keras": keras_api.version(self.keras),
             "numpy": np.__version__,
             "h5py": h5py.__version__,
@@ -72,7 +77,7 @@ def execute(script, placed=True):
     runtime = start(phase)
     # The whole script: Keras adds operations at many places, and one that is left without a
     # device would run on the host.
-    with runtime.tf.device(phase.accelerator_device) if placed else _no_scope():
+    with runtime.scope() if placed else _no_scope():
         script(runtime)
     marker.emit("done")
 
@@ -90,7 +95,11 @@ def start(phase):
         # On CPUs oneDNN merges operations whatever control edges there are between others and
         # each of them, such as the two gradients of a convolution: an edited graph gets a cycle.
         os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
-    return _start_sessions(phase) if phase.mode == "session" else _start_functions(phase)
+    if phase.mode == "session":
+        return _start_sessions(phase)
+    if phase.backend == "tensorflow":
+        return _start_functions(phase)
+    return _start_keras3(phase)
 
 
 def _start_functions(phase):
@@ -99,7 +108,27 @@ def _start_functions(phase):
     tf = function_mode.start(phase)
     _seed(tf.random.set_seed)
     keras = keras_api.load(phase.keras, phase.mode)
+    if phase.keras3:
+        keras.utils.set_random_seed(SEED)
     return Runtime(phase, tf, keras, [device.name for device in tf.config.list_logical_devices()])
+
+
+def _start_keras3(phase):
+    if phase.keras != "keras":
+        refuse(
+            "KERAS_BACKEND is {}, and {} runs on TensorFlow alone".format(
+                phase.backend, phase.keras
+            )
+        )
+    if phase.backend == "torch":
+        from . import torch_mode as backend
+    else:
+        from . import jax_mode as backend
+
+    devices = backend.start(phase)
+    keras = keras_api.load(phase.keras, phase.mode)
+    keras.utils.set_random_seed(SEED)
+    return Runtime(phase, None, keras, devices)
 
 
 def _start_sessions(phase):
@@ -127,6 +156,9 @@ def session_config(tf, phase):
     if phase.on_gpu:
         # Without it TensorFlow takes all memory at once, and no peak could be seen from outside.
         config.gpu_options.allow_growth = True
+        if phase.memory_ceiling:
+            part = gpu_memory.part(phase.memory_ceiling)
+            config.gpu_options.per_process_gpu_memory_fraction = part
     else:
         config.device_count["CPU"] = 1 + phase.replicas
         # Two pools, for RunOptions.inter_op_thread_pool to choose from: the usual one, and

@@ -1,14 +1,15 @@
-"""One step of a model as TensorFlow's own records show it.
+"""One step of a model as the framework's own records show it.
 
 In session mode the step is run by the Keras function that trained or predicted before, in the same
 session: the same fetches of the same graph. Where a graph was frozen before it was edited, the
 session knows nothing of the swap operations, and none of them is in the record. In function
-mode it is run by the traced function that ran before; see `function_step`.
+mode it is run by the traced function that ran before; see `function_step`. On torch and jax see
+`backend_step`.
 """
 
 import contextlib
 
-from . import function_step, marker, meter
+from . import backend_step, function_step, marker, meter
 from .runtime import SERIAL_POOL
 
 # TensorFlow optimises the graph anew for each callable, and then orders independent operations in
@@ -18,17 +19,22 @@ _FAR_ABOVE_BOUND = 1.5
 _REPETITIONS = 2
 
 
-def trace_train(runtime, model, x, y, step_ms=None, run=None):
+def trace_train(runtime, model, x, y, step_ms=None, run=None, callbacks=()):
     """Runs and marks one training step on a batch. It changes the weights: call it last.
 
     step_ms: wall time of an untraced step, if it is known. run: in function mode, what runs the
         step where the model was not trained by `fit(x, y)` of arrays; x and y are not used then.
+        callbacks: those that swap in each step, and not in what it was made of before.
 
     Raises RuntimeError if the step is not run by the function that trained before.
     """
+    run = run or (lambda: function_step.train(model, x, y, callbacks))
+    if runtime.phase.backend != "tensorflow":
+        _mark("train", backend_step.measure(runtime, "train", run), step_ms)
+        return
     if runtime.phase.mode == "function":
-        run = run or (lambda: function_step.train(model, x, y))
-        trace_function(runtime, "train", model.train_function, run, step_ms)
+        function = function_step.of_model(model, "train")
+        trace_function(runtime, "train", function, run, step_ms)
         return
     _trace(runtime, "train", model, lambda: model.train_on_batch(x, y), step_ms)
 
@@ -40,10 +46,16 @@ def trace_predict(runtime, model, x, run=None):
 
     Raises RuntimeError if it is not run by the function that predicted before.
     """
-    if runtime.phase.mode == "function":
-        run = run or (lambda: function_step.predict(model, x))
+    run = run or (lambda: function_step.predict(model, x))
+    if runtime.phase.mode != "session":
         run()  # there may have been no prediction yet
-        trace_function(runtime, "predict", model.predict_function, run, function_step.timed(run))
+        step_ms = function_step.timed(run)
+    if runtime.phase.backend != "tensorflow":
+        _mark("predict", backend_step.measure(runtime, "predict", run), step_ms)
+        return
+    if runtime.phase.mode == "function":
+        function = function_step.of_model(model, "predict")
+        trace_function(runtime, "predict", function, run, step_ms)
         return
     model.predict_on_batch(x)  # the first run of a batch of this size optimises the graph
     step_ms = function_step.timed(lambda: model.predict_on_batch(x))
@@ -101,7 +113,7 @@ def _mark(name, measured, step_ms):
     marker.emit(
         "trace",
         function=name,
-        meter="allocations",
+        meter=measured.get("meter", "allocations"),
         swap_out=measured["swap_out_executed"],
         swap_in=measured["swap_in_executed"],
         bytes_out=measured["swap_out_bytes"],

@@ -3,7 +3,7 @@
 import weakref
 
 from . import graph as editor
-from . import session
+from . import pretend, session
 from .parameters import Parameters
 from .report import announce, log
 
@@ -51,7 +51,7 @@ class SessionEditor(object):
         phase, logger = self._runtime.phase, self._runtime.tf.logging
         log(logger, "Editing model for LMS")
         edit = editor.edit(
-            graph,
+            pretend.copied(graph) if phase.pretend else graph,
             self.parameters,
             accelerator="gpu" if phase.on_gpu else phase.accelerator_device,
             host=phase.host_device,

@@ -7,6 +7,7 @@ nothing about it; Keras' are replaced by fresh ones.
 """
 
 from . import graph as editor
+from . import pretend
 from .parameters import Parameters
 from .report import announce, log
 
@@ -35,8 +36,10 @@ class FunctionEditor(object):
         """
         super(FunctionEditor, self).set_model(model)
         name = "train" if self.is_training else "predict"
+        phase = self._runtime.phase
         _turn_jit_compile_off(model)
-        attach(model, name, self._traced, keep=self._runtime.phase.edit_in_place)
+        attach_to = attach_step if phase.keras3 else attach
+        attach_to(model, name, self._traced, keep=phase.edit_in_place)
 
     def run(self, graph=None):
         """Raises NotImplementedError: without a model there is no function to edit."""
@@ -86,7 +89,7 @@ class FunctionEditor(object):
         phase, logger = self._runtime.phase, self._runtime.tf.get_logger()
         log(logger, "Editing function {} for LMS".format(graph.name))
         edit = editor.edit(
-            graph,
+            pretend.copied(graph) if phase.pretend else graph,
             self.parameters if training else _nearer(self.parameters),
             accelerator="gpu" if phase.on_gpu else phase.accelerator_devices,
             host=phase.host_device,
@@ -131,6 +134,22 @@ def attach(model, name, traced, keep=False):
         setattr(model, attribute, None)
         if name == "train":
             model.train_tf_function = None
+
+
+def attach_step(model, name, traced, keep=False):
+    """Lets a model of Keras 3 make its `train` or `predict` function from a wrapped step.
+
+    The arguments are those of `attach`. What Keras 3 traces for a batch holds nothing but the step,
+    and what it traces for an iterator calls that.
+    """
+    step, attribute = name + "_step", name + "_function"
+    if hasattr(model.__dict__.get(step), "lms_wraps"):
+        return
+    wrapped = traced(getattr(model, step), name == "train")
+    wrapped.lms_wraps = True
+    model.__dict__[step] = wrapped
+    if getattr(model, attribute) is not None and not keep:
+        setattr(model, attribute, None)
 
 
 def _wrap(model, name, made, traced):

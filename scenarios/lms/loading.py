@@ -12,16 +12,19 @@ def load_model(keras, path, callbacks=(), custom_objects=None, mode="session"):
 
     keras: the Keras package. callbacks: in session mode `set_model` of each is called after the
         model is built and compiled and before its weights and its optimizer's are set.
-    mode: `'session'` or `'function'`. Values that are set eagerly freeze nothing, so in function
-        mode it is Keras' own `load_model`, with whatever formats that reads, and then `set_model`.
+    mode: how models run, see `Phase`. Values that are set eagerly freeze nothing, so wherever there
+        is no session it is Keras' own `load_model`, with whatever formats that reads, and then
+        `set_model`.
 
     In session mode the file is HDF5.
     A file without training configuration gives a model that is not compiled; one without
     optimizer weights an optimizer in its first state. Raises ValueError for a file that holds no
     model, and what h5py raises for one that cannot be read.
     """
-    if mode == "function":
+    if mode != "session":
         model = keras.models.load_model(path, custom_objects=custom_objects)
+        if path.endswith(".h5"):
+            _mend_optimizer(model, path)
         for callback in callbacks:
             callback.set_model(model)
         return model
@@ -45,6 +48,32 @@ def load_model(keras, path, callbacks=(), custom_objects=None, mode="session"):
     if training is not None and optimizer_weights is not None:
         model.optimizer.set_weights(optimizer_weights)
     return model
+
+
+def _mend_optimizer(model, path):
+    """Gives a model of Keras 3 the optimizer that its HDF5 file holds.
+
+    Keras 3.15 builds it for the variables that the model has beside its layers', which are none: it
+    has no slots, its state is dropped without a word, and `fit` fails.
+    """
+    optimizer = getattr(model, "optimizer", None)
+    of_none = getattr(optimizer, "built", False) and not optimizer._trainable_variables
+    if not of_none or not model.trainable_variables:
+        return
+    import h5py
+    from common import marker
+
+    mended = type(optimizer).from_config(optimizer.get_config())
+    mended.build(model.trainable_variables)
+    with h5py.File(path, "r") as file:
+        values = _optimizer_weights(file)
+    for variable, value in zip(mended.variables, values or ()):
+        variable.assign(value)
+    model.optimizer = mended
+    marker.emit(
+        "note",
+        text="load_model of this Keras drops the optimizer state of an HDF5 file: it is set again",
+    )
 
 
 def _compile_arguments(keras, training, custom_objects):

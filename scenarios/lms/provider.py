@@ -4,7 +4,7 @@ from common.phase import refuse
 
 
 def create(runtime, training=True, batch_size=None):
-    """A callback of the flavor's Keras that edits the model's graph, or its traced functions.
+    """A callback of the flavor's Keras that lets LMS swap what the model computes.
 
     training: False where the model will only predict. batch_size: the batch size of training, for
         sizes in reports.
@@ -12,8 +12,9 @@ def create(runtime, training=True, batch_size=None):
     It has `set_model(model)`, which Keras calls when training starts and a script calls before it
     loads weights. In session mode that edits; so does `run(graph=None)`, for a script without a
     Keras model. In function mode the functions that the model then makes are edited when they are
-    traced; `function(python_function, training=False)` does it for a script's own. `is_training`
-    can be changed before.
+    traced; `function(python_function, training=False)` does it for a script's own, on TensorFlow.
+    In eager mode the callback swaps in each step that it is given to. `is_training` can be changed
+    before.
 
     With an unknown provider, one that does not know the phase's mode, or wrong parameters the
     process ends with exit code 2 and one line.
@@ -29,20 +30,48 @@ def create(runtime, training=True, batch_size=None):
 
 
 def _class(phase):
-    name, functions = phase.provider, phase.mode == "function"
+    name = phase.provider
+    if name == "tflms":
+        if phase.mode != "session":
+            refuse("provider tflms edits the graphs of sessions alone, and this phase has none")
+        from .tflms import Adapter
+
+        return Adapter
+    if name not in ("builtin", "off"):
+        refuse("unknown LMS provider {!r}".format(name))
+    if phase.backend == "torch":
+        return _torch(name, phase.pretend)
+    if phase.backend == "jax":
+        return _jax(name, phase.pretend)
+    return _tensorflow(name, phase.mode == "function")
+
+
+def _tensorflow(name, functions):
     if name == "builtin":
         from .builtin import SessionEditor
         from .function import FunctionEditor
 
         return FunctionEditor if functions else SessionEditor
-    if name == "off":
-        from .off import Untouched, UntouchedFunction
+    from .off import Untouched, UntouchedFunction
 
-        return UntouchedFunction if functions else Untouched
-    if name == "tflms" and functions:
-        refuse("provider tflms edits the graphs of sessions alone, and this phase has none")
-    if name == "tflms":
-        from .tflms import Adapter
+    return UntouchedFunction if functions else Untouched
 
-        return Adapter
-    return refuse("unknown LMS provider {!r}".format(name))
+
+def _torch(name, pretend):
+    if name == "builtin" and pretend:
+        from .pretend_torch import Pretender
+
+        return Pretender
+    from .offload_torch import SavedTensorSwapper, Untouched
+
+    return SavedTensorSwapper if name == "builtin" else Untouched
+
+
+def _jax(name, pretend):
+    if name == "builtin" and pretend:
+        from .pretend_jax import Pretender
+
+        return Pretender
+    from .offload_jax import OffloadPolicy, Untouched
+
+    return OffloadPolicy if name == "builtin" else Untouched

@@ -30,6 +30,7 @@ FUNCTIONS = [
     for name, flavor in FLAVORS.items()
     if flavor.mode == "function" and flavor.keras == "tf.keras"
 ]
+KERAS3 = [name for name, flavor in FLAVORS.items() if "keras3" in flavor.features]
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ FILE = "keras_save.keras"
 WEIGHTS = "model.weights.h5"
 
 
-def main(phase):
-    with zipfile.ZipFile(phase.input(FILE)) as saved:
+def main(phase, file=FILE):
+    with zipfile.ZipFile(phase.input(file)) as saved:
         members = {name: saved.read(name) for name in saved.namelist()}
     members[WEIGHTS] = changed(members[WEIGHTS])
-    with zipfile.ZipFile(phase.output(FILE), "w") as handed_on:
+    with zipfile.ZipFile(phase.output(file), "w") as handed_on:
         for name in sorted(members):
             handed_on.writestr(name, members[name])
     marker.emit("done")

@@ -8,11 +8,11 @@ from families.keras_saveload import mnist_cnn
 
 
 def main(mnist):
-    model = mnist.keras.models.load_model(mnist.input("mnistsavedmodel.h5"))
+    model = mnist.load_model(mnist.input("mnistsavedmodel.h5"), callbacks=[])
     print("model loaded")
     mnist.digest(model, "restored", optimizer=True)
-    batch = slice(0, mnist_cnn.BATCH_SIZE)
-    model.fit(mnist.x_train[batch], mnist.y_train[batch], mnist_cnn.BATCH_SIZE, verbose=0)
+    batch = slice(0, mnist.batch_size)
+    model.fit(mnist.x_train[batch], mnist.y_train[batch], mnist.batch_size, verbose=0)
     mnist.train(model, callbacks=[mnist.lms()])
     mnist.finish(model, "train")
 

@@ -32,6 +32,10 @@ FUNCTIONS = {
         node("call", "b:z:0", calls="inner"),
     ),
     "inner": function("inner", node("c"), node("lms/swapin_hidden", calls="inner")),
+    # As Keras 3 has it: the step is in a branch of a conditional in the function of the iterator.
+    "iterator": function("iterator", node("outer", calls="branches", device="")),
+    "branches": function("branches", node("cond", calls="branch", device="")),
+    "branch": function("branch", node("cond/call", calls="step", device="CPU:0")),
 }
 
 
@@ -57,9 +61,11 @@ def executed(time: int, name: str) -> Event:
     return Event(name, time, time + 1, WORKER, {})
 
 
-def measured(*events: Event, host: str = "CPU:0", accelerator: str = "CPU:1") -> dict[str, Any]:
+def measured(
+    *events: Event, host: str = "CPU:0", accelerator: str = "CPU:1", name: str = "step"
+) -> dict[str, Any]:
     ordered = sorted(events, key=lambda event: event.start)
-    return measure(ordered, {"step"}, FUNCTIONS.__getitem__, accelerator, host)
+    return measure(ordered, {name}, FUNCTIONS.__getitem__, accelerator, host)
 
 
 def test_peak_is_of_each_device_and_of_what_the_step_gives_back() -> None:
@@ -81,6 +87,26 @@ def test_peak_is_of_each_device_and_of_what_the_step_gives_back() -> None:
     assert result["host_peak_bytes"] == 100
     assert result["accelerator_retained_bytes"] == 1000
     assert result["accelerator_bound_bytes"] == 250  # a, the swap-in and b
+
+
+def test_names_of_inlined_calls_are_resolved() -> None:
+    prefix = "outer/cond/then/_28/cond/call/"
+    result = measured(
+        *called("iterator"),
+        allocated(5, prefix + "a", 100, 1),
+        allocated(6, prefix + "lms/swapout_a_0", 100, 2),
+        executed(7, prefix + "lms/swapout_a_0:Roll"),
+        executed(8, "outer/cond/else/_27/cond/call/lms/swapout_a_0/_7:_Send"),
+        allocated(9, prefix + "b", 40, 3),
+        allocated(10, prefix + "made/by/grappler", 3, 4),
+        *(released(20, address) for address in (1, 2, 3, 4)),
+        name="iterator",
+    )
+    assert (result["swap_out_executed"], result["swap_out_bytes"]) == (1, 100)
+    assert result["accelerator_peak_bytes"] == 140
+    assert result["host_peak_bytes"] == 103  # where its call is
+    assert result["accelerator_bound_bytes"] == 140  # a and b
+    assert result["graph_swap_in"] == 2
 
 
 def test_other_steps_and_times_do_not_count() -> None:

@@ -12,6 +12,7 @@ def variables(tmp_path: Path) -> dict[str, str]:
         "LMS_PROVIDER": "builtin",
         "ACCELERATOR": "virtual",
         "KERAS": "keras",
+        "EXECUTION_MODE": "session",
         "OUTPUT_DIR": str(tmp_path),
     }
 
@@ -42,6 +43,23 @@ def test_threads_and_switches(variables: dict[str, str]) -> None:
     assert not phase.edit_in_place
 
 
+@pytest.mark.parametrize(
+    ("more", "keras3", "backend"),
+    [
+        ({}, False, "tensorflow"),
+        ({"KERAS": "tf.keras", "EXECUTION_MODE": "function"}, False, "tensorflow"),
+        ({"EXECUTION_MODE": "function", "KERAS_BACKEND": "jax"}, True, "jax"),
+        ({"EXECUTION_MODE": "eager", "KERAS_BACKEND": "torch"}, True, "torch"),
+    ],
+)
+def test_keras_3_runs_in_no_session(
+    variables: dict[str, str], more: dict[str, str], keras3: bool, backend: str
+) -> None:
+    phase = Phase.from_environment({**variables, **more})
+    assert (phase.keras3, phase.backend) == (keras3, backend)
+    assert not phase.pretend
+
+
 def test_output_makes_the_directory_of_the_file(variables: dict[str, str], tmp_path: Path) -> None:
     path = Phase.from_environment(variables).output("checkpoints", "my_checkpoint")
     assert path == str(tmp_path / "checkpoints" / "my_checkpoint")
@@ -58,8 +76,10 @@ def test_output_makes_the_directory_of_the_file(variables: dict[str, str], tmp_p
         ("OUTPUT_DIR", "", "OUTPUT_DIR is not set"),
         ("OUTPUT_DIR", "no/such\ndirectory", "which is no directory"),
         ("INPUT_DIR", "no/such", "INPUT_DIR is 'no/such', which is no directory"),
-        ("TF_NUM_INTRAOP_THREADS", "-1", "it must be a number of threads"),
+        ("TF_NUM_INTRAOP_THREADS", "-1", "it must be a whole number"),
         ("LMS_CORRUPT", "yes", "it must be 0 or 1"),
+        ("EXECUTION_MODE", "", "EXECUTION_MODE is not set"),
+        ("KERAS_BACKEND", "numpy", "it must be one of tensorflow, torch, jax"),
     ],
 )
 def test_bad_variable_ends_the_process_with_one_line(

@@ -31,13 +31,15 @@ def test_every_fault_expects_its_own_check() -> None:
         "truncated_file": CheckId.PHASES_COMPLETE,
         "corrupted_swap_in": CheckId.RESULT_UNCHANGED,
         "traced_too_early": CheckId.EDIT_TOOK_EFFECT,
+        "swapping_switched_off": CheckId.SWAPPING_CONFIRMED,
     }
     expected = {scenario.id: scenario.expects for scenario in scenarios}
     assert None not in expected.values()
     assert of_the_harness.items() <= expected.items()
     for scenario in scenarios:
         if scenario.id in of_the_harness:
-            assert scenario.control == (scenario.id == "corrupted_swap_in")
+            with_control = ("corrupted_swap_in", "swapping_switched_off")
+            assert scenario.control == (scenario.id in with_control)
 
 
 @pytest.mark.parametrize("size", [0, 1, 1001])

@@ -36,6 +36,20 @@ def test_created_callback_is_one_of_the_flavors_keras(name: str, mode: str, tmp_
     assert provider.create(run).is_training is True
 
 
+@pytest.mark.parametrize("pretend", ["0", "1"])
+@pytest.mark.parametrize(("backend", "mode"), [("torch", "eager"), ("jax", "function")])
+def test_keras_3_has_a_provider_for_each_backend(
+    backend: str, mode: str, pretend: str, tmp_path: Path
+) -> None:
+    more = {"EXECUTION_MODE": mode, "KERAS_BACKEND": backend, "LMS_PRETEND": pretend}
+    found = provider.create(runtime(tmp_path, **more))
+    control = provider.create(runtime(tmp_path, LMS_PROVIDER="off", **more))
+    modules = [type(entry).__mro__[1].__module__ for entry in (found, control)]
+    real = f"lms.offload_{backend}"
+    assert modules == [f"lms.pretend_{backend}" if pretend == "1" else real, real]
+    assert type(found).__mro__[1] is not type(control).__mro__[1]
+
+
 def test_parameters_are_those_of_the_environment(tmp_path: Path) -> None:
     run = runtime(tmp_path, LMS_PARAMS='{"swapout_threshold": 40, "sync_mode": 0}')
     parameters = provider.create(run).parameters

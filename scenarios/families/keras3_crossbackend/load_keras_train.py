@@ -1,0 +1,19 @@
+"""Load the whole model that another backend has saved, show it to LMS, and go on training."""
+
+from families.keras3_crossbackend import archive
+from families.keras_saveload import mnist_cnn
+
+
+def main(mnist):
+    path = mnist.input("mnistsavedmodel.keras")
+    model = archive.load_model(mnist, path)
+    lms = mnist.lms()
+    lms.set_model(model)
+    print("model loaded")
+    archive.digest_state(mnist, model, path)
+    mnist.train(model, callbacks=[lms])
+    mnist.finish(model, "train")
+
+
+if __name__ == "__main__":
+    mnist_cnn.run(main)

@@ -1,0 +1,21 @@
+"""Build the model, LMS first, load the weights that another backend has saved, go on training."""
+
+from families.keras3_crossbackend import archive
+from families.keras_saveload import mnist_cnn
+
+
+def main(mnist):
+    path = mnist.input("mnist.weights.h5")
+    model = mnist.build()
+    lms = mnist.lms()
+    lms.set_model(model)
+    model.optimizer.build(model.trainable_variables)  # else Keras has nothing to load its state to
+    model.load_weights(path)
+    print("weights loaded")
+    archive.digest_state(mnist, model, path)
+    mnist.train(model, callbacks=[lms])
+    mnist.finish(model, "train")
+
+
+if __name__ == "__main__":
+    mnist_cnn.run(main)

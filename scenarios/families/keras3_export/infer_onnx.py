@@ -1,0 +1,23 @@
+"""Do inference with the exported ONNX file, by the reference implementation of ONNX.
+
+Neither Keras nor its backend takes part, so there is nothing that LMS could swap.
+"""
+
+from common import data, digest, marker
+from common.phase import Phase
+from families.keras3_export import onnx_file
+from families.keras_saveload import mnist_cnn
+
+
+def main(phase):
+    digits = data.load(phase.data_directory)
+    onnx_file.report(digits.name)
+    exported = onnx_file.OnnxFile(phase.input("exported.onnx"))
+    images = digits.x_test[: mnist_cnn.FIXED_BATCH, ..., None].astype("float32") / 255.0
+    digest.arrays("weights", "restored", exported.weights())
+    digest.predictions(exported.predict(images), "restored")
+    marker.emit("done")
+
+
+if __name__ == "__main__":
+    main(Phase.from_environment())

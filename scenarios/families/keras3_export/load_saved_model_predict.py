@@ -1,0 +1,16 @@
+"""Load the exported SavedModel without Keras, and do inference with its signature under LMS."""
+
+from families.keras3_export import saved_model
+from families.keras_saveload import mnist_cnn
+
+
+def main(mnist):
+    loaded = mnist.tf.saved_model.load(mnist.input("exported"))
+    print("model loaded")
+    saved_model.infer(mnist, loaded)
+    layer = mnist.keras.layers.TFSMLayer(mnist.input("exported"), call_endpoint="serve")
+    saved_model.compare_layer(mnist, loaded, layer)
+
+
+if __name__ == "__main__":
+    mnist_cnn.run(main)

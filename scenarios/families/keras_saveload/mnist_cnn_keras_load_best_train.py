@@ -1,0 +1,16 @@
+"""Load what ModelCheckpoint saved of the best epoch, LMS first, and go on training."""
+
+from families.keras_saveload import checkpoints, mnist_cnn
+
+
+def main(mnist):
+    lms = mnist.lms()
+    model = mnist.load_model(mnist.input(checkpoints.BEST), callbacks=[lms])
+    print("model loaded")
+    checkpoints.claim_best(mnist, model)
+    mnist.train(model, callbacks=[lms])
+    mnist.finish(model, "train")
+
+
+if __name__ == "__main__":
+    mnist_cnn.run(main)

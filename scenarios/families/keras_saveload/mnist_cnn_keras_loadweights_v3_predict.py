@@ -1,0 +1,17 @@
+"""Build the model without compiling it, LMS first, load its weights from .weights.h5, predict."""
+
+from families.keras_saveload import mnist_cnn
+
+
+def main(mnist):
+    model = mnist.build(compiled=False)
+    mnist.lms(training=False).set_model(model)
+    model.load_weights(mnist.input("mnist.weights.h5"))
+    print("weights loaded")
+    mnist.digest(model, "restored")
+    mnist.predict(model)
+    mnist.finish(model, "predict")
+
+
+if __name__ == "__main__":
+    mnist_cnn.run(main)

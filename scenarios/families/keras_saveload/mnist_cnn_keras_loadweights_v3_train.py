@@ -1,0 +1,22 @@
+"""Build the model, LMS first, load its weights from .weights.h5, and go on training.
+
+Keras 3 saves the optimizer's variables with the weights, and loads them where there are some.
+"""
+
+from families.keras_saveload import mnist_cnn
+
+
+def main(mnist):
+    model = mnist.build()
+    lms = mnist.lms()
+    lms.set_model(model)
+    model.optimizer.build(model.trainable_variables)
+    model.load_weights(mnist.input("mnist.weights.h5"))
+    print("weights loaded")
+    mnist.digest(model, "restored", optimizer=True)
+    mnist.train(model, callbacks=[lms])
+    mnist.finish(model, "train")
+
+
+if __name__ == "__main__":
+    mnist_cnn.run(main)

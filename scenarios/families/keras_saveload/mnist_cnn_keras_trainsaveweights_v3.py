@@ -1,0 +1,15 @@
+"""Train with LMS, save the weights in the one format of Keras 3."""
+
+from families.keras_saveload import mnist_cnn
+
+
+def main(mnist):
+    model = mnist.build()
+    mnist.train(model, callbacks=[mnist.lms()])
+    mnist.digest(model, "saved", optimizer=True)
+    model.save_weights(mnist.output("mnist.weights.h5"))
+    mnist.finish(model, "train")
+
+
+if __name__ == "__main__":
+    mnist_cnn.run(main)
