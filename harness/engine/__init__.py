@@ -20,12 +20,14 @@ class Environment:
         handle: what the engine runs: an image id, or the path of an interpreter.
         provenance: flat facts for the record (image id, digests, Python, lock file digest, ...).
         preload: modules whose import an engine may do once for many phases.
+        variables: the flavor's own environment variables, which that import may need.
     """
 
     flavor: str
     handle: str
     provenance: Mapping[str, str] = field(default_factory=dict)
     preload: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

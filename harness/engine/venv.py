@@ -77,6 +77,7 @@ class VenvEngine:
                 flavor=flavor.id,
                 handle=str(given.path),
                 preload=flavor.preload,
+                variables=flavor.variables,
                 provenance={
                     "python": given.version,
                     "python found by": given.setting,
@@ -104,6 +105,7 @@ class VenvEngine:
             flavor=flavor.id,
             handle=str(executable),
             preload=flavor.preload,
+            variables=flavor.variables,
             provenance={
                 "python": python.version,
                 "python found by": python.source,
@@ -252,6 +254,7 @@ class VenvEngine:
         variables = {**command.environment, "HOME": str(home), "TMPDIR": str(home)}
         for name in ("INPUT_DIR", "OUTPUT_DIR", *launch.variables):
             variables.pop(name, None)
+        variables.update(launch.environment.variables)
         try:
             server = ForkServer(
                 command.python,

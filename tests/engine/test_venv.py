@@ -185,3 +185,29 @@ def test_next_start_removes_what_a_killed_driver_left(engine, tmp_path):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     assert engine.reap() == []
+
+
+def test_a_preloaded_module_sees_the_flavor_s_variables(engine, tmp_path):
+    """Keras 3 reads its backend when it is imported."""
+    phase = launch(
+        tmp_path,
+        "from common import chosen; print(chosen.BACKEND, chosen.OF_PHASE)",
+        environment=Environment(
+            "flavor", sys.executable, preload=("common.chosen",), variables={"BACKEND": "torch"}
+        ),
+        variables={"LMS_PROVIDER": "off", "BACKEND": "torch", "OF_PHASE": "1"},
+        threads=1,
+    )
+    common = phase.scenarios / "common"
+    common.mkdir()
+    server = ROOT / "scenarios" / "common" / "forkserver.py"
+    (common / "forkserver.py").write_text(server.read_text())
+    (common / "chosen.py").write_text(
+        "import os\nBACKEND, OF_PHASE = os.environ.get('BACKEND'), os.environ.get('OF_PHASE')\n"
+    )
+    try:
+        ended, _ = execute(engine, phase)
+    finally:
+        engine.close()
+    assert ended.outcome is Outcome.COMPLETED, ended.reason
+    assert (tmp_path / "logs" / "stdout.log").read_text() == "torch None\n"
