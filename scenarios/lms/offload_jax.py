@@ -10,11 +10,9 @@ the same moves to nothing; there `offload_jax_callback` executes them.
 Prediction keeps nothing for later: there is nothing to swap.
 """
 
-import sys
-
 from .parameters import Parameters
+from .report import announce_moves
 
-GIB = 1024.0**3
 # Broadcasts and other views are repeated: in memory they would be what they are made from again.
 _VIEWS = frozenset(["broadcast_in_dim", "expand_dims", "reshape", "squeeze", "transpose"])
 # Vectors, such as the statistics of a batch normalisation, stay, as with TFLMS.
@@ -27,8 +25,6 @@ class OffloadPolicy(object):
     Set `is_training` to False before the first use where the model will only predict. The
     compiler times the moves, so the parameters of Large Model Support have no effect.
     """
-
-    provider = "builtin"
 
     def __init__(self, runtime, parameters, batch_size=None):
         """parameters: text of a JSON object. Raises ValueError with one line."""
@@ -101,24 +97,7 @@ class OffloadPolicy(object):
         if self._reported:
             return
         self._reported = True
-        from common import marker
-
-        log(
-            "Swapping {} tensors out ({:.4f} GiB) and {} tensors in ({:.4f} GiB) in a step".format(
-                moved.swap_out, moved.bytes_out / GIB, moved.swap_in, moved.bytes_in / GIB
-            )
-        )
-        marker.emit(
-            "lms_edited",
-            provider=self.provider,
-            operations=None,
-            swap_out=moved.swap_out,
-            swap_in=moved.swap_in,
-            bytes_out=moved.bytes_out,
-            bytes_in=moved.bytes_in,
-            ms=None,
-            parameters=self.parameters._asdict(),
-        )
+        announce_moves("Swapping", moved, self.parameters)
 
 
 class Untouched(OffloadPolicy):
@@ -202,9 +181,3 @@ def _results(primitive, operands, params):
         return [variable.aval for variable in getattr(inner, "jaxpr", inner).outvars]
     results, _ = primitive.abstract_eval(*operands, **params)
     return results if primitive.multiple_results else [results]
-
-
-def log(text):
-    """Writes a line in the form in which TFLMS writes its own."""
-    sys.stderr.write("INFO [LMS][0] {}\n".format(text))
-    sys.stderr.flush()

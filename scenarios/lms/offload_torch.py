@@ -8,11 +8,9 @@ Prediction runs under `torch.no_grad()`: nothing is saved, so there is nothing t
 """
 
 import contextlib
-import sys
 
 from .parameters import Parameters
-
-GIB = 1024.0**3
+from .report import announce_moves
 
 
 class SavedTensorSwapper(object):
@@ -27,8 +25,6 @@ class SavedTensorSwapper(object):
     swap-out. A swap-in always waits until its consumer is otherwise ready, and every consumer has
     its own unless what an earlier one got is still alive.
     """
-
-    provider = "builtin"
 
     def __init__(self, runtime, parameters, batch_size=None):
         """parameters: text of a JSON object. Raises ValueError with one line."""
@@ -130,24 +126,7 @@ class SavedTensorSwapper(object):
                 self._host.finish()
 
     def _report(self, moved):
-        from common import marker
-
-        log(
-            "Swapped {} tensors out ({:.4f} GiB) and {} tensors in ({:.4f} GiB) in a step".format(
-                moved.swap_out, moved.bytes_out / GIB, moved.swap_in, moved.bytes_in / GIB
-            )
-        )
-        marker.emit(
-            "lms_edited",
-            provider=self.provider,
-            operations=None,
-            swap_out=moved.swap_out,
-            swap_in=moved.swap_in,
-            bytes_out=moved.bytes_out,
-            bytes_in=moved.bytes_in,
-            ms=None,
-            parameters=self.parameters._asdict(),
-        )
+        announce_moves("Swapped", moved, self.parameters)
 
 
 class Untouched(SavedTensorSwapper):
@@ -158,9 +137,3 @@ class Untouched(SavedTensorSwapper):
 
     def _contexts(self):
         return []
-
-
-def log(text):
-    """Writes a line in the form in which TFLMS writes its own."""
-    sys.stderr.write("INFO [LMS][0] {}\n".format(text))
-    sys.stderr.flush()

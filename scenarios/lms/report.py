@@ -1,5 +1,7 @@
 """What an edit did, in TFLMS's own log lines and as a marker."""
 
+import sys
+
 GIB = 1024.0**3
 
 
@@ -21,6 +23,31 @@ def announce(logger, edit, parameters):
         bytes_out=edit.bytes_out,
         bytes_in=edit.bytes_in,
         ms=edit.milliseconds,
+        parameters=parameters._asdict(),
+    )
+
+
+def announce_moves(verb, moved, parameters):
+    """Says what our own provider moves in a step, where no graph is edited.
+
+    verb: "Swapped" or "Swapping". moved: has `swap_out`, `swap_in`, `bytes_out`, `bytes_in`.
+        parameters: `Parameters`.
+    """
+    from common import marker
+
+    words = "{} {} tensors out ({:.4f} GiB) and {} tensors in ({:.4f} GiB) in a step"
+    counts = moved.swap_out, moved.bytes_out / GIB, moved.swap_in, moved.bytes_in / GIB
+    sys.stderr.write("INFO [LMS][0] {}\n".format(words.format(verb, *counts)))
+    sys.stderr.flush()
+    marker.emit(
+        "lms_edited",
+        provider="builtin",
+        operations=None,
+        swap_out=moved.swap_out,
+        swap_in=moved.swap_in,
+        bytes_out=moved.bytes_out,
+        bytes_in=moved.bytes_in,
+        ms=None,
         parameters=parameters._asdict(),
     )
 
