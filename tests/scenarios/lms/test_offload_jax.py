@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import subprocess
 from typing import Any
 
 import pytest
 from common import meter_jax
 
-from tests.scenarios.phases import SCENARIOS
-
-PYTHON = os.environ.get("KERAS3_JAX_PYTHON")
-needs_jax = pytest.mark.skipif(not PYTHON, reason="KERAS3_JAX_PYTHON is not set")
+from tests.scenarios.phases import SCENARIOS, interpreter
 
 MODEL = """
 import json, sys, types
@@ -93,7 +89,7 @@ print("RESULT", json.dumps([plain, offloaded]))
 def run(code: str, *arguments: str) -> tuple[Any, list[dict[str, Any]]]:
     """What the code gives, and its markers."""
     ended = subprocess.run(
-        [str(PYTHON), "-c", MODEL + code, *arguments],
+        [interpreter("keras3-jax"), "-c", MODEL + code, *arguments],
         env={
             "PATH": "/usr/bin:/bin",
             "PYTHONPATH": str(SCENARIOS),
@@ -111,7 +107,7 @@ def run(code: str, *arguments: str) -> tuple[Any, list[dict[str, Any]]]:
     return result, markers
 
 
-@needs_jax
+@pytest.mark.tensorflow
 def test_swapping_changes_the_peak_and_not_the_result() -> None:
     (losses, weights, measured), _ = run(TRAIN, "builtin", "False")
     (control_losses, control_weights, control), markers = run(TRAIN, "off", "False")
@@ -123,7 +119,7 @@ def test_swapping_changes_the_peak_and_not_the_result() -> None:
     assert not markers
 
 
-@needs_jax
+@pytest.mark.tensorflow
 def test_ledger_is_what_the_program_has() -> None:
     (_, _, measured), markers = run(TRAIN, "builtin", "False")
     (edited,) = markers
@@ -133,21 +129,21 @@ def test_ledger_is_what_the_program_has() -> None:
     assert edited["bytes_in"] == measured["swap_in_bytes"]
 
 
-@needs_jax
+@pytest.mark.tensorflow
 def test_wrong_values_are_seen() -> None:
     (_, weights, _), _ = run(TRAIN, "builtin", "True")
     (_, control_weights, _), _ = run(TRAIN, "off", "False")
     assert _flat(weights) != pytest.approx(_flat(control_weights), rel=1e-3)
 
 
-@needs_jax
+@pytest.mark.tensorflow
 def test_step_that_was_compiled_before_is_not_swapped() -> None:
     frozen, markers = run(FROZEN)
     assert (frozen["swap_out_executed"], frozen["swap_in_executed"]) == (0, 0)
     assert not markers
 
 
-@needs_jax
+@pytest.mark.tensorflow
 def test_gpu_program_offloads_and_computes_nothing_twice() -> None:
     (plain, offloaded), (edited,) = run(LOWERED)
     for direction in ("pinned_host", "device"):

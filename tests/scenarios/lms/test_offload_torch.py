@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import subprocess
 from types import SimpleNamespace
 from typing import Any
@@ -12,10 +11,7 @@ from typing import Any
 import pytest
 from common import meter_torch
 
-from tests.scenarios.phases import SCENARIOS
-
-PYTHON = os.environ.get("KERAS3_TORCH_PYTHON")
-needs_torch = pytest.mark.skipif(not PYTHON, reason="KERAS3_TORCH_PYTHON is not set")
+from tests.scenarios.phases import SCENARIOS, interpreter
 
 CODE = """
 import json, sys, types
@@ -79,7 +75,7 @@ print("RESULT", json.dumps([history.history, weights, measured]))
 def run(provider: str, corrupt: bool = False) -> tuple[list[Any], list[dict[str, Any]]]:
     """Losses, weights and measurements of a training, and its markers."""
     ended = subprocess.run(
-        [str(PYTHON), "-c", CODE, provider, str(corrupt)],
+        [interpreter("keras3-torch"), "-c", CODE, provider, str(corrupt)],
         env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(SCENARIOS), "KERAS_BACKEND": "torch"},
         capture_output=True,
         text=True,
@@ -92,7 +88,7 @@ def run(provider: str, corrupt: bool = False) -> tuple[list[Any], list[dict[str,
     return result, markers
 
 
-@needs_torch
+@pytest.mark.tensorflow
 def test_swapping_changes_the_peak_and_nothing_else() -> None:
     (losses, weights, measured), _ = run("builtin")
     (control_losses, control_weights, control), _ = run("off")
@@ -104,7 +100,7 @@ def test_swapping_changes_the_peak_and_nothing_else() -> None:
     assert measured["accelerator_peak_bytes"] >= measured["accelerator_bound_bytes"] > 0
 
 
-@needs_torch
+@pytest.mark.tensorflow
 def test_ledger_is_what_the_meter_saw() -> None:
     (_, _, measured), markers = run("builtin")
     (edited,) = [marker for marker in markers if marker["event"] == "lms_edited"]
@@ -117,14 +113,14 @@ def test_ledger_is_what_the_meter_saw() -> None:
     assert [marker["event"] for marker in markers] == ["lms_edited", "note"]
 
 
-@needs_torch
+@pytest.mark.tensorflow
 def test_control_moves_nothing() -> None:
     (_, _, control), markers = run("off")
     assert (control["swap_out_executed"], control["swap_in_executed"]) == (0, 0)
     assert not markers
 
 
-@needs_torch
+@pytest.mark.tensorflow
 def test_wrong_values_are_seen() -> None:
     (losses, weights, _), _ = run("builtin", corrupt=True)
     (control_losses, control_weights, _), _ = run("off")
