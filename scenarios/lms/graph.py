@@ -86,7 +86,7 @@ def edit(
     started = time.perf_counter()
     found = _swap_operations(graph)
     if found:
-        return _already_edited(found, started)
+        return _already_edited(found, batch_size, started)
     record = _Record(batch_size)
     with _uncollected():
         depth = _rewrite(graph, parameters, accelerator, host, training, corrupt, record)
@@ -151,17 +151,12 @@ class _Record(object):
         self.swap_in_names = []
 
     def add(self, tensor, swap_ins):
-        dimensions = tensor.shape.as_list()
-        if dimensions[0] is None:
-            dimensions[0] = self._batch_size
-            if self._batch_size is None:
-                self.bytes_out = self.bytes_in = None
-        if None in dimensions:
+        size = _size(tensor, self._batch_size)
+        if self._batch_size is None and tensor.shape.as_list()[0] is None:
+            self.bytes_out = self.bytes_in = None
+        if size is None:
             self.unsized_tensors += 1
         elif self.bytes_out is not None:
-            size = tensor.dtype.size
-            for dimension in dimensions:
-                size *= dimension
             self.bytes_out += size
             self.bytes_in += size * swap_ins
 
@@ -240,29 +235,53 @@ class _Editor(object):
 
 def _swap_operations(graph):
     return [
-        operation.name
+        operation
         for operation in graph.get_operations()
         if SWAP_OUT in operation.name or SWAP_IN in operation.name
     ]
 
 
-def _already_edited(names, started):
-    outs = tuple(name for name in names if SWAP_OUT in name)
-    ins = tuple(name for name in names if SWAP_IN in name)
+def _already_edited(found, batch_size, started):
+    outs = [operation for operation in found if SWAP_OUT in operation.name]
+    ins = [operation for operation in found if SWAP_IN in operation.name]
+    bytes_out, unsized = _bytes(outs, batch_size)
+    bytes_in, _ = _bytes(ins, batch_size)
     return Edit(
         operations=0,
         swap_out=len(outs),
         swap_in=len(ins),
         tensors=len(outs),
-        bytes_out=None,
-        bytes_in=None,
+        bytes_out=bytes_out,
+        bytes_in=bytes_in,
         milliseconds=_milliseconds_since(started),
         levels=0,
-        swap_out_names=outs,
-        swap_in_names=ins,
+        swap_out_names=tuple(operation.name for operation in outs),
+        swap_in_names=tuple(operation.name for operation in ins),
         already_edited=True,
-        unsized_tensors=len(outs),
+        unsized_tensors=unsized,
     )
+
+
+def _bytes(operations, batch_size):
+    """Bytes of the outputs whose size is known, None if of none, and how many others there are."""
+    sizes = [_size(operation.outputs[0], batch_size) for operation in operations]
+    known = [size for size in sizes if size is not None]
+    return (sum(known) if known else None), len(sizes) - len(known)
+
+
+def _size(tensor, batch_size):
+    """Bytes of a tensor by its static shape; None if that is not known."""
+    if tensor.shape.ndims is None:
+        return None
+    dimensions = tensor.shape.as_list()
+    if dimensions and dimensions[0] is None:
+        dimensions[0] = batch_size
+    if None in dimensions:
+        return None
+    size = tensor.dtype.size
+    for dimension in dimensions:
+        size *= dimension
+    return size
 
 
 def _milliseconds_since(started):

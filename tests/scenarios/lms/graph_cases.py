@@ -68,7 +68,7 @@ def train(lms=True, evaluate=False, **options):
         result["evaluated"] = float(model.test_on_batch(IMAGES, LABELS))
     if done:
         result["edit"] = done._asdict()
-        result["again"] = edited(graph)._asdict()
+        result["again"] = edited(graph, batch_size=len(IMAGES))._asdict()
         reached = reachable([function.outputs[0].op, function.updates_op])
         result["reachable"] = [
             len(reached.intersection(names)) for names in (done.swap_out_names, done.swap_in_names)

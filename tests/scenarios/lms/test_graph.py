@@ -78,6 +78,8 @@ def test_edit_is_idempotent(cases):
         assert run["again"]["already_edited"]
         assert run["again"]["operations"] == 0
         assert run["again"]["swap_out_names"] == run["edit"]["swap_out_names"]
+        assert run["again"]["bytes_out"] == run["edit"]["bytes_out"] > 0
+        assert run["again"]["bytes_in"] == run["edit"]["bytes_in"] > 0
         assert not run["edit"]["already_edited"]
 
 
