@@ -225,6 +225,7 @@ def load(root: Path) -> Catalog:
                 f"scenario {scenario.id!r} is in {other} and in {scenario.family};"
                 " one scenario is reproduced by its id alone, so ids are unique"
             )
+    names = {flavor.id for flavor in flavors}
     known = {feature for flavor in flavors for feature in (*flavor.features, *flavor.lacks)}
     for scenario in scenarios:
         for feature in scenario.requires:
@@ -234,7 +235,7 @@ def load(root: Path) -> Catalog:
                     " flavor has or lacks; name it under features or [lacks] of a flavor.toml"
                 )
         for phase in scenario.phase:
-            if phase.flavor is not None and phase.flavor not in {entry.id for entry in flavors}:
+            if phase.flavor is not None and phase.flavor not in names:
                 raise UsageError(
                     f"scenario {scenario.family}/{scenario.id}: phase {phase.id} is to run in"
                     f" {phase.flavor!r}, which is no flavor"
@@ -279,9 +280,9 @@ def _family(path: Path) -> list[Scenario]:
         if not isinstance(entry, dict):
             raise UsageError(f"{path}: scenario is not a table; write [[scenario]]")
         scenario = _validated(Scenario, {**entry, "family": path.parent.name}, path)
-        for name in (name for phase in scenario.phase for name in (phase.script, phase.client)):
-            script = script_path(scenario, name) if name else ""
-            if not (path.parent.parent.parent / script).exists():
+        scripts = [script for phase in scenario.phase for script in (phase.script, phase.client)]
+        for script in (script_path(scenario, script) for script in scripts if script):
+            if not (path.parent.parent.parent / script).is_file():
                 raise UsageError(f"{path}: {scenario.id}: script {script} is not there")
         scenarios.append(scenario)
     ids = [scenario.id for scenario in scenarios]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.catalog import Mode
-from harness.record import LogFacts, Status
+from harness.record import LogFacts, Status, Trace
 from harness.text import plural
 from harness.verdict import Evidence, Finding, Number, line, named, skipped
 
@@ -48,10 +48,12 @@ def of_log(phase: str, facts: LogFacts, role: str | None = None, mode: Mode = "s
             numbers,
             lines,
         )
+    executed = [entry for entry in facts.traces if role in (None, entry.function)]
+    last = executed[-1] if executed else None
     if mode == "eager":
-        return _eager_finding(phase, facts, role, numbers, lines)
+        return _eager_finding(phase, last, role, numbers, lines)
     if mode == "function" or any(entry.graph_swap_out is not None for entry in facts.traces):
-        return _function_finding(phase, facts, role, numbers, lines)
+        return _function_finding(phase, last, role, numbers, lines)
     if not any(edit.swap_out and edit.swap_in for edit in facts.edits):
         return Finding(Status.ERROR, f"{phase}: no edit to judge", numbers, lines)
     message = f"{phase}: no edit came after a session had run the graph"
@@ -64,16 +66,14 @@ def of_log(phase: str, facts: LogFacts, role: str | None = None, mode: Mode = "s
 
 def _function_finding(
     phase: str,
-    facts: LogFacts,
+    last: Trace | None,
     role: str | None,
     numbers: Mapping[str, Number],
     lines: list[str],
 ) -> Finding:
-    executed = [entry for entry in facts.traces if role in (None, entry.function)]
-    if not executed:
+    if last is None:
         message = f"{phase}: no trace shows the {role or 'traced'} function that was executed"
         return Finding(Status.ERROR, message, numbers, lines)
-    last = executed[-1]
     numbers = {
         **numbers,
         "graph_swap_out": last.graph_swap_out,
@@ -94,16 +94,14 @@ def _function_finding(
 
 def _eager_finding(
     phase: str,
-    facts: LogFacts,
+    last: Trace | None,
     role: str | None,
     numbers: Mapping[str, Number],
     lines: list[str],
 ) -> Finding:
-    executed = [entry for entry in facts.traces if role in (None, entry.function)]
-    if not executed or executed[-1].swap_out is None or executed[-1].swap_in is None:
+    if last is None or last.swap_out is None or last.swap_in is None:
         message = f"{phase}: no trace shows the swaps of a {role or 'traced'} step"
         return Finding(Status.ERROR, message, numbers, lines)
-    last = executed[-1]
     message = (
         f"{phase}: {last.swap_out:,} swap-out and {last.swap_in:,} swap-in executed in a step;"
         " there is no graph to edit"

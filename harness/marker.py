@@ -111,13 +111,7 @@ def fact(text: bytes, line: int) -> tuple[Fact, str | None]:
     Raises:
         MalformedError: it is no JSON object, or a field is missing or wrong.
     """
-    try:
-        decoded = text.decode("utf-8").lstrip()
-        fields, _ = _DECODER.raw_decode(decoded)
-    except (ValueError, RecursionError) as reason:
-        raise MalformedError(f"not a JSON object: {clean(str(reason), 200)}") from None
-    if not isinstance(fields, dict):
-        raise MalformedError("not a JSON object")
+    fields = _fields(text)
     event = fields.get("event")
     build = _BUILDERS.get(event) if isinstance(event, str) else None
     if build is None:
@@ -126,6 +120,29 @@ def fact(text: bytes, line: int) -> tuple[Fact, str | None]:
     if isinstance(found, Edit):
         found = found.model_copy(update={"text": clean(PREFIX + b" " + text.lstrip())})
     return found, problem
+
+
+def ready_port(text: bytes) -> int | None:
+    """The port of a marker `ready`; None for what is another marker, or none.
+
+    Raises:
+        MalformedError: it names no port.
+    """
+    try:
+        fields = _fields(text)
+    except MalformedError:
+        return None
+    return _ready(fields, 0)[0].port if fields.get("event") == "ready" else None
+
+
+def _fields(text: bytes) -> dict[str, Any]:
+    try:
+        fields, _ = _DECODER.raw_decode(text.decode("utf-8").lstrip())
+    except (ValueError, RecursionError) as reason:
+        raise MalformedError(f"not a JSON object: {clean(str(reason), 200)}") from None
+    if not isinstance(fields, dict):
+        raise MalformedError("not a JSON object")
+    return fields
 
 
 _DECODER = json.JSONDecoder()
@@ -250,7 +267,7 @@ def _note(fields: dict[str, Any], line: int) -> tuple[Fact, None]:
     return Note(_text(fields, "text", TEXT_LIMIT)), None
 
 
-def _ready(fields: dict[str, Any], line: int) -> tuple[Fact, None]:
+def _ready(fields: dict[str, Any], line: int) -> tuple[Ready, None]:
     port = _count(fields, "port")
     if port is None or not 0 < port < 2**16:
         raise MalformedError("ready: port is not a number from 1 to 65535")

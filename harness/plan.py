@@ -95,6 +95,12 @@ class Plan:
         """Ids of the flavors whose environments the tasks need."""
         return tuple(dict.fromkeys(task.flavor for task in self.tasks.values()))
 
+    @property
+    def needed(self) -> tuple[Flavor, ...]:
+        """The flavors whose environments the tasks need, in the catalog's order."""
+        names = self.flavors
+        return tuple(flavor for flavor in self.environments if flavor.id in names)
+
     def without(self, flavors: Mapping[str, str]) -> Plan:
         """The plan with every case skipped that needs one of these flavors (flavor → reason)."""
         cases = tuple(self._without(case, flavors) for case in self.cases)

@@ -7,8 +7,7 @@ swapping it has to finish, never above the ceiling by what NVML saw. Pure.
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import Field
@@ -107,8 +106,8 @@ def measurement(
     trace = swapping.trace(facts, record.role)
     ledger = swapping.ledger(facts)
     nvml = samples.get("process_peak")
-    if nvml is None and samples.get("gpu_used_peak") is not None:
-        nvml = samples["gpu_used_peak"] - (samples.get("gpu_used_baseline") or 0)
+    if nvml is None:
+        nvml = swapping.used(samples)
     exhausted = kinds(facts, "out_of_memory")
     return Measurement(
         name=name,
@@ -123,7 +122,7 @@ def measurement(
         offloaded_peak=trace.peak_host if trace else None,
         pcie_tx=samples.get("pcie_tx_bytes"),
         pcie_rx=samples.get("pcie_rx_bytes"),
-        host_peak=samples.get("cgroup_peak") or samples.get("host_rss_peak"),
+        host_peak=swapping.host_peak(samples),
         pinned_peak=samples.get("cgroup_shmem_peak"),
         step_ms=trace.step_ms if trace else None,
         samples=samples.get("n"),
@@ -287,22 +286,13 @@ def lines(proof: Proof) -> Iterator[str]:
             f" received; host {mib(entry.host_peak)}, pinned {mib(entry.pinned_peak)};"
             f" {entry.samples or 0} samples, largest gap {gap} s"
         )
-    cost = _cost(proof.measurements)
-    if cost:
-        yield f"  step time: {cost}"
+    step_ms = {entry.name: entry.step_ms for entry in proof.measurements}
+    swapped, control = step_ms.get("swapped"), step_ms.get("control")
+    if swapped and control:
+        ratio = swapped / control
+        yield f"  step time: {swapped:.1f} ms, control {control:.1f} ms, ratio {ratio:.2f}"
     for finding in proof.findings:
         yield f"  {finding.status.value:<8} {finding.name}: {finding.message}"
-
-
-def _cost(measurements: Sequence[Measurement]) -> str:
-    def median(name: str) -> float | None:
-        known = [entry.step_ms for entry in measurements if entry.name == name and entry.step_ms]
-        return statistics.median(known) if known else None
-
-    control, swapped = median("control"), median("swapped")
-    if control is None or swapped is None:
-        return ""
-    return f"{swapped:.1f} ms, control {control:.1f} ms, ratio {swapped / control:.2f}"
 
 
 def _ratio(part: int | None, whole: int | None) -> str:

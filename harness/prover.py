@@ -130,11 +130,10 @@ class _Prover:
         while task.input is not None:
             task = self._plan.tasks[task.input]
             before.insert(0, task)
-        for flavor in self._plan.environments:
-            if flavor.id in self._plan.flavors:
-                self._environments[flavor.id] = self._engine.prepare(
-                    flavor, "gpu", self._observer.message
-                )
+        for flavor in self._plan.needed:
+            self._environments[flavor.id] = self._engine.prepare(
+                flavor, "gpu", self._observer.message
+            )
         for earlier in before:
             record = self._execute(earlier)
             if record.outcome is not Outcome.COMPLETED:

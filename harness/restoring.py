@@ -52,7 +52,8 @@ def _claims(evidence: Evidence) -> Finding | None:
     broken = [(phase, claim) for phase, claim in stated if not claim.holds]
     numbers = {"claims": len(stated), "claims_broken": len(broken)}
     lines = [
-        line(phase.id, claim.line, f"{claim.text}: {claim.found!r}") for phase, claim in stated
+        line(phase.id, claim.line, f"{claim.text}: {claim.found!r}")
+        for phase, claim in broken or stated
     ]
     if broken:
         phase, claim = broken[0]
@@ -60,9 +61,6 @@ def _claims(evidence: Evidence) -> Finding | None:
             f"{len(broken)} of {plural(len(stated), 'claim')} broken, first of {phase.id}:"
             f" {claim.text}: expected {claim.expected!r}, found {claim.found!r}"
         )
-        lines = [
-            line(phase.id, claim.line, f"{claim.text}: {claim.found!r}") for phase, claim in broken
-        ]
         return Finding(Status.FAILED, message, numbers, lines)
     words = f"{plural(len(stated), 'claim')} {'hold' if len(stated) > 1 else 'holds'}"
     return Finding(Status.PASSED, words, numbers, lines)

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from harness import artifact, check, report
-from harness.catalog import Flavor
 from harness.engine import Engine, Environment
 from harness.error import EngineError, UnavailableError
 from harness.execution import Executor, Observer, lost, phase_record, plain, utc
@@ -98,7 +97,7 @@ class _Run:
         for line in self._engine.reap():
             self._observer.message(f"removed {line}")
         missing: dict[str, str] = {}
-        for flavor in self._needed():
+        for flavor in self._plan.needed:
             if self.cancel.is_set():
                 break
             try:
@@ -123,10 +122,6 @@ class _Run:
             if case.skip:
                 self._judge(case)
         self._write()
-
-    def _needed(self) -> list[Flavor]:
-        """The flavors whose environments the plan's phases run in, in the plan's order."""
-        return [flavor for flavor in self._plan.environments if flavor.id in self._plan.flavors]
 
     def _note(self, flavor: str, **facts: Any) -> None:
         """Adds facts to a flavor's record; a flavor that only lends its environment has none."""

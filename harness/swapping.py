@@ -308,7 +308,7 @@ def _memory(
         _whole(theirs.get("process_peak")),
     )
     if swapped is None or control is None:
-        what, swapped, control = "device", _used(ours), _used(theirs)
+        what, swapped, control = "device", used(ours), used(theirs)
     numbers: dict[str, Number] = {"nvml_peak_bytes": swapped, "control_nvml_peak_bytes": control}
     if swapped is None or control is None:
         return None, "peak device memory not known", numbers
@@ -318,27 +318,31 @@ def _memory(
 
 
 def _host(samples: Mapping[str, Any]) -> dict[str, Number]:
-    """Where swapped tensors go: of the container, each page once, else of its processes."""
+    """Where swapped tensors go, and how well it was looked at."""
     return {
-        "host_peak_bytes": _whole(samples.get("cgroup_peak"))
-        or _whole(samples.get("host_rss_peak")),
-        # Drivers put pinned buffers into shared memory.
-        "host_pinned_bytes": _whole(samples.get("cgroup_shmem_peak"))
-        or _whole(samples.get("host_shared_peak")),
+        "host_peak_bytes": host_peak(samples),
+        "host_pinned_bytes": _pinned(samples),
         "samples": _whole(samples.get("n")),
         "largest_gap_s": _real(samples.get("max_gap_s")),
     }
 
 
+def host_peak(samples: Mapping[str, Any]) -> int | None:
+    """Peak host memory: of the container, each page once, else of its processes."""
+    return _whole(samples.get("cgroup_peak")) or _whole(samples.get("host_rss_peak"))
+
+
 def _host_words(samples: Mapping[str, Any]) -> str:
-    numbers = _host(samples)
-    peak, pinned = numbers["host_peak_bytes"], numbers["host_pinned_bytes"]
-    known = peak if isinstance(peak, int) else None
-    shared = pinned if isinstance(pinned, int) else None
-    return f"host {mib(known)}, shared {mib(shared)}"
+    return f"host {mib(host_peak(samples))}, shared {mib(_pinned(samples))}"
 
 
-def _used(samples: Mapping[str, Any]) -> int | None:
+def _pinned(samples: Mapping[str, Any]) -> int | None:
+    # Drivers put pinned buffers into shared memory.
+    return _whole(samples.get("cgroup_shmem_peak")) or _whole(samples.get("host_shared_peak"))
+
+
+def used(samples: Mapping[str, Any]) -> int | None:
+    """Peak memory of the whole device, above what was in use before."""
     peak = _whole(samples.get("gpu_used_peak"))
     baseline = _whole(samples.get("gpu_used_baseline"))
     return None if peak is None else peak - (baseline or 0)

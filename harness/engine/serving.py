@@ -6,7 +6,6 @@ looked for in the server's growing log, so that nothing of the engine knocks at 
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -91,17 +90,10 @@ class ReadyLog:
 
 
 def _port(text: bytes) -> int | None:
-    """The port of a marker `ready`; None for any other marker."""
     try:
-        fields, _ = json.JSONDecoder().raw_decode(text.decode("utf-8").lstrip())
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(fields, dict) or fields.get("event") != "ready":
-        return None
-    port = fields.get("port")
-    if isinstance(port, bool) or not isinstance(port, int) or not 0 < port < 2**16:
-        raise ValueError("the server said `ready` without a port between 1 and 65535")
-    return port
+        return marker.ready_port(text)
+    except marker.MalformedError:
+        raise ValueError("the server said `ready` without a port between 1 and 65535") from None
 
 
 def _wait_until_ready(

@@ -27,7 +27,7 @@ from pathlib import Path
 from uv import find_uv_bin
 
 from harness import interpreter, mirror, owner
-from harness.catalog import Flavor
+from harness.catalog import Accelerator, Flavor
 from harness.engine import Environment, Exit, Launch, Target, part, process, serving
 from harness.engine.part import Limits, Part
 from harness.engine.process import Command, ForkServer, Process, Running
@@ -73,46 +73,50 @@ class VenvEngine:
         given = interpreter.stand_in(flavor.id)
         if given is not None:
             progress(f"{flavor.id}: {given.path} stands in for the environment ({given.setting})")
-            return Environment(
-                flavor=flavor.id,
-                handle=str(given.path),
-                preload=flavor.preload,
-                variables=flavor.variables,
-                provenance={
-                    "python": given.version,
-                    "python found by": given.setting,
-                    "requirements": f"not used: {given.setting} stands in for the environment",
-                    "packages": " ".join(given.packages),
-                },
-            )
-        name = flavor.requirements["gpu" if accelerator == "gpu" else "virtual"]
-        requirements = flavor.directory / name
-        lock = hashlib.sha256(requirements.read_bytes()).hexdigest()
-        python = interpreter.find(flavor.python)
-        key = hashlib.sha256(f"{lock} {python.path} {python.version}".encode()).hexdigest()[:12]
-        directory = self._environments / f"{flavor.id}-{accelerator}-{key}"
-        executable = directory / "bin" / "python"
-        facts = directory / "ready.json"
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(directory.with_suffix(".lock")):
-            if not facts.is_file():
-                progress(f"{flavor.id}: environment with Python {python.version}")
-                indexes = flavor.indexes.get("gpu" if accelerator == "gpu" else "virtual", ())
-                packages = _build(directory, python.path, requirements, indexes)
-                facts.write_text(json.dumps({"packages": packages}), encoding="utf-8")
-            packages = json.loads(facts.read_text(encoding="utf-8"))["packages"]
+            executable = given.path
+            provenance = {
+                "python": given.version,
+                "python found by": given.setting,
+                "requirements": f"not used: {given.setting} stands in for the environment",
+                "packages": " ".join(given.packages),
+            }
+        else:
+            executable, provenance = self._made(flavor, accelerator, progress)
         return Environment(
             flavor=flavor.id,
             handle=str(executable),
             preload=flavor.preload,
             variables=flavor.variables,
-            provenance={
-                "python": python.version,
-                "python found by": python.source,
-                "requirements": f"{name} sha256:{lock}",
-                "packages": " ".join(packages),
-            },
+            provenance=provenance,
         )
+
+    def _made(
+        self, flavor: Flavor, accelerator: str, progress: Callable[[str], None]
+    ) -> tuple[Path, dict[str, str]]:
+        """The interpreter of the flavor's own environment, and its provenance."""
+        key: Accelerator = "gpu" if accelerator == "gpu" else "virtual"
+        name = flavor.requirements[key]
+        requirements = flavor.directory / name
+        lock = hashlib.sha256(requirements.read_bytes()).hexdigest()
+        python = interpreter.find(flavor.python)
+        inputs = hashlib.sha256(f"{lock} {python.path} {python.version}".encode()).hexdigest()[:12]
+        directory = self._environments / f"{flavor.id}-{accelerator}-{inputs}"
+        facts = directory / "ready.json"
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(directory.with_suffix(".lock")):
+            if not facts.is_file():
+                progress(f"{flavor.id}: environment with Python {python.version}")
+                indexes = flavor.indexes.get(key, ())
+                packages = _build(directory, python.path, requirements, indexes)
+                facts.write_text(json.dumps({"packages": packages}), encoding="utf-8")
+            packages = json.loads(facts.read_text(encoding="utf-8"))["packages"]
+        provenance = {
+            "python": python.version,
+            "python found by": python.source,
+            "requirements": f"{name} sha256:{lock}",
+            "packages": " ".join(packages),
+        }
+        return directory / "bin" / "python", provenance
 
     def execute(
         self, launch: Launch, started: Callable[[Target], None], cancel: threading.Event
