@@ -11,9 +11,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from harness import catalog
-from harness.engine.venv import VenvEngine
-from harness.error import HarnessError
+from harness.base.error import HarnessError
+from harness.catalog import catalog
+from harness.engine.venv.engine import VenvEngine
 
 ROOT = Path(__file__).resolve().parent.parent
 DRIVER = sys.executable

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import docker
 
-from harness.engine import Environment, Launch
-from harness.engine.docker import DockerEngine
-from harness.record import Outcome
+from harness.engine.docker.engine import DockerEngine
+from harness.engine.protocol import Environment, Launch
+from harness.record.models import Outcome
 
 _SCRIPT = 'print("hello")\n'
 

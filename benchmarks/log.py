@@ -62,7 +62,7 @@ def write(path: Path, mib: int) -> None:
 
 
 def measure(path: Path) -> None:
-    from harness.log import parse
+    from harness.logs.parser import parse
 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.perf_counter()

@@ -18,8 +18,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness import catalog, plan
-from harness.engine.venv import VenvEngine
+from harness.catalog import catalog
+from harness.engine.venv.engine import VenvEngine
+from harness.plan import plan, planner
 
 ROOT = Path(__file__).resolve().parent.parent
 FLAVORS = ["tf1-tfkeras", "tf1-keras22"]
@@ -28,7 +29,7 @@ FLAVORS = ["tf1-tfkeras", "tf1-keras22"]
 def main(pairs: int = 3) -> None:
     """Prints each pair and the median ratio."""
     selected = catalog.load(ROOT).select(FLAVORS, ["keras_saveload"])
-    made = plan.make(selected, provider="builtin")
+    made = planner.make(selected, provider="builtin")
     engine = VenvEngine(ROOT / ".cache")
     pythons = {
         flavor.id: engine.prepare(flavor, "virtual", print).handle for flavor in selected.flavors

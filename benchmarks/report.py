@@ -14,9 +14,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from harness import atomic, junit, plan, report, summary
-from harness.catalog import Catalog
-from harness.record import CheckId, RunRecord, Status
+from harness.base import atomic
+from harness.catalog.catalog import Catalog
+from harness.plan import planner
+from harness.record import store
+from harness.record.checks import CheckId, Status
+from harness.record.models import RunRecord
+from harness.report import junit, summary
+from harness.report import reports as report
 from tests import records
 
 RUNS = 3
@@ -84,9 +89,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name) / "run"
         many = catalog_of(cases)
-        total = measure("plan", lambda: plan.make(many, provider="builtin", share=False))
-        total += measure("record.json, written", lambda: report.write_record(record, directory))
-        measure("record.json, read", lambda: report.load(directory))
+        total = measure("plan", lambda: planner.make(many, provider="builtin", share=False))
+        total += measure("record.json, written", lambda: store.write(record, directory))
+        measure("record.json, read", lambda: store.load(directory))
         total += measure("JUnit, no logs at hand", lambda: junit.write(record, directory))
         print(f"plan + record + JUnit, medians{'':>16} {total:.2f} s; goal 5 s for 10,000 cases")
         measure("summary.md", lambda: summary.write(record, directory))

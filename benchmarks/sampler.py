@@ -21,9 +21,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from harness.nvml import Nvml  # noqa: E402
-from harness.sampler import ProcessTree, Sampler  # noqa: E402
-from tests import fake_nvml  # noqa: E402
+from harness.engine.venv.process_tree import ProcessTree
+from harness.measure.nvml import Nvml
+from harness.measure.sampler import Sampler
+from tests import fake_nvml
 
 UUID = "GPU-00000000-0000-0000-0000-000000000000"
 TREE = """

@@ -8,8 +8,8 @@ from collections.abc import Generator
 import pytest
 from hypothesis import settings
 
-from harness.engine.daemon import ERRORS, Daemon
-from harness.error import UsageError
+from harness.base.error import UsageError
+from harness.engine.docker.daemon import ERRORS, Daemon
 
 # Markers of tests that must run, e.g. "docker,tensorflow": a skip of theirs is a failure.
 REQUIRED = {name.strip() for name in os.environ.get("HARNESS_REQUIRE", "").split(",")} - {""}

@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from harness.catalog import Flavor
-from harness.engine import Client, Environment, Exit, Launch, Target
-from harness.error import UnavailableError
-from harness.record import Outcome
+from harness.base.error import UnavailableError
+from harness.catalog.flavors import Flavor
+from harness.engine.protocol import Client, Environment, Exit, Launch
+from harness.measure.target import Target
+from harness.record.models import Outcome
 
 Play = Callable[[Launch], "Exit | None"]
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness import catalog
-from harness.engine.venv import VenvEngine
-from harness.error import HarnessError
-
-ROOT = Path(__file__).resolve().parent.parent
+from harness.base.error import HarnessError
+from harness.catalog import catalog
+from harness.engine.venv.engine import VenvEngine
+from tests.paths import ROOT
 
 
 @functools.cache

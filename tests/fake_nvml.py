@@ -29,8 +29,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.paths import ROOT
+
 VARIABLE = "FAKE_NVML_SCENARIO"
-ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "tests" / "nvml" / "fake_nvml.c"
 
 MIB = 1 << 20

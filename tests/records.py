@@ -7,20 +7,18 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from harness import plan
-from harness.catalog import Catalog
-from harness.record import (
+from harness.catalog.catalog import Catalog
+from harness.plan import planner
+from harness.record.checks import Check, CheckId, Status
+from harness.record.models import (
     CaseRecord,
-    Check,
-    CheckId,
     FlavorRecord,
     Outcome,
     PhaseRecord,
     PhaseUse,
     RunRecord,
-    Status,
 )
-from harness.tally import CHECKS
+from harness.report.totals import CHECKS
 
 # Text as hostile as a log can be.
 HOSTILE = [
@@ -258,7 +256,7 @@ def logs(run_record: RunRecord, run_directory: Path) -> Path:
 
 def assert_everything_passed(record: RunRecord, selected: Catalog) -> None:
     """Every case of the catalog that applies was judged and passed, its swapping confirmed."""
-    planned = plan.make(selected, provider="builtin")
+    planned = planner.make(selected, provider="builtin")
     wanted = {case.id: case.scenario for case in planned.cases if case.skip is None}
     judged = {case.id: case for case in record.cases if case.skip is None}
     assert set(judged) == set(wanted)

@@ -12,10 +12,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness import marker
-from harness.engine import Exit
-from harness.engine.part import Limits, Part, Stopped, overrun
-from harness.record import Outcome
+from harness.engine.handle import Limits, Part, Stopped, overrun
+from harness.engine.protocol import Exit
+from harness.logs import markers as marker
+from harness.record.models import Outcome
 
 READY_S = 120.0  # a server has imported its framework and loaded its model by then
 _LOOK_S = 0.05

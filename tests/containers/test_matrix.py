@@ -5,17 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
-from pathlib import Path
 
 import pytest
 
-from harness import catalog
-from harness.engine.daemon import ERRORS, LABEL, Daemon
-from harness.image import base_reference
-from harness.record import RunRecord
+from harness.catalog import catalog
+from harness.engine.docker.daemon import ERRORS, LABEL, Daemon
+from harness.engine.docker.image import base_reference
+from harness.record.models import RunRecord
+from tests.paths import ROOT
 from tests.records import assert_everything_passed
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 # A flavor of each mode with everything there is, and the save/load cases of keras-team Keras.
 WHOLE = ("tf1-tfkeras", "tf2-tfkeras")
 KERAS_TEAM = ("tf1-keras22", "tf1-keras23")

@@ -7,7 +7,7 @@ from pathlib import Path
 from textwrap import dedent, indent
 from typing import Any
 
-from harness.record import Outcome
+from harness.record.models import Outcome
 
 GRACE_S = 1.0
 

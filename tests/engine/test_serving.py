@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.engine import Exit, serving
-from harness.engine.part import Limits, Part
+from harness.engine import serving
+from harness.engine.handle import Limits, Part
+from harness.engine.protocol import Exit
 from harness.engine.serving import ReadyLog
-from harness.record import Outcome
+from harness.record.models import Outcome
 
 READY = b':::LMS {"event": "ready", "port": 5000}\n'
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from harness import catalog
-from harness.error import HarnessError
+from harness.base.error import HarnessError
+from harness.catalog import catalog
 from tests.environments import python_of
 
 SCENARIOS = Path(__file__).resolve().parents[2] / "scenarios"

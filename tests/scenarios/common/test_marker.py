@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from common import marker
 
-from harness import log
+from harness.logs import parser as log
 
 
 class Scalar:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import catalog
-from harness.record import CheckId
+from harness.catalog import catalog
+from harness.record.checks import CheckId
 from tests.scenarios.phases import (
     FUNCTIONS,
     MUTATION,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import catalog
+from harness.catalog import catalog
 from tests.scenarios.phases import SCENARIOS, Ended, interpreter, run_phase
 
 FAMILY = "dnndk_freeze"

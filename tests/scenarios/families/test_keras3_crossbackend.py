@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import catalog, plan
+from harness.catalog import catalog
+from harness.plan import planner
 from tests.scenarios.phases import SCENARIOS, Ended, run_code, run_phase
 
 FAMILY = "keras3_crossbackend"
@@ -20,7 +21,7 @@ Saved = Callable[[str], Ended]
 def test_every_directed_pair_of_backends_is_a_case() -> None:
     flavors = [f"keras3-{backend}" for backend in BACKENDS]
     chosen = catalog.load(SCENARIOS.parent).select(families=[FAMILY], flavors=flavors)
-    made = plan.make(chosen, provider="builtin")
+    made = planner.make(chosen, provider="builtin")
     pairs = {
         kind: [
             (made.tasks[case.uses[0].key].flavor, case.flavor.id)

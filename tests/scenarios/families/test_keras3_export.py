@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import catalog
+from harness.catalog import catalog
 from tests.scenarios.phases import FLAVORS, SCENARIOS, Ended, run_phase
 
 FAMILY = "keras3_export"

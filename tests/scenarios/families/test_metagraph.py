@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from harness import catalog
+from harness.catalog import catalog
 from tests.scenarios.phases import FLAVORS, MUTATION, SCENARIOS, Ended, run_phase
 
 FAMILY = "metagraph"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import catalog
+from harness.catalog import catalog
 from tests.scenarios.phases import MUTATION, SCENARIOS, Ended, run_phase
 
 FAMILY = "resnet50_generator"

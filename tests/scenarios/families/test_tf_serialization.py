@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import catalog
-from harness.record import CheckId
+from harness.catalog import catalog
+from harness.record.checks import CheckId
 from tests.scenarios.phases import FLAVORS, MUTATION, SCENARIOS, Ended, interpreter, run_phase
 
 FAMILY = "tf_serialization"

@@ -1,0 +1,4 @@
+"""What there is: flavors and scenarios, TOML in, validated models out.
+
+Imports `base` and `record`.
+"""

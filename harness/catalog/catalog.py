@@ -1,0 +1,174 @@
+"""The catalog of a checkout: its flavors and scenarios, read from TOML files and validated."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from harness.base.error import UsageError
+from harness.catalog.entry import Entry, validated
+from harness.catalog.flavors import Flavor
+from harness.catalog.scenarios import Scenario, script_path
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+class Catalog(Entry):
+    """Flavors and scenarios of a checkout, in the order of their files.
+
+    Attributes:
+        flavors: those that cases are made of.
+        environments: all flavors there are: a phase may run in another one than its case's.
+    """
+
+    flavors: tuple[Flavor, ...]
+    scenarios: tuple[Scenario, ...]
+    environments: tuple[Flavor, ...]
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Ids of the families, in order."""
+        return tuple(dict.fromkeys(scenario.family for scenario in self.scenarios))
+
+    def select(
+        self,
+        flavors: Sequence[str] = (),
+        families: Sequence[str] = (),
+        scenarios: Sequence[str] = (),
+    ) -> Catalog:
+        """The part of the catalog that matches the shell patterns; no pattern matches all.
+
+        Raises:
+            UsageError: a pattern matches nothing.
+        """
+        chosen_families = _match("family", families, self.families)
+        within = [entry for entry in self.scenarios if entry.family in chosen_families]
+        chosen_scenarios = _match("scenario", scenarios, [entry.id for entry in within])
+        chosen_flavors = _match("flavor", flavors, [entry.id for entry in self.flavors])
+        return Catalog(
+            flavors=tuple(entry for entry in self.flavors if entry.id in chosen_flavors),
+            scenarios=tuple(entry for entry in within if entry.id in chosen_scenarios),
+            environments=self.environments,
+        )
+
+
+def load(root: Path) -> Catalog:
+    """Reads the catalog of a checkout.
+
+    Args:
+        root: the directory that holds `docker` and `scenarios`.
+
+    Raises:
+        UsageError: a file is missing, is not TOML, or does not say what it must.
+    """
+    flavor_files = sorted((root / "docker" / "flavors").glob("*/flavor.toml"))
+    family_files = sorted((root / "scenarios" / "families").glob("*/scenarios.toml"))
+    if not flavor_files or not family_files:
+        raise UsageError(
+            f"{root}: no docker/flavors/*/flavor.toml or scenarios/families/*/scenarios.toml here;"
+            " run from a checkout of the project or pass --root"
+        )
+    flavors = [_flavor(path) for path in flavor_files]
+    scenarios = [entry for path in family_files for entry in _family(path)]
+    owners: dict[str, str] = {}
+    for scenario in scenarios:
+        other = owners.setdefault(scenario.id, scenario.family)
+        if other != scenario.family:
+            raise UsageError(
+                f"scenario {scenario.id!r} is in {other} and in {scenario.family};"
+                " one scenario is reproduced by its id alone, so ids are unique"
+            )
+    names = {flavor.id for flavor in flavors}
+    known = {feature for flavor in flavors for feature in (*flavor.features, *flavor.lacks)}
+    for scenario in scenarios:
+        for feature in scenario.requires:
+            if feature not in known:
+                raise UsageError(
+                    f"scenario {scenario.family}/{scenario.id} requires {feature!r}, which no"
+                    " flavor has or lacks; name it under features or [lacks] of a flavor.toml"
+                )
+        for phase in scenario.phase:
+            if phase.flavor is not None and phase.flavor not in names:
+                raise UsageError(
+                    f"scenario {scenario.family}/{scenario.id}: phase {phase.id} is to run in"
+                    f" {phase.flavor!r}, which is no flavor"
+                )
+    return Catalog(flavors=tuple(flavors), scenarios=tuple(scenarios), environments=tuple(flavors))
+
+
+def inapplicable(flavor: Flavor, scenario: Scenario) -> str | None:
+    """The reason why a scenario does not apply to a flavor, or None when it does."""
+    for feature in scenario.requires:
+        if feature not in flavor.features:
+            return flavor.lacks.get(feature, f"the flavor has no {feature}")
+    for phase in scenario.phase:
+        if phase.flavor == flavor.id:
+            return (
+                f"its {phase.id} phase is of {flavor.id} too: nothing is handed to another flavor"
+            )
+    return None
+
+
+def _flavor(path: Path) -> Flavor:
+    content = _read(path)
+    content.update(id=path.parent.name, directory=path.parent)
+    flavor = validated(Flavor, content, path)
+    names = [*flavor.requirements.values(), *(image.requirements for image in flavor.image)]
+    for name in names:
+        if not (path.parent / name).is_file():
+            raise UsageError(f"{path}: {name} is not there; `make lock` writes it")
+    return flavor
+
+
+def _family(path: Path) -> list[Scenario]:
+    content = _read(path)
+    entries = content.pop("scenario", None)
+    if not isinstance(entries, list) or not entries:
+        raise UsageError(f"{path}: has no [[scenario]]")
+    content.pop("description", None)
+    if content:
+        raise UsageError(f"{path}: unknown key {next(iter(content))!r}")
+    scenarios = []
+    for entry in entries:
+        if not isinstance(entry, dict):
+            raise UsageError(f"{path}: scenario is not a table; write [[scenario]]")
+        scenario = validated(Scenario, {**entry, "family": path.parent.name}, path)
+        scripts = [script for phase in scenario.phase for script in (phase.script, phase.client)]
+        for script in (script_path(scenario, script) for script in scripts if script):
+            if not (path.parent.parent.parent / script).is_file():
+                raise UsageError(f"{path}: {scenario.id}: script {script} is not there")
+        scenarios.append(scenario)
+    ids = [scenario.id for scenario in scenarios]
+    for name in ids:
+        if ids.count(name) > 1:
+            raise UsageError(f"{path}: scenario {name!r} is there twice; ids are unique")
+    return scenarios
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise UsageError(f"{path}: not TOML: {problem}") from problem
+    except OSError as problem:
+        raise UsageError(f"{path}: {problem.strerror}") from problem
+    return content
+
+
+def _match(kind: str, patterns: Sequence[str], names: Iterable[str]) -> set[str]:
+    names = list(names)
+    if not patterns:
+        return set(names)
+    chosen: set[str] = set()
+    for pattern in patterns:
+        hits = {name for name in names if fnmatchcase(name, pattern)}
+        if not hits:
+            raise UsageError(f"no {kind} matches {pattern!r}; there are: {', '.join(names)}")
+        chosen |= hits
+    return chosen

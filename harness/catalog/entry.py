@@ -1,0 +1,44 @@
+"""What every entry of the catalog is made of: strict, immutable models, and names that are safe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+
+from harness.base.error import UsageError
+
+# Jenkins keys its history on ids, and a dot in one would be read as a package.
+Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,64}$")]
+Variable = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")]
+FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
+ModuleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*$")]
+Index = Annotated[str, StringConstraints(pattern=r"^https://[\w.-]+(/[\w./+-]*)?$")]
+Version = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+$")]
+Accelerator = Literal["gpu", "virtual"]
+Mode = Literal["session", "function", "eager"]
+Script = Annotated[
+    str, StringConstraints(pattern=r"^([a-z0-9_-]+/)?[A-Za-z0-9_][A-Za-z0-9_-]*\.py$")
+]
+
+
+class Entry(BaseModel):
+    """Base of every catalog model: immutable, and strict about unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+_EntryT = TypeVar("_EntryT", bound=Entry)
+
+
+def validated(model: type[_EntryT], content: dict[str, Any], path: Path) -> _EntryT:
+    """The entry of a file; raises UsageError with one line where it does not say what it must."""
+    try:
+        return model.model_validate(content)
+    except ValidationError as problem:
+        first = problem.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "(top level)"
+        name = content.get("id")
+        entry = f" {name}:" if isinstance(name, str) else ""
+        raise UsageError(f"{path}:{entry} {where}: {first['msg']}") from problem

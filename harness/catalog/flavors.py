@@ -1,0 +1,87 @@
+"""Flavors: pinned software environments, and the images that they are built as."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from pydantic import Field
+
+from harness.catalog.entry import (
+    Accelerator,
+    Entry,
+    FileName,
+    Id,
+    Index,
+    Mode,
+    ModuleName,
+    Variable,
+    Version,
+)
+
+
+class Image(Entry):
+    """One way to build a flavor's image.
+
+    Attributes:
+        base: the base image, pinned by digest where it is known (`name:tag@sha256:...`).
+        requirements: file of hash-locked requirements beside flavor.toml.
+        min_compute_capability, max_compute_capability: GPUs that the base supports, inclusive.
+    """
+
+    accelerator: Accelerator
+    base: str = Field(min_length=1)
+    requirements: FileName
+    min_compute_capability: Version | None = None
+    max_compute_capability: Version | None = None
+
+    def supports(self, accelerator: str, capability: tuple[int, int] | None) -> bool:
+        """Whether the image runs on this accelerator, of this compute capability if known."""
+        if self.accelerator != accelerator:
+            return False
+        if capability is None:
+            return True
+        low, high = _version(self.min_compute_capability), _version(self.max_compute_capability)
+        return (low is None or capability >= low) and (high is None or capability <= high)
+
+
+class Flavor(Entry):
+    """A pinned software environment.
+
+    Attributes:
+        keras: what `KERAS` is set to for the phases: "tf.keras" or "keras".
+        mode: how models run: "session" (graph), "function" (traced or compiled functions) or
+            "eager" (one operation after the other).
+        python: the interpreter that the requirements were locked for, e.g. "3.7".
+        requirements: for the `venv` engine, per accelerator, the file of hash-locked requirements.
+        indexes: package indexes, beside the usual one, that the requirements for an accelerator
+            come from.
+        preload: modules that take long to import and do nothing else: they start no thread and
+            open no device. The venv engine imports them once and forks the phases.
+        features: what scenarios may require of the flavor.
+        lacks: features that the flavor does not have, each with the reason. `predict_swapping` is
+            no scenario's: without it a phase that predicts has nothing to swap.
+        variables: more environment variables for every phase.
+    """
+
+    id: Id
+    directory: Path
+    description: str = Field(min_length=1)
+    keras: str
+    mode: Mode
+    python: Version
+    requirements: dict[Accelerator, FileName]
+    indexes: dict[Accelerator, tuple[Index, ...]] = {}
+    preload: tuple[ModuleName, ...] = ()
+    features: tuple[Id, ...] = ()
+    lacks: dict[Id, str] = {}
+    variables: dict[Variable, str] = {}
+    image: tuple[Image, ...] = Field(min_length=1)
+
+
+def _version(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+)\.(\d+)", text)
+    assert match  # the field's pattern guarantees it
+    return int(match[1]), int(match[2])

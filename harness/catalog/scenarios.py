@@ -1,0 +1,70 @@
+"""Scenarios: save/load paths, each an ordered list of phases."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from harness.catalog.entry import Entry, Id, Mode, Script, Variable
+from harness.record.checks import CheckId
+
+
+class Phase(Entry):
+    """One script in one fresh place.
+
+    Attributes:
+        script: path below the family's directory, or `<family>/<script>` of another family.
+        judged: whether the case's checks 2, 3, 5 and 6 look at this phase; by default the last.
+        flavor: runs in this flavor's environment, whatever flavor the case is about.
+        client: a script that runs beside this one, which serves it and is stopped after it.
+        lms: "off" runs the phase without LMS while the plan still expects it (canaries only).
+    """
+
+    id: Id
+    script: Script
+    flavor: Id | None = None
+    client: Script | None = None
+    role: Literal["train", "predict", "convert"]
+    judged: bool | None = None
+    lms: Literal["on", "off"] = "on"
+    timeout_s: float = Field(default=600.0, gt=0)
+    variables: dict[Variable, str] = {}
+
+
+class Scenario(Entry):
+    """One save/load path, an ordered list of phases.
+
+    Attributes:
+        requires: features of the flavor without which the scenario does not apply.
+        mode: how its models run, where that is not the flavor's own mode.
+        restores: what check 4 compares between the save and the load.
+        control: whether judged phases are also run with LMS off.
+        expects: for a canary, the check that has to fail.
+    """
+
+    id: Id
+    family: Id
+    description: str = Field(min_length=1)
+    requires: tuple[Id, ...] = ()
+    mode: Mode | None = None
+    restores: tuple[Literal["weights", "optimizer", "predictions", "epochs"], ...] = ()
+    control: bool = True
+    expects: CheckId | None = None
+    phase: tuple[Phase, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _unique_phases(self) -> Scenario:
+        names = [phase.id for phase in self.phase]
+        if len(set(names)) != len(names):
+            raise ValueError(f"phase ids are not unique: {', '.join(names)}")
+        return self
+
+    def judged(self, phase: Phase) -> bool:
+        """Whether the checks look at this phase; by default the last one of the scenario."""
+        return phase.judged if phase.judged is not None else phase is self.phase[-1]
+
+
+def script_path(scenario: Scenario, script: str) -> str:
+    """Path of a scenario's script below `scenarios`."""
+    return f"families/{script}" if "/" in script else f"families/{scenario.family}/{script}"

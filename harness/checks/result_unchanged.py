@@ -1,0 +1,178 @@
+"""Check 6: swapping does not change what is computed.
+
+Loss, accuracy and predictions are compared with those of the control: the same phase, the same
+input, LMS off. Seeds are fixed, so they agree up to the order of floating point operations.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from harness.base.text import plural
+from harness.catalog.scenarios import Phase
+from harness.checks.evidence import Evidence, Finding, line, named, skipped, unjudged
+from harness.checks.state_restored import compared, digest
+from harness.record.checks import Status
+from harness.record.facts import LogFacts, Metric
+from harness.record.models import Outcome, PhaseRecord
+
+# (absolute, relative) per accelerator. On a GPU sums of gradients are not repeated bit by bit,
+# and training amplifies the difference.
+METRICS = {"virtual": (1e-4, 1e-3), "gpu": (1e-2, 2e-2)}
+PREDICTIONS = {"virtual": (1e-4, 0.0), "gpu": (1e-3, 1e-2)}
+
+_Key = tuple[str, int | None, str | None, int]
+
+
+def findings(evidence: Evidence) -> list[Finding]:
+    """One finding for each judged phase."""
+    if not evidence.scenario.control:
+        return [skipped("the scenario has no control")]
+    if evidence.provider == "off":
+        return [skipped("the plan has LMS off: the control is the same")]
+    if not evidence.computing:
+        return [skipped("no judged phase trains or predicts")]
+    found = []
+    for phase, record in evidence.computing:
+        finding = _phase(phase, record, evidence)
+        numbers = named(phase, evidence.computing, finding.numbers)
+        message = f"{phase.id}: {finding.message}"
+        found.append(Finding(finding.status, message, numbers, finding.lines))
+    return found
+
+
+def broken_control(control: PhaseRecord | None) -> str | None:
+    """Why a control is of no use, or None when it is."""
+    if control is None:
+        return "there is no control"
+    if control.outcome is not Outcome.COMPLETED:
+        reason = f": {control.reason}" if control.reason else ""
+        return f"the control did not complete ({control.outcome.value.replace('_', ' ')}{reason})"
+    if control.facts.markers and not control.facts.done:
+        return "the control stopped half way"
+    return None
+
+
+def _phase(phase: Phase, record: PhaseRecord, evidence: Evidence) -> Finding:
+    control = evidence.controls.get(phase.id)
+    reason = broken_control(control)
+    if control is None or reason is not None:
+        return unjudged(f"not compared: {reason}")
+    ours, theirs = _metrics(record.facts), _metrics(control.facts)
+    parts: list[Finding] = []
+    common = sorted(ours.keys() & theirs.keys(), key=lambda key: ours[key].line)
+    if common:
+        limits = METRICS.get(evidence.accelerator, METRICS["virtual"])
+        parts.append(_compare_metrics(phase, [(ours[key], theirs[key]) for key in common], limits))
+    predictions = _predictions(phase, record.facts, control.facts, evidence.accelerator)
+    if predictions is not None:
+        parts.append(predictions)
+    if not parts:
+        if record.outcome is not Outcome.COMPLETED:
+            return unjudged("the phase did not complete")
+        if record.facts.markers or control.facts.markers:
+            return unjudged("the phase and its control report nothing that can be compared")
+        return skipped("no marker lines and no metrics: nothing to compare")
+    missing = len(ours.keys() ^ theirs.keys())
+    note = f"; {plural(missing, 'metric')} not in both" if missing else ""
+    order = (Status.FAILED, Status.ERROR, Status.PASSED)
+    status = min((part.status for part in parts), key=order.index)
+    return Finding(
+        status,
+        "; ".join(part.message for part in parts) + note,
+        {name: number for part in parts for name, number in part.numbers.items()},
+        [entry for part in parts for entry in part.lines],
+    )
+
+
+def _metrics(facts: LogFacts) -> dict[_Key, Metric]:
+    """Metrics by name, epoch, split, and which of the same it is."""
+    seen: dict[tuple[str, int | None, str | None], int] = defaultdict(int)
+    found: dict[_Key, Metric] = {}
+    for metric in facts.metrics:
+        key = (metric.name, metric.epoch, metric.split)
+        found[metric.name, metric.epoch, metric.split, seen[key]] = metric
+        seen[key] += 1
+    return found
+
+
+def _compare_metrics(
+    phase: Phase, pairs: list[tuple[Metric, Metric]], limits: tuple[float, float]
+) -> Finding:
+    absolute, relative = limits
+    largest, wrong = 0.0, []
+    unknown = 0
+    for ours, theirs in pairs:
+        if ours.value is None and theirs.value is None:
+            unknown += 1
+        elif ours.value is None or theirs.value is None:
+            wrong.append((ours, theirs))
+        else:
+            difference = abs(ours.value - theirs.value)
+            largest = max(largest, difference)
+            if difference > absolute + relative * abs(theirs.value):
+                wrong.append((ours, theirs))
+    numbers = {
+        "metrics": len(pairs) - unknown,
+        "metrics_differing": len(wrong),
+        "metrics_max_difference": largest,
+    }
+    tolerance = f"{absolute:g} + {relative:g}·|control|"
+    if wrong:
+        ours, theirs = wrong[0]
+        lines = [line(phase.id, entry.line, f"{entry.name} {entry.value}") for entry, _ in wrong]
+        message = (
+            f"{len(wrong)} of {plural(len(pairs), 'metric')} differ from the control by more than"
+            f" {tolerance}, first {_words(ours)}: {_number(ours)}, control {_number(theirs)}"
+        )
+        return Finding(Status.FAILED, message, numbers, lines)
+    if unknown == len(pairs):
+        return unjudged("no metric of the phase and its control is a number")
+    message = (
+        f"{plural(len(pairs) - unknown, 'metric')} within {tolerance},"
+        f" largest difference {largest:.3g}"
+    )
+    return Finding(Status.PASSED, message, numbers)
+
+
+def _predictions(
+    phase: Phase, facts: LogFacts, control: LogFacts, accelerator: str
+) -> Finding | None:
+    ours = digest(facts, "predictions", "final")
+    theirs = digest(control, "predictions", "final")
+    if ours is None or theirs is None:
+        return None
+    lines = [line(phase.id, ours.line, f"predictions final {ours.sha256}")]
+    if ours.sha256 == theirs.sha256:
+        return Finding(Status.PASSED, "predictions bit-equal", {"predictions_max_difference": 0.0})
+    if ours.values is None or theirs.values is None:
+        return unjudged("predictions are not bit-equal, and their values are not known")
+    if len(ours.values) != len(theirs.values):
+        message = f"{len(ours.values)} predictions, {len(theirs.values)} in the control"
+        return Finding(Status.FAILED, message, {}, lines)
+    absolute, relative = PREDICTIONS.get(accelerator, PREDICTIONS["virtual"])
+    largest, beyond = compared(ours.values, theirs.values, absolute, relative)
+    numbers = {"predictions_max_difference": largest}
+    tolerance = f"{absolute:g}" + (f" + {relative:g}·|control|" if relative else "")
+    if beyond:
+        message = (
+            f"{beyond} of {plural(len(ours.values), 'prediction')} differ from the control by more"
+            f" than {tolerance}, largest difference {largest:.3g}"
+        )
+        return Finding(Status.FAILED, message, numbers, lines)
+    return Finding(
+        Status.PASSED,
+        f"predictions within {tolerance}, largest difference {largest:.3g}",
+        numbers,
+    )
+
+
+def _words(metric: Metric) -> str:
+    parts = [metric.split or "", metric.name]
+    if metric.epoch is not None:
+        parts.append(f"of epoch {metric.epoch}")
+    return " ".join(part for part in parts if part)
+
+
+def _number(metric: Metric) -> str:
+    return "not a number" if metric.value is None else f"{metric.value:.6g}"

@@ -1,0 +1,79 @@
+"""The `harness` command: its commands, and what becomes of every error: one line, one code."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from harness.base.error import (
+    EXIT_INTERRUPTED,
+    EXIT_NOT_JUDGED,
+    EXIT_PASSED,
+    EXIT_USAGE,
+    HarnessError,
+    UsageError,
+)
+from harness.cli import housekeeping, planning, reporting, running
+
+
+def main() -> None:
+    """Entry point: one line and the right exit code for every user's mistake."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.exceptions.Exit as leave:
+        code = leave.exit_code
+    except click.Abort:
+        code = EXIT_INTERRUPTED
+    except click.UsageError as problem:
+        problem.show(sys.stderr)
+        code = EXIT_USAGE
+    except UsageError as problem:
+        click.echo(f"harness: {problem}", err=True)
+        code = EXIT_USAGE
+    except HarnessError as problem:
+        click.echo(f"harness: {problem}", err=True)
+        code = EXIT_NOT_JUDGED
+    except BrokenPipeError:
+        # The reader of our output has left (`harness list | head`); nothing more to tell it.
+        sys.stderr.close()
+        code = EXIT_NOT_JUDGED
+    except OSError as problem:
+        where = f"{problem.filename}: " if problem.filename else ""
+        click.echo(f"harness: {where}{problem.strerror or problem}", err=True)
+        code = EXIT_NOT_JUDGED
+    except KeyboardInterrupt:
+        click.echo("harness: interrupted", err=True)
+        code = EXIT_INTERRUPTED
+    sys.exit(code if isinstance(code, int) else EXIT_PASSED)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(__file__).resolve().parents[2],
+    help="Checkout that holds docker/ and scenarios/.",
+)
+@click.pass_context
+def cli(context: click.Context, root: Path) -> None:
+    """Does large-model swapping still work after a model is saved and loaded?"""
+    context.obj = root.resolve()
+
+
+for _command in (
+    running.run_command,
+    running.repro_command,
+    running.prove_command,
+    planning.list_command,
+    planning.describe_command,
+    reporting.report_command,
+    reporting.judge_command,
+    housekeeping.doctor_command,
+    housekeeping.images_command,
+    housekeeping.lock_command,
+    housekeeping.data_command,
+    housekeeping.clean_command,
+):
+    cli.add_command(_command)

@@ -1,0 +1,192 @@
+"""Options that several commands share, and what they mean for a run."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from pydantic import TypeAdapter, ValidationError
+
+from harness.base.error import UsageError
+from harness.plan import planner
+from harness.run.settings import Settings
+
+_FunctionT = TypeVar("_FunctionT", bound=Callable[..., Any])
+
+
+def combined(*options: Callable[[_FunctionT], _FunctionT]) -> Callable[[_FunctionT], _FunctionT]:
+    """Several options as one decorator."""
+
+    def decorate(function: _FunctionT) -> _FunctionT:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def patterns(name: str, what: str) -> Callable[[_FunctionT], _FunctionT]:
+    """An option that selects a part of the catalog."""
+    return click.option(
+        f"--{name}",
+        f"{name}_patterns",
+        multiple=True,
+        metavar="PATTERN",
+        envvar=f"HARNESS_{name.upper()}",
+        help=f"Only {what} that match this shell pattern (repeatable).",
+    )
+
+
+selection = combined(
+    patterns("flavors", "flavors"),
+    patterns("families", "families"),
+    patterns("scenarios", "scenarios"),
+)
+where = combined(
+    click.option(
+        "--gpu",
+        default="auto",
+        show_default=True,
+        envvar="HARNESS_GPU",
+        help="auto, none, an index or a UUID.",
+    ),
+    click.option(
+        "--engine",
+        type=click.Choice(["auto", "docker", "venv"]),
+        default="auto",
+        show_default=True,
+        envvar="HARNESS_ENGINE",
+    ),
+)
+how = combined(
+    click.option(
+        "--provider",
+        type=click.Choice(["builtin", "tflms"]),
+        default="builtin",
+        show_default=True,
+        envvar=["HARNESS_PROVIDER", "LMS_PROVIDER"],
+        help="What does the swapping.",
+    ),
+    click.option(
+        "--lms-path",
+        type=click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True),
+        envvar="LMS_PATH",
+        help="Directory that holds the foreign provider's package.",
+    ),
+    click.option(
+        "--lms-params",
+        default="",
+        envvar="LMS_PARAMS",
+        metavar="JSON",
+        help="Swapping parameters; the default is maximum swapping.",
+    ),
+    click.option(
+        "--data",
+        "data_directory",
+        type=click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True),
+        envvar="DATA_DIR",
+        help="Data sets; without them the small set that is shipped is used.",
+    ),
+    click.option(
+        "--reports",
+        type=click.Path(path_type=Path, file_okay=False, resolve_path=True),
+        envvar="HARNESS_REPORTS",
+        help="Where the run's directory is made  [default: reports]",
+    ),
+    click.option(
+        "--gpu-wait",
+        "gpu_wait_s",
+        type=click.FloatRange(0),
+        default=120.0,
+        show_default=True,
+        envvar="HARNESS_GPU_WAIT",
+        help="Seconds to wait for the GPU's memory to be clear before a phase starts.",
+    ),
+    click.option("--keep", is_flag=True, envvar="HARNESS_KEEP", help="Keep all artifacts."),
+)
+
+
+def cache_of(root: Path) -> Path:
+    """Where a checkout keeps environments, build logs and downloaded data."""
+    return root / ".cache"
+
+
+def shown(path: Path) -> str:
+    """A path as short as it can be given from here."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def parameters_of(text: str, provider: str, lms_path: Path | None) -> Mapping[str, Any]:
+    """The swapping parameters: those given as JSON, else maximum swapping.
+
+    Raises:
+        UsageError: they are no JSON object of whole numbers, or the provider needs a path.
+    """
+    if provider == "tflms" and lms_path is None:
+        raise UsageError(
+            "--provider tflms needs --lms-path (LMS_PATH): the directory that holds the package"
+            " tensorflow_large_model_support"
+        )
+    if not text:
+        return planner.MAXIMUM_SWAPPING
+    try:
+        parameters: dict[str, int] = TypeAdapter(dict[str, int]).validate_json(text)
+    except ValidationError:
+        raise UsageError(
+            "--lms-params is not a JSON object of whole numbers, such as"
+            f" '{json.dumps(dict(planner.MAXIMUM_SWAPPING))}'"
+        ) from None
+    return parameters
+
+
+def settings_of(
+    root: Path,
+    how: Mapping[str, Any],
+    notes: tuple[str, ...],
+    *,
+    gpu: str,
+    engine: str,
+    jobs: int | None = None,
+    share: bool = True,
+) -> Settings:
+    """The settings of a run, with the options that its reproduction needs as well.
+
+    Args:
+        how: values of the options in `how`.
+        notes: the fallbacks that were taken.
+    """
+    options = {}
+    if gpu != "auto":
+        options["GPU"] = gpu
+    if engine != "auto":
+        options["ENGINE"] = engine
+    if how["provider"] != "builtin":
+        options["LMS_PROVIDER"] = how["provider"]
+    for name, key in (("LMS_PATH", "lms_path"), ("LMS_PARAMS", "lms_params")):
+        if how[key]:
+            options[name] = str(how[key])
+    if how["data_directory"]:
+        options["DATA_DIR"] = str(how["data_directory"])
+    cached = cache_of(root) / "data"
+    cached.mkdir(parents=True, exist_ok=True)
+    return Settings(
+        root=root,
+        reports=how["reports"] or root / "reports",
+        data=how["data_directory"] or cached,
+        lms_path=how["lms_path"],
+        jobs=jobs,
+        keep=how["keep"],
+        share=share,
+        gpu_wait_s=how["gpu_wait_s"],
+        command=shlex.join(["harness", *sys.argv[1:]]),
+        options=options,
+        notes=notes,
+    )

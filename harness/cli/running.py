@@ -1,0 +1,182 @@
+"""Commands that run phases: `run`, `repro`, `prove`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from harness.base.error import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_NOT_JUDGED,
+    EXIT_PASSED,
+    UsageError,
+)
+from harness.base.text import MIB
+from harness.catalog import catalog
+from harness.cli import judgement, options
+from harness.cli.console import ConsoleObserver
+from harness.plan import planner
+from harness.record.checks import Status
+from harness.report import summary
+from harness.report import totals as tally
+from harness.run import machine, repro, run
+from harness.run.proof import proof, prover
+
+_console = Console(soft_wrap=False)
+
+
+def _one(command: str, root: Path, flavor: str, scenario: str) -> catalog.Catalog:
+    """The catalog with one flavor and one scenario in it."""
+    selected = catalog.load(root).select([flavor], (), [scenario])
+    if len(selected.flavors) != 1 or len(selected.scenarios) != 1:
+        raise UsageError(f"{command} takes one flavor and one scenario; `harness list` shows them")
+    return selected
+
+
+@click.command("run")
+@options.selection
+@options.where
+@options.how
+@click.option(
+    "--share/--no-share",
+    default=True,
+    envvar="HARNESS_SHARE",
+    help="Run a phase once when several scenarios need the same.",
+)
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 256),
+    envvar="HARNESS_JOBS",
+    help="Phases at a time on the CPU.",
+)
+@click.pass_obj
+def run_command(
+    root: Path,
+    /,
+    flavors_patterns: tuple[str, ...],
+    families_patterns: tuple[str, ...],
+    scenarios_patterns: tuple[str, ...],
+    gpu: str,
+    engine: str,
+    share: bool,
+    jobs: int | None,
+    **how: Any,
+) -> int:
+    """Run the matrix, or a part of it, and write the reports."""
+    parameters = options.parameters_of(how["lms_params"], how["provider"], how["lms_path"])
+    selected = catalog.load(root).select(flavors_patterns, families_patterns, scenarios_patterns)
+    chosen = machine.choose(gpu, engine, options.cache_of(root))
+    planned = planner.make(selected, provider=how["provider"], parameters=parameters, share=share)
+    settings = options.settings_of(
+        root, how, chosen.notes, jobs=jobs, share=share, gpu=gpu, engine=engine
+    )
+    for note in chosen.notes:
+        click.echo(f"note: {note}")
+    with ConsoleObserver(_console) as observer:
+        record, directory = run.execute(planned, chosen.engine, settings, chosen.gpu, observer)
+    summary.terminal(record, _console, directory)
+    return EXIT_INTERRUPTED if record.state == "interrupted" else tally.exit_code(record)
+
+
+@click.command("repro")
+@click.argument("flavor")
+@click.argument("scenario")
+@options.where
+@options.how
+@click.option(
+    "--shell",
+    is_flag=True,
+    envvar="HARNESS_SHELL",
+    help="End in a shell where the phase that failed (else the last one) ran.",
+)
+@click.pass_obj
+def repro_command(
+    root: Path, /, flavor: str, scenario: str, gpu: str, engine: str, shell: bool, **how: Any
+) -> int:
+    """Reproduce one scenario by hand, its logs on the terminal."""
+    parameters = options.parameters_of(how["lms_params"], how["provider"], how["lms_path"])
+    selected = _one("repro", root, flavor, scenario)
+    chosen = machine.choose(gpu, engine, options.cache_of(root))
+    planned = planner.make(selected, provider=how["provider"], parameters=parameters)
+    how["keep"] = True
+    settings = options.settings_of(root, how, chosen.notes, jobs=1, gpu=gpu, engine=engine)
+    for note in chosen.notes:
+        click.echo(f"note: {note}")
+    with ConsoleObserver(_console, follow=True) as observer:
+        record, directory = run.execute(planned, chosen.engine, settings, chosen.gpu, observer)
+    summary.terminal(record, _console, directory)
+    for case in record.cases:
+        click.echo(f"\n{case.id}")
+        for line in judgement.verdicts([*case.checks, *case.evidence]):
+            click.echo(line)
+    if shell and record.state != "interrupted":
+        repro.enter(planned, record, directory, chosen.engine, settings, chosen.gpu)
+    return EXIT_INTERRUPTED if record.state == "interrupted" else tally.exit_code(record)
+
+
+@click.command("prove")
+@click.argument("flavor")
+@click.argument("scenario")
+@options.where
+@options.how
+@click.option(
+    "--goal-mib",
+    type=click.IntRange(1, 10**7),
+    default=2048,
+    show_default=True,
+    envvar="HARNESS_GOAL_MIB",
+    help="What the control's step has to take on the GPU.",
+)
+@click.option(
+    "--share",
+    "goal_share",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="The same as a part of the GPU's memory.",
+)
+@click.option(
+    "--most",
+    type=click.IntRange(1, 10**6),
+    default=4096,
+    show_default=True,
+    help="Greatest factor on the batch size.",
+)
+@click.pass_obj
+def prove_command(
+    root: Path,
+    /,
+    flavor: str,
+    scenario: str,
+    gpu: str,
+    engine: str,
+    goal_mib: int,
+    goal_share: float | None,
+    most: int,
+    **how: Any,
+) -> int:
+    """Prove on a GPU that one case swaps: peaks, bytes, and a ceiling between the peaks."""
+    parameters = options.parameters_of(how["lms_params"], how["provider"], how["lms_path"])
+    selected = _one("prove", root, flavor, scenario)
+    chosen = machine.choose(gpu, engine, options.cache_of(root))
+    if chosen.gpu is None:
+        raise UsageError(f"a proof needs a GPU: {chosen.notes[0]}")
+    goal = goal_mib * MIB
+    if goal_share is not None:
+        if chosen.gpu.total_bytes is None:
+            raise UsageError("--share: the GPU does not tell its memory; use --goal-mib")
+        goal = round(goal_share * chosen.gpu.total_bytes)
+    planned = planner.make(selected, provider=how["provider"], parameters=parameters)
+    settings = options.settings_of(root, how, chosen.notes, gpu=gpu, engine=engine)
+    with ConsoleObserver(_console) as observer:
+        made, directory = prover.prove(
+            planned, chosen.engine, settings, chosen.gpu, observer, goal, most
+        )
+    for line in proof.lines(made):
+        click.echo(line)
+    click.echo(f"proof: {options.shown(directory / prover.FILE)}")
+    return {Status.PASSED: EXIT_PASSED, Status.FAILED: EXIT_FAILED}.get(
+        made.status, EXIT_NOT_JUDGED
+    )

@@ -1,0 +1,168 @@
+"""One container from its start to its end: its logs, its stop, and how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from docker import APIClient
+from docker.errors import APIError
+
+from harness.engine.docker import container
+from harness.engine.docker import logs as log_file
+from harness.engine.docker.daemon import ERRORS
+from harness.engine.docker.logs import STDERR, STDOUT, LogFile
+from harness.engine.protocol import Exit, Launch
+from harness.record.models import Outcome
+
+_KILLED_S = 30.0  # a process in an uninterruptible call of a driver takes its time
+_DRAIN_S = 5.0
+
+
+class Run:
+    """One container from its start to its end, as `part.Part`."""
+
+    def __init__(
+        self,
+        client: APIClient,
+        name: str,
+        launch: Launch,
+        stdout: LogFile,
+        stderr: LogFile,
+        grace_s: float,
+        log_limit: int,
+    ) -> None:
+        self.stdout, self.stderr = stdout, stderr
+        self.target = container.ContainerTarget(name, lambda: client.inspect_container(name))
+        self._client = client
+        self._name = name
+        self._launch = launch
+        self._grace_s = grace_s
+        self._log_limit = log_limit
+        self._reader: threading.Thread | None = None
+        self._began = 0.0
+        self._ended = threading.Event()
+        self._broken: BaseException | None = None
+        self._oom_kills = 0
+
+    def start(self) -> None:
+        """Starts it, and what follows its logs and waits for its end."""
+        # Attached before the start: not a byte is missed, and none has to wait in a buffer.
+        self._reader = self._attach({STDOUT: self.stdout, STDERR: self.stderr})
+        self._began = time.time()
+        self._client.start(self._name)
+        threading.Thread(target=self._wait, name="container", daemon=True).start()
+
+    def ended(self, seconds: float) -> bool:
+        """Whether it has ended, or can be watched no longer, which `finish` raises."""
+        if self._ended.wait(seconds):
+            return True
+        if self._launch.memory is not None:
+            # The cgroup is gone when the container has ended.
+            self._oom_kills = max(self._oom_kills, self.target.oom_kills())
+        return False
+
+    def excess(self) -> str | None:
+        """Nothing: a log keeps its beginning and its end, and the kernel sees to the rest."""
+        return None
+
+    def finish(self) -> Exit:
+        """Reads its logs again, and how it ended.
+
+        Raises:
+            ERRORS: the daemon does not say.
+        """
+        if self._reader is not None:
+            self._reader.join(_DRAIN_S)
+        if self._broken is not None:
+            raise self._broken
+        again = (
+            log_file.replace(self.stdout, self._logs(stdout=True), self._log_limit),
+            log_file.replace(self.stderr, self._logs(stderr=True), self._log_limit),
+        )
+        facts = self._client.inspect_container(self._name)
+        state = facts["State"]
+        details = _details(facts, again)
+        if state.get("Running"):
+            return Exit(Outcome.ENGINE_ERROR, None, "the container cannot be killed", details)
+        return container.read_exit(state, self._out_of_memory(state), details)
+
+    def _attach(self, logs: dict[int, LogFile]) -> threading.Thread:
+        """Follows the streams in a thread; a quiet phase must not hit a read timeout."""
+        params = {"stdout": 1, "stderr": 1, "stream": 1}
+        raw = self._client.attach_socket(self._name, params)
+        socket = getattr(raw, "_sock", raw)
+        if hasattr(socket, "settimeout"):
+            socket.settimeout(None)
+        stream = io.BufferedReader(raw, 2**16)
+
+        def follow() -> None:
+            # What breaks here is made good when the logs are read again.
+            with contextlib.suppress(*ERRORS, ValueError):
+                log_file.demultiplex(stream, logs)
+            with contextlib.suppress(*ERRORS, ValueError):
+                stream.close()
+
+        thread = threading.Thread(target=follow, name="logs", daemon=True)
+        thread.start()
+        return thread
+
+    def _wait(self) -> None:
+        try:
+            self._client.wait(self._name, timeout=None)  # a number would be the read timeout
+        except ERRORS as problem:
+            self._broken = problem
+        self._ended.set()
+
+    def stop(self) -> bool:
+        """TERM, and KILL after the grace period; whether TERM was enough."""
+        for signal, patience in (("SIGTERM", self._grace_s), ("SIGKILL", _KILLED_S)):
+            # It may end at any moment, and then there is nothing to signal.
+            with contextlib.suppress(APIError):
+                self._client.kill(self._name, signal)
+            if self._ended.wait(patience):
+                return signal == "SIGTERM"
+        return False
+
+    def _logs(self, stdout: bool = False, stderr: bool = False) -> Any:
+        # A stream follows by default, which would wait for a container that cannot be killed.
+        return self._client.logs(
+            self._name, stdout=stdout, stderr=stderr, stream=True, follow=False
+        )
+
+    def _out_of_memory(self, state: Mapping[str, Any]) -> bool:
+        """Whether the kernel killed a process for the memory limit.
+
+        `OOMKilled` is set by an event that may come after the end (nomad issue 13119), so the
+        event itself is asked for where there is a reason to.
+        """
+        if state.get("OOMKilled") or self._oom_kills:
+            return True
+        if self._launch.memory is None or state.get("ExitCode") != 137:
+            return False
+        filters = {"container": self._name, "event": "oom"}
+        events = self._client.events(
+            since=int(self._began) - 1, until=int(time.time()) + 1, filters=filters
+        )
+        return any(True for _ in events)
+
+
+def _details(facts: Mapping[str, Any], logs: tuple[LogFile, LogFile]) -> dict[str, Any]:
+    host = facts["HostConfig"]
+    state = {
+        key: facts["State"].get(key)
+        for key in ("Status", "ExitCode", "OOMKilled", "Error", "StartedAt", "FinishedAt")
+    }
+    limits = ("Memory", "MemorySwap", "PidsLimit", "ShmSize", "DeviceRequests", "SecurityOpt")
+    return {
+        "container": facts["Id"],
+        "image": facts["Image"],
+        "user": facts["Config"].get("User"),
+        "state": state,
+        "limits": {key: host.get(key) for key in limits},
+        "logs": {log.path.name: {"bytes": log.total, "left out": log.dropped} for log in logs},
+    }

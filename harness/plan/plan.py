@@ -1,0 +1,112 @@
+"""The plan: the tasks of a run in the order in which they start, and the cases over them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.catalog.entry import Mode
+from harness.catalog.flavors import Flavor
+from harness.catalog.scenarios import Scenario
+from harness.record.models import PhaseUse
+
+
+@dataclass(frozen=True)
+class Task:
+    """One execution of one phase.
+
+    Attributes:
+        key: unique in the plan, safe as a file name: `<flavor>.<family>.<scenario>.<phase>`.
+        input: key of the task whose artifacts this one reads, or None.
+        control_of: key of the task that this one is the control of, or None.
+        client: path below `scenarios` of the script that runs beside this one, or None.
+    """
+
+    key: str
+    flavor: str
+    family: str
+    script: str
+    role: str
+    provider: str
+    parameters: Mapping[str, Any]
+    variables: Mapping[str, str]
+    input: str | None
+    control_of: str | None
+    timeout_s: float
+    client: str | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """One flavor and scenario: the unit of verdict."""
+
+    flavor: Flavor
+    scenario: Scenario
+    uses: tuple[PhaseUse, ...]
+    provider: str
+    skip: str | None = None
+
+    @property
+    def id(self) -> str:
+        """`<flavor>.<family>.<scenario>`."""
+        return f"{self.flavor.id}.{self.scenario.family}.{self.scenario.id}"
+
+    @property
+    def mode(self) -> Mode:
+        """How its models run: the scenario's own way, or the flavor's."""
+        return self.scenario.mode or self.flavor.mode
+
+    @property
+    def unswapped(self) -> dict[str, str]:
+        """Roles in which LMS has nothing to swap, each with the flavor's reason."""
+        reason = self.flavor.lacks.get("predict_swapping")
+        return {} if reason is None else {"predict": reason}
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Keys of all tasks whose results the case is judged on."""
+        return tuple(key for use in self.uses for key in (use.key, use.control) if key is not None)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Tasks in an order in which each comes after its input, and the cases over them.
+
+    Attributes:
+        environments: every flavor that a task may run in.
+    """
+
+    tasks: Mapping[str, Task]
+    cases: tuple[Case, ...]
+    provider: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    environments: tuple[Flavor, ...] = ()
+
+    @property
+    def flavors(self) -> tuple[str, ...]:
+        """Ids of the flavors whose environments the tasks need."""
+        return tuple(dict.fromkeys(task.flavor for task in self.tasks.values()))
+
+    @property
+    def needed(self) -> tuple[Flavor, ...]:
+        """The flavors whose environments the tasks need, in the catalog's order."""
+        names = self.flavors
+        return tuple(flavor for flavor in self.environments if flavor.id in names)
+
+    def without(self, flavors: Mapping[str, str]) -> Plan:
+        """The plan with every case skipped that needs one of these flavors (flavor → reason)."""
+        cases = tuple(self._without(case, flavors) for case in self.cases)
+        needed = {key for case in cases for key in case.keys}
+        tasks = {key: task for key, task in self.tasks.items() if key in needed}
+        return Plan(tasks, cases, self.provider, self.parameters, self.environments)
+
+    def _without(self, case: Case, flavors: Mapping[str, str]) -> Case:
+        reasons = [
+            flavors[name]
+            for name in dict.fromkeys(self.tasks[key].flavor for key in case.keys)
+            if name in flavors
+        ]
+        if case.skip or not reasons:
+            return case
+        return Case(case.flavor, case.scenario, (), case.provider, reasons[0])

@@ -1,0 +1,131 @@
+"""Plans every case of a catalog: tasks that are the same are one. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from harness.catalog.catalog import Catalog, inapplicable
+from harness.catalog.flavors import Flavor
+from harness.catalog.scenarios import Phase, Scenario, script_path
+from harness.plan import order
+from harness.plan.plan import Case, Plan, Task
+from harness.record.models import PhaseUse
+
+MAXIMUM_SWAPPING: Mapping[str, int] = {
+    "swapout_threshold": 1,
+    "swapin_groupby": 0,
+    "swapin_ahead": 1,
+    "sync_mode": 3,
+}
+"""Low swapping hides a frozen graph, so every scenario swaps as much as LMS can."""
+
+
+def make(
+    catalog: Catalog,
+    *,
+    provider: str,
+    parameters: Mapping[str, Any] = MAXIMUM_SWAPPING,
+    share: bool = True,
+) -> Plan:
+    """Plans every case of a catalog.
+
+    Args:
+        provider: what does the swapping: "builtin", "tflms", or "off" for none.
+        share: run a phase once when several scenarios need the very same execution.
+    """
+    builder = _Builder(catalog, provider, parameters, share)
+    cases = [
+        builder.case(flavor, scenario)
+        for flavor in catalog.flavors
+        for scenario in catalog.scenarios
+    ]
+    return Plan(
+        order.by_urgency(builder.tasks), tuple(cases), provider, parameters, catalog.environments
+    )
+
+
+class _Builder:
+    """Collects tasks; two uses with the same identity get the same task."""
+
+    def __init__(
+        self, catalog: Catalog, provider: str, parameters: Mapping[str, Any], share: bool
+    ) -> None:
+        self.tasks: dict[str, Task] = {}
+        self._environments = {flavor.id: flavor for flavor in catalog.environments}
+        self._provider = provider
+        self._parameters = parameters
+        self._share = share
+        self._keys: dict[tuple[object, ...], str] = {}
+
+    def case(self, flavor: Flavor, scenario: Scenario) -> Case:
+        # A canary tests the harness, with faults that only our own provider can be given.
+        provider = "builtin" if scenario.expects is not None else self._provider
+        reason = inapplicable(flavor, scenario)
+        if reason is not None:
+            return Case(flavor, scenario, (), provider, reason)
+        uses: list[PhaseUse] = []
+        previous: str | None = None
+        for phase in scenario.phase:
+            place = flavor if phase.flavor is None else self._environments[phase.flavor]
+            key = self._task(place, scenario, phase, provider, previous, None)
+            control = None
+            if scenario.control and scenario.judged(phase):
+                control = self._task(place, scenario, phase, provider, previous, key)
+            uses.append(PhaseUse(name=phase.id, key=key, control=control))
+            previous = key
+        return Case(flavor, scenario, tuple(uses), provider)
+
+    def _task(
+        self,
+        flavor: Flavor,
+        scenario: Scenario,
+        phase: Phase,
+        provider: str,
+        previous: str | None,
+        control_of: str | None,
+    ) -> str:
+        off = control_of is not None or phase.lms == "off"
+        provider = "off" if off else provider
+        variables = {
+            "KERAS": flavor.keras,
+            "EXECUTION_MODE": scenario.mode or flavor.mode,
+            **flavor.variables,
+            **phase.variables,
+        }
+        script = script_path(scenario, phase.script)
+        client = None if phase.client is None else script_path(scenario, phase.client)
+        identity = (
+            flavor.id,
+            script,
+            client,
+            phase.role,
+            provider,
+            json.dumps(variables, sort_keys=True),
+            previous,
+            phase.timeout_s,
+            control_of is not None,
+            None if self._share else (scenario.family, scenario.id, phase.id),
+        )
+        if identity in self._keys:
+            return self._keys[identity]
+        key = f"{flavor.id}.{scenario.family}.{scenario.id}.{phase.id}"
+        if control_of is not None:
+            key += ".control"
+        self._keys[identity] = key
+        self.tasks[key] = Task(
+            key=key,
+            flavor=flavor.id,
+            family=scenario.family,
+            script=script,
+            role=phase.role,
+            provider=provider,
+            parameters=self._parameters,
+            variables=variables,
+            input=previous,
+            control_of=control_of,
+            timeout_s=phase.timeout_s,
+            client=client,
+        )
+        return key

@@ -1,0 +1,69 @@
+"""Verdicts: the status of a check, the checks of a case, and which status outweighs which."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from pydantic import Field
+
+from harness.record.model import Model
+
+
+class Status(str, Enum):
+    """Verdict of one check.
+
+    `failed` means that the product under test is broken, `error` that it could not be judged,
+    `skipped` that the check does not apply. Only `passed` counts as passed.
+    """
+
+    PASSED = "passed"
+    FAILED = "failed"
+    ERROR = "error"
+    SKIPPED = "skipped"
+
+
+class CheckId(str, Enum):
+    """The six checks of a case, in the order in which they are reported.
+
+    The values are ids that Jenkins keys its history on: they never change.
+    """
+
+    PHASES_COMPLETE = "phases_complete"
+    LMS_EDITED_GRAPH = "lms_edited_graph"
+    EDIT_TOOK_EFFECT = "edit_took_effect"
+    STATE_RESTORED = "state_restored"
+    SWAPPING_CONFIRMED = "swapping_confirmed"
+    RESULT_UNCHANGED = "result_unchanged"
+    CAUGHT = "caught"  # the only reported check of a canary
+
+    @property
+    def label(self) -> str:
+        """The check in words, as it is shown in JUnit."""
+        return _LABELS[self]
+
+
+_LABELS = {
+    CheckId.PHASES_COMPLETE: "phases complete",
+    CheckId.LMS_EDITED_GRAPH: "LMS edited the graph",
+    CheckId.EDIT_TOOK_EFFECT: "edit took effect",
+    CheckId.STATE_RESTORED: "state restored",
+    CheckId.SWAPPING_CONFIRMED: "swapping confirmed",
+    CheckId.RESULT_UNCHANGED: "result unchanged",
+    CheckId.CAUGHT: "caught by the harness",
+}
+
+
+class Check(Model):
+    """Verdict of one check of one case.
+
+    Attributes:
+        message: one line, never empty, that holds the numbers the verdict rests on.
+        numbers: the same numbers for machines (sizes in bytes, times in seconds or ms as named).
+        lines: the log lines that the verdict rests on, each as `<phase>:<line number>: <text>`.
+    """
+
+    id: CheckId
+    status: Status
+    message: str = Field(min_length=1)
+    numbers: dict[str, float | int | str | None] = {}
+    lines: list[str] = []

@@ -1,0 +1,156 @@
+"""The run record: one JSON document that holds everything a run found.
+
+Every report is derived from it, so nothing may be known only to a log or to the terminal. The
+models are frozen; a change is a copy (`model_copy(update=...)`). Times are UTC in ISO 8601,
+durations are seconds, sizes are bytes. `None` always means "not known", never zero.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+from harness.record.checks import Check, CheckId, Status
+from harness.record.facts import LogFacts
+from harness.record.model import Model
+
+SCHEMA_VERSION = 1
+
+
+class Outcome(str, Enum):
+    """How a phase ended."""
+
+    COMPLETED = "completed"  # exit code 0 in time
+    FAILED = "failed"  # exit code other than 0
+    TIMED_OUT = "timed_out"
+    OUT_OF_MEMORY = "out_of_memory"  # the kernel killed it for the container's memory limit
+    KILLED = "killed"  # a signal that the harness did not send
+    ENGINE_ERROR = "engine_error"  # the engine could not run it: infrastructure
+    INTERRUPTED = "interrupted"  # the run was stopped while the phase ran
+    NOT_RUN = "not_run"  # an earlier phase failed, or the run was stopped before
+
+
+class PhaseRecord(Model):
+    """One execution of one phase.
+
+    Attributes:
+        key: unique in the run, and the name of the phase's directory.
+        control_of: key of the phase that this one is the control of (LMS off, all else equal).
+        input_of: key of the phase whose artifacts were the input.
+        directory: path below the run directory; holds stdout.log, stderr.log, samples.csv,
+            details.json and artifacts/.
+        samples: the sampler's summary (`measure.samples.Samples`) as a dict.
+        details: what the engine knows (container id, image id, exit state, ...).
+    """
+
+    key: str
+    flavor: str
+    family: str
+    script: str
+    role: str
+    provider: str
+    parameters: dict[str, Any] = {}
+    control_of: str | None = None
+    input_of: str | None = None
+    outcome: Outcome
+    exit_code: int | None = None
+    reason: str = ""
+    started: str | None = None
+    duration_s: float | None = None
+    directory: str
+    facts: LogFacts = LogFacts()
+    samples: dict[str, Any] | None = None
+    details: dict[str, Any] = {}
+
+
+class PhaseUse(Model):
+    """A phase as a case uses it: several cases may share one execution."""
+
+    name: str  # the phase's id in the scenario, e.g. "save" or "load"
+    key: str
+    control: str | None = None  # key of the control's execution
+
+
+class CaseRecord(Model):
+    """Verdicts of one flavor and scenario.
+
+    Attributes:
+        expects: for a canary, the check that must fail.
+        skip: why the case does not apply or could not be had, else None.
+        checks: what is reported; for a canary one check, `caught`.
+        evidence: for a canary the six checks behind it, else empty.
+        reproduce: the command that runs this case by hand.
+    """
+
+    flavor: str
+    family: str
+    scenario: str
+    description: str = ""
+    phases: list[PhaseUse] = []
+    expects: CheckId | None = None
+    skip: str | None = None
+    checks: list[Check] = []
+    evidence: list[Check] = []
+    reproduce: str = ""
+
+    @property
+    def id(self) -> str:
+        """`<flavor>.<family>.<scenario>`, the class name in JUnit."""
+        return f"{self.flavor}.{self.family}.{self.scenario}"
+
+    @property
+    def status(self) -> Status:
+        """The worst of the case's checks; a case with none was skipped or not judged."""
+        statuses = {check.status for check in self.checks}
+        for status in (Status.FAILED, Status.ERROR, Status.PASSED):
+            if status in statuses:
+                return status
+        return Status.SKIPPED if self.skip else Status.ERROR
+
+
+class FlavorRecord(Model):
+    """A flavor as this run had it.
+
+    Attributes:
+        provenance: flat facts for the suite's properties: image id and digests, versions,
+            LMS parameters, accelerator, ...
+        unavailable: why the flavor could not be had, else None.
+        error: True where `unavailable` is an infrastructure error (a build that broke) and not
+            something this machine lacks.
+    """
+
+    id: str
+    description: str = ""
+    provenance: dict[str, str] = {}
+    unavailable: str | None = None
+    error: bool = False
+
+
+class RunRecord(Model):
+    """One execution of one plan.
+
+    Attributes:
+        state: "running", "finished" or "interrupted".
+        accelerator: "gpu" or "virtual".
+        gpu: facts of the GPU (index, uuid, name, driver, ...) or None.
+        host: facts of the machine: hostname, cores, memory, kernel, docker version, ...
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    id: str
+    state: str
+    started: str
+    finished: str | None = None
+    duration_s: float | None = None
+    engine: str
+    accelerator: str
+    provider: str
+    parameters: dict[str, Any] = {}
+    share: bool = True
+    command: str = ""
+    gpu: dict[str, Any] | None = None
+    host: dict[str, Any] = {}
+    notes: list[str] = []  # what the run wants the reader to know (fallbacks taken, data used)
+    flavors: list[FlavorRecord] = []
+    cases: list[CaseRecord] = []
+    phases: list[PhaseRecord] = []

@@ -1,0 +1,180 @@
+"""The log files of a run, as reports show them: bounded tails, and attachments for Jenkins.
+
+A log may have any size and content, and a record may have been edited: only regular files below
+the run directory are touched, and a log is never read whole.
+"""
+
+# pathlib is too slow here, see RunFiles.
+# ruff: noqa: PTH103, PTH108, PTH118, PTH119
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
+
+from harness.base.text import clean, clip
+from harness.record.models import PhaseRecord
+from harness.report.totals import NamedPhase
+
+STREAMS = ("stderr", "stdout")
+_OF_CLIENT = ("client/stderr", "client/stdout")  # of the script that a serving phase served
+TAIL_BYTES = 20_000
+TAIL_LINES = 100
+LINE_CHARACTERS = 1_000
+# Jenkins copies an attachment into the build's directory on the controller, once per test case.
+ATTACHED_BYTES = 20 * 1024 * 1024
+
+_SAFE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*\Z")
+
+
+class Evidence(Protocol):
+    """What a report takes from the log files of a run."""
+
+    def tail(self, phase: PhaseRecord) -> tuple[str, list[str]]:
+        """Returns the log's name and its last lines, cleaned; no lines when there are none."""
+
+    def attachments(self, case: str, phases: Sequence[NamedPhase]) -> Iterator[str]:
+        """Yields absolute paths of logs of a case, each with another file name."""
+
+
+class NoEvidence:
+    """A run whose log files are not at hand."""
+
+    def tail(self, phase: PhaseRecord) -> tuple[str, list[str]]:
+        """Returns nothing."""
+        return "", []
+
+    def attachments(self, case: str, phases: Sequence[NamedPhase]) -> Iterator[str]:
+        """Yields nothing."""
+        yield from ()
+
+
+class RunFiles:
+    """The log files below a run directory.
+
+    Paths are strings here: with ten thousand cases, `pathlib` takes most of a report's time.
+    """
+
+    def __init__(self, run_directory: Path) -> None:
+        self._root = os.path.realpath(run_directory)
+        self._parents: dict[str, str] = {}  # directory → its real path
+        self._logs: dict[str, dict[str, os.stat_result]] = {}  # of a phase's key: path → facts
+
+    def tail(self, phase: PhaseRecord) -> tuple[str, list[str]]:
+        """Returns the end of stderr.log, or of stdout.log where the first is empty."""
+        for path in self._of(phase):
+            lines = read_tail(path)
+            if lines:
+                return f"{phase.directory}/{_below(path)}", lines
+        return "", []
+
+    def attachments(self, case: str, phases: Sequence[NamedPhase]) -> Iterator[str]:
+        """Yields links `attachments/<case>/<phase>-<stream>.log`, made when they are asked for.
+
+        The links are hard links, so they cost no space: Jenkins drops the second of two
+        attachments with the same file name, and every phase's log is called stdout.log.
+        """
+        if not _SAFE.match(case):
+            return
+        directory = os.path.join(self._root, "attachments", case)
+        made = False
+        for name, phase in phases:
+            if not _SAFE.match(name):
+                continue
+            for path, facts in self._of(phase).items():
+                if not 0 < facts.st_size <= ATTACHED_BYTES:
+                    continue
+                if not made:
+                    if not self._make(directory):
+                        return
+                    made = True
+                target = f"{directory}/{name}-{_below(path).replace('/', '-')}"
+                if _link(path, facts, target):
+                    yield target
+
+    def _of(self, phase: PhaseRecord) -> dict[str, os.stat_result]:
+        """A phase's logs that are regular files below the run directory."""
+        if phase.key in self._logs:
+            return self._logs[phase.key]
+        found = self._logs[phase.key] = {}
+        with suppress(OSError, ValueError):
+            directory = self._directory(phase.directory)
+            if directory is not None:
+                streams = [*STREAMS, *(_OF_CLIENT if phase.details.get("client") else ())]
+                for stream in streams:
+                    path = f"{directory}/{stream}.log"
+                    with suppress(OSError):
+                        facts = os.lstat(path)
+                        if stat.S_ISREG(facts.st_mode):
+                            found[path] = facts
+        return found
+
+    def _directory(self, path: str) -> str | None:
+        """The real path of a phase's directory, if it is one below the run directory."""
+        parent, name = os.path.split(f"{self._root}/{path}")
+        if parent not in self._parents:
+            self._parents[parent] = os.path.realpath(parent)
+        directory = f"{self._parents[parent]}/{name}"
+        if name in ("", ".", "..") or not self._inside(directory):
+            return None
+        return directory if stat.S_ISDIR(os.lstat(directory).st_mode) else None
+
+    def _make(self, directory: str) -> bool:
+        """Whether the directory is there, and really below the run directory."""
+        try:
+            os.makedirs(directory, exist_ok=True)
+        except OSError:
+            return False
+        return self._inside(os.path.realpath(directory))
+
+    def _inside(self, path: str) -> bool:
+        return path.startswith(self._root + os.sep)
+
+
+def _below(path: str) -> str:
+    """Path of a log below its phase's directory: `stderr.log`, `client/stderr.log`."""
+    parent, name = os.path.split(path)
+    return f"client/{name}" if os.path.basename(parent) == "client" else name
+
+
+def _link(path: str, facts: os.stat_result, target: str) -> bool:
+    """Makes `target` a hard link to a log, or a copy where the file system has none."""
+    try:
+        try:
+            os.link(path, target, follow_symlinks=False)
+        except FileExistsError:
+            if os.lstat(target).st_ino == facts.st_ino:
+                return True
+            os.unlink(target)
+            os.link(path, target, follow_symlinks=False)
+    except OSError:
+        try:
+            with suppress(FileNotFoundError):
+                os.unlink(target)
+            shutil.copyfile(path, target, follow_symlinks=False)
+        except OSError:
+            return False
+    return True
+
+
+def read_tail(path: str | Path, size: int = TAIL_BYTES, count: int = TAIL_LINES) -> list[str]:
+    """Returns the last lines of a file, cleaned, reading at most `size` bytes; [] if unreadable."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            end = file.seek(0, os.SEEK_END)
+            file.seek(max(0, end - size))
+            data = file.read(size)
+    except (OSError, ValueError):
+        return []
+    text = data.decode("utf-8", errors="replace")
+    if end > size and "\n" in text:
+        text = text.split("\n", 1)[1]  # the first line is a piece of one
+    lines = clean(text).rstrip().split("\n")[-count:]
+    return [clip(line, LINE_CHARACTERS) for line in lines] if any(lines) else []

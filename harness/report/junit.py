@@ -1,0 +1,341 @@
+"""JUnit XML of a run: one suite per flavor, made for Jenkins and valid under junit-10.xsd.
+
+Suite, class and test names are the keys of Jenkins' history, so nothing that changes from run to
+run is in them. What Jenkins reads is documented in docs/reports.md. `junit-xml` builds the
+elements; text is cleaned before it gets there, and what the schema refuses is taken out after.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from junit_xml import TestCase, TestSuite
+
+from harness.base import atomic
+from harness.base.text import clean, defuse, distinct, flat, numbers, one_line, plural
+from harness.record.checks import Check, Status
+from harness.record.models import CaseRecord, FlavorRecord, PhaseRecord, RunRecord
+from harness.report.attachments import Evidence, NoEvidence, RunFiles
+from harness.report.totals import Judged, NamedPhase, broke, ending, executions, judge
+
+# Jenkins keeps the first and last 500 characters of a passing case's output and looks for
+# attachments in what it kept; an output below their sum is kept whole.
+PASSING_CHARACTERS = 980
+FAILING_LINES = 20
+PROPERTY_CHARACTERS = 2_000
+# Jenkins reads a suite into memory. Beyond this, cases of a suite name their log instead.
+TAILS_PER_SUITE = 8 * 1024 * 1024
+
+_SUITE_ATTRIBUTES = frozenset(
+    ("name", "tests", "failures", "errors", "skipped", "time", "timestamp", "hostname")
+)
+_CASE_ATTRIBUTES = frozenset(("name", "classname", "time"))
+_ROOT_ATTRIBUTES = ("tests", "failures", "errors", "time")
+_ID = re.compile(r"[a-z0-9_-]{1,64}\Z")
+
+
+def write(record: RunRecord, run_directory: Path) -> list[Path]:
+    """Writes `junit/<flavor>.xml` below the run directory, each whole or not at all.
+
+    A flavor whose report cannot be rendered gets a suite with one error that says why. Reports of
+    flavors that the record does not hold are removed: Jenkins would read them too.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    directory = run_directory / "junit"
+    files = RunFiles(run_directory)
+    written = []
+    for flavor in flavors(record):
+        try:
+            content = render(record, flavor, files)
+        except Exception as error:  # the report of a run that took hours must not be lost
+            content = _fallback(flavor, error)
+        written.append(atomic.write(directory / f"{_file_name(flavor)}.xml", content))
+    for stale in set(directory.glob("*.xml")) - set(written):
+        stale.unlink()
+    return written
+
+
+def flavors(record: RunRecord) -> list[str]:
+    """Returns the ids of the suites: the record's flavors, then any that only a case names."""
+    ids = dict.fromkeys(flavor.id for flavor in record.flavors)
+    ids.update(dict.fromkeys(case.flavor for case in record.cases))
+    return list(ids)
+
+
+def render(record: RunRecord, flavor: str, evidence: Evidence | None = None) -> bytes:
+    """Returns the JUnit document of one flavor.
+
+    Args:
+        evidence: where logs are read and attached from; without it the report has neither.
+    """
+    known = next((entry for entry in record.flavors if entry.id == flavor), None)
+    suite = TestSuite(
+        one_line(flavor),
+        _Suite(record, flavor, known, evidence or NoEvidence()).test_cases(),
+        hostname=one_line(str(record.host.get("hostname") or "unknown"), 255),
+        timestamp=_timestamp(record.started),
+        properties=_properties(record, known),
+    )
+    return _document(suite.build_xml_doc())
+
+
+class _Suite:
+    """The test cases of one flavor, in the record's order."""
+
+    def __init__(
+        self, record: RunRecord, flavor: str, known: FlavorRecord | None, evidence: Evidence
+    ) -> None:
+        self._record = record
+        self._flavor = flavor
+        self._known = known
+        self._evidence = evidence
+        self._phases = {phase.key: phase for phase in record.phases}
+        self._timed: set[str] = set()  # phases whose time is in the report already
+        self._tails = 0  # characters of logs in the report so far
+
+    def test_cases(self) -> list[TestCase]:
+        cases = [case for case in self._record.cases if case.flavor == self._flavor]
+        tests = [test for case in cases for test in self._case(case)]
+        if self._record.state != "finished":  # what it has not judged must not look green
+            reason = f"the run is {self._record.state}: cases may be missing from this report"
+            tests.append(self._note("run finished", Status.ERROR, reason))
+        known = self._known
+        if not cases:  # Jenkins ignores a suite that is empty
+            reason = (known.unavailable if known else "") or "the run holds no case of this flavor"
+            status = Status.ERROR if known and known.error else Status.SKIPPED
+            tests.append(self._note("flavor available", status, reason))
+        return tests
+
+    def _note(self, name: str, status: Status, reason: str) -> TestCase:
+        """A test case that stands for something other than a check of a case."""
+        test = TestCase(name, one_line(self._flavor))
+        reason = one_line(reason)
+        _judge(test, status, reason, reason)
+        test.stdout = defuse(reason)
+        return test
+
+    def _case(self, case: CaseRecord) -> Iterator[TestCase]:
+        judged = judge(case, self._known, self._record.state)
+        phases = executions(case, self._phases)
+        seconds = sum(self._seconds(phase) for _, phase in phases)
+        name = one_line(case.id)
+        told: set[str] = set()  # phases whose log's tail is in an earlier check of this case
+        for check in judged.checks:
+            test = TestCase(check.id.label, name, elapsed_sec=seconds)
+            seconds = 0.0
+            if check.status in (Status.FAILED, Status.ERROR):
+                self._not_passed(test, judged, check, phases, told)
+            else:
+                self._passed(test, judged, check, phases)
+            yield test
+
+    def _passed(
+        self, test: TestCase, judged: Judged, check: Check, phases: list[NamedPhase]
+    ) -> None:
+        """A passed or skipped check: so short that Jenkins keeps it whole."""
+        _judge(test, check.status, one_line(check.message), "")
+        verdict = _verdict(check, 300)
+        foot = [verdict]
+        if judged.case.reproduce:
+            foot.append(f"reproduce: {one_line(judged.case.reproduce, 300)}")
+        room = PASSING_CHARACTERS - sum(_units(part) + 1 for part in foot)
+        lines: list[str] = []
+        for line in distinct(check.lines):
+            line = one_line(line, 200)
+            room -= _units(line) + 1
+            if room < PASSING_CHARACTERS // 3:  # what is left is for the attachments
+                break
+            lines.append(line)
+        if len(check.lines) > len(lines):
+            lines.append(f"(and {plural(len(check.lines) - len(lines), 'more line')})")
+        text = defuse("\n".join([*lines, *foot]))
+        # The logs of a passing case are attached once, not to each of its checks.
+        if check.status is Status.PASSED and check is judged.checks[0]:
+            room = PASSING_CHARACTERS - _units(text)
+            for marker in self._attachments(judged.case, phases):
+                room -= _units(marker) + 1
+                if room < 0:
+                    break
+                text += f"\n{marker}"
+        test.stdout = text
+
+    def _not_passed(
+        self,
+        test: TestCase,
+        judged: Judged,
+        check: Check,
+        phases: list[NamedPhase],
+        told: set[str],
+    ) -> None:
+        """A failed check, or one that could not be judged: all that explains it."""
+        case = judged.case
+        lines = [one_line(line) for line in distinct(check.lines)[:FAILING_LINES]]
+        if len(check.lines) > len(lines):
+            lines.append(f"(and {plural(len(check.lines) - len(lines), 'more line')})")
+        message = one_line(check.message)
+        body = [message]
+        if check.numbers:
+            body.append(f"numbers: {one_line(numbers(check.numbers), 4000)}")
+        body += [f"{name}: {ending(phase)}" for name, phase in phases if broke(phase)]
+        _judge(test, check.status, message, "\n".join([*body, *lines]))
+
+        parts = [*lines, _verdict(check, 1000), *body[1:]]
+        if judged.canary:
+            parts += [f"behind it: {_verdict(behind, 300)}" for behind in case.evidence]
+        if case.reproduce:
+            parts.append(f"reproduce: {one_line(case.reproduce, 2000)}")
+        parts += self._tail(check, phases, told)
+        text = defuse("\n".join(parts))
+        test.stdout = "\n".join([text, *self._attachments(case, phases)])
+
+    def _seconds(self, phase: PhaseRecord) -> float:
+        """The phase's duration, where no earlier case of the suite has counted it."""
+        if phase.key in self._timed:
+            return 0.0
+        self._timed.add(phase.key)
+        return _seconds(phase.duration_s)
+
+    def _tail(self, check: Check, phases: list[NamedPhase], told: set[str]) -> list[str]:
+        behind = _phase_behind(check, phases)
+        if behind is None or behind[1].key in told:
+            return []
+        name, phase = behind
+        if self._tails > TAILS_PER_SUITE:
+            return [f"the log of {name} is in {one_line(phase.directory)}"]
+        log, lines = self._evidence.tail(phase)
+        if not lines:
+            return []
+        told.add(phase.key)
+        self._tails += sum(len(line) for line in lines)
+        return [f"--- {name}: the end of {one_line(log)} ---", *lines, "--- end ---"]
+
+    def _attachments(self, case: CaseRecord, phases: list[NamedPhase]) -> Iterator[str]:
+        # The last phase comes first, it is the one that is judged; controls come last.
+        own = [named for named in phases if named[1].control_of is None]
+        controls = [named for named in phases if named[1].control_of is not None]
+        for path in self._evidence.attachments(case.id, [*own[::-1], *controls]):
+            if clean(path) == path and "\n" not in path and "]]" not in path:
+                yield f"[[ATTACHMENT|{path}]]"
+
+
+def _judge(test: TestCase, status: Status, message: str, text: str) -> None:
+    """Puts the verdict into a test case; an element without a message would count as passed."""
+    if status is Status.FAILED:
+        test.add_failure_info(message, text, "failed")
+    elif status is Status.ERROR:
+        test.add_error_info(message, text, "not judged")
+    elif status is Status.SKIPPED:
+        test.add_skipped_info(message)
+
+
+def _verdict(check: Check, limit: int) -> str:
+    return f"{check.id.label}: {check.status.value}: {one_line(check.message, limit)}"
+
+
+def _phase_behind(check: Check, phases: list[NamedPhase]) -> NamedPhase | None:
+    """The phase whose log explains the check: one that broke, one it names, or the last."""
+    for named in phases:
+        if broke(named[1]):
+            return named
+    names = {name: (name, phase) for name, phase in phases}
+    for line in check.lines:
+        name = line.split(":", 1)[0]
+        if name in names:
+            return names[name]
+    judged = [named for named in phases if named[1].control_of is None]
+    return judged[-1] if judged else None
+
+
+def _properties(record: RunRecord, known: FlavorRecord | None) -> dict[str, str]:
+    """Where the verdicts come from: the flavor's provenance, and the facts of the run."""
+    facts: dict[str, Any] = dict(known.provenance) if known else {}
+    if known:
+        facts["flavor.description"] = known.description
+        facts["flavor.unavailable"] = known.unavailable
+    for name in ("id", "state", "engine", "accelerator", "provider", "started", "command"):
+        facts[f"run.{name}"] = getattr(record, name)
+    for prefix, values in (("lms", record.parameters), ("gpu", record.gpu), ("host", record.host)):
+        facts.update({f"{prefix}.{name}": value for name, value in (values or {}).items()})
+    facts.update({f"note.{index}": note for index, note in enumerate(record.notes, 1)})
+    return {
+        one_line(str(name), 200): one_line(flat(value), PROPERTY_CHARACTERS)
+        for name, value in facts.items()
+        if value not in (None, "")
+    }
+
+
+def _document(suite: ET.Element) -> bytes:
+    """Returns the document of a suite that junit-xml built, brought into the schema."""
+    total = 0.0
+    for element in suite.iterfind("testcase"):
+        seconds = _seconds(float(element.get("time", "0")))
+        total += seconds
+        element.set("time", f"{seconds:.3f}")
+        _keep(element, _CASE_ATTRIBUTES)
+    suite.set("time", f"{total:.3f}")
+    _keep(suite, _SUITE_ATTRIBUTES)
+    root = ET.Element("testsuites", {name: suite.get(name, "0") for name in _ROOT_ATTRIBUTES})
+    root.append(suite)
+    ET.indent(root, " ")
+    return _serialised(root)
+
+
+def _keep(element: ET.Element, allowed: frozenset[str]) -> None:
+    for name in set(element.attrib) - allowed:
+        del element.attrib[name]
+
+
+def _fallback(flavor: str, error: Exception) -> bytes:
+    """Returns a suite with one error, made with as little code as can break again."""
+    name = one_line(flavor)
+    problem = one_line(f"the report of {name} could not be rendered: {error!r}")
+    root = ET.Element("testsuites")
+    suite = ET.SubElement(
+        root, "testsuite", {"name": name, "tests": "1", "failures": "0", "errors": "1"}
+    )
+    test = ET.SubElement(suite, "testcase", {"classname": name, "name": "report rendered"})
+    ET.SubElement(test, "error", {"message": problem, "type": "report"}).text = problem
+    output = ET.SubElement(test, "system-out")
+    output.text = f"{defuse(problem)}\nthe verdicts are in record.json"
+    return _serialised(root)
+
+
+def _serialised(root: ET.Element) -> bytes:
+    content: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return content + b"\n"
+
+
+def _seconds(value: float | None) -> float:
+    """A duration as JUnit may hold it: finite, not negative, at most a year as in Jenkins."""
+    if value is None or not math.isfinite(value):
+        return 0.0
+    return min(max(value, 0.0), 31_536_000.0)
+
+
+def _timestamp(started: str) -> str | None:
+    """The time in UTC without a zone: Jenkins takes it as UTC, other readers allow no zone."""
+    with suppress(ValueError, OverflowError):
+        moment = datetime.fromisoformat(started.replace("Z", "+00:00"))
+        if moment.tzinfo is not None:
+            moment = moment.astimezone(timezone.utc)
+        return moment.strftime("%Y-%m-%dT%H:%M:%S")
+    return None
+
+
+def _units(text: str) -> int:
+    """The length as Jenkins counts it: in UTF-16 code units."""
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def _file_name(flavor: str) -> str:
+    """The id; an id that is not safe as a file name is replaced by its characters in hex."""
+    return flavor if _ID.match(flavor) else f"flavor-{flavor.encode('utf-8', 'replace').hex()[:64]}"

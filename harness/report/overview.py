@@ -1,0 +1,314 @@
+"""What a summary of a run shows, as plain facts: verdict, problems, tables and notes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.base.text import clip, duration, flat, mib, one_line, plural
+from harness.record.checks import Check, CheckId, Status
+from harness.record.models import CaseRecord, PhaseRecord, RunRecord
+from harness.report.totals import Judged, Tally, broke, ending, executions, exit_code, tally
+
+_WORDS = {
+    Status.PASSED: "passed",
+    Status.FAILED: "FAILED",
+    Status.ERROR: "not judged",
+    Status.SKIPPED: "skipped",
+}
+_VIRTUAL = (
+    "no GPU was used: a second logical CPU device stood in for it (virtual accelerator). That"
+    " proves that the swap operations ran and took tensors out of the accelerator's peak, by the"
+    " framework's own records; it proves nothing about GPU memory, PCIe or CUDA"
+)
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The verdict of the run: a word, then checks and cases in numbers."""
+
+    word: str
+    checks: str
+    cases: str
+
+
+@dataclass(frozen=True)
+class Complaint:
+    """Checks of a case that did not pass, for one and the same reason."""
+
+    checks: str
+    message: str
+    lines: list[str]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A case that did not pass, and what explains it."""
+
+    word: str
+    case: CaseRecord
+    complaints: list[Complaint]
+    endings: list[str]
+    directories: list[str]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A case in its flavor's table."""
+
+    family: str
+    scenario: str
+    verdict: str
+    score: str
+    swapping: str
+    short: str
+    time: str
+
+    @property
+    def bad(self) -> bool:
+        """Whether the reader has to look at it."""
+        return self.verdict in ("FAILED", "not judged")
+
+
+@dataclass(frozen=True)
+class Group:
+    """A flavor with its cases."""
+
+    flavor: str
+    score: str
+    unavailable: str | None
+    error: bool
+    rows: list[Row]
+
+
+@dataclass(frozen=True)
+class Skip:
+    """Cases that were skipped for one reason."""
+
+    cases: str
+    reason: str
+    where: str
+
+
+@dataclass(frozen=True)
+class Overview:
+    """All that a summary shows."""
+
+    headline: Headline
+    where: str
+    notes: list[str]
+    problems: list[Problem]
+    groups: list[Group]
+    skips: list[Skip]
+    facts: list[tuple[str, str]]
+
+
+def gather(record: RunRecord) -> Overview:
+    """Returns what the summary of a run shows."""
+    counts = tally(record)
+    phases = {phase.key: phase for phase in record.phases}
+    notes = [one_line(note) for note in record.notes]
+    notes += [
+        f"flavor {flavor.id} is not available: {one_line(flavor.unavailable)}"
+        for flavor in record.flavors
+        if flavor.unavailable is not None
+    ]
+    if record.accelerator == "virtual" and not any("virtual accelerator" in n for n in notes):
+        notes.append(_VIRTUAL)
+    return Overview(
+        headline=_headline(record, counts),
+        where=_where(record),
+        notes=notes,
+        problems=[
+            _problem(judged, phases)
+            for status in (Status.FAILED, Status.ERROR)
+            for judged in counts.of(status)
+        ],
+        groups=_groups(record, counts, phases),
+        skips=[_skip(reason, ids) for reason, ids in counts.skips.items()],
+        facts=_facts(record),
+    )
+
+
+def _headline(record: RunRecord, counts: Tally) -> Headline:
+    word = {0: "PASSED", 1: "FAILED"}.get(exit_code(record, counts), "NOT JUDGED")
+    checks = Counter(
+        check.status for judged in counts.cases if not judged.canary for check in judged.checks
+    )
+    judged = checks[Status.PASSED] + checks[Status.FAILED]
+    if checks[Status.FAILED]:
+        parts = [f"{checks[Status.FAILED]:,} of {plural(judged, 'check')} failed"]
+    elif judged:
+        parts = [f"{plural(judged, 'check')} passed"]
+    else:
+        parts = ["no check was judged"]
+    if checks[Status.ERROR]:
+        parts.append(f"{checks[Status.ERROR]:,} could not be judged")
+    canaries = counts.of(Status.PASSED, Status.FAILED, Status.ERROR, canary=True)
+    if canaries:
+        caught = len(counts.of(Status.PASSED, canary=True))
+        parts.append(f"{caught} of {len(canaries)} canaries caught")
+    if record.state != "finished":
+        parts.insert(0, f"the run is {record.state}")
+    cases = ", ".join(
+        f"{len(found):,} {_WORDS[status].lower()}"
+        for status in (Status.PASSED, Status.FAILED, Status.ERROR, Status.SKIPPED)
+        if (found := counts.of(status))
+    )
+    total = plural(len(counts.cases), "case")
+    return Headline(
+        word,
+        ", ".join(parts),
+        f"{total}: {cases}; {duration(record.duration_s)}" if cases else "no case was run",
+    )
+
+
+def _where(record: RunRecord) -> str:
+    if record.gpu:
+        accelerator = f"on {flat(record.gpu.get('name') or 'a GPU')}"
+    elif record.accelerator == "virtual":
+        accelerator = "on a virtual accelerator (no GPU)"
+    else:
+        accelerator = f"accelerator {record.accelerator}"
+    return one_line(f"engine {record.engine}, {accelerator}, LMS provider {record.provider}")
+
+
+def _problem(judged: Judged, phases: dict[str, PhaseRecord]) -> Problem:
+    used = executions(judged.case, phases)
+    broken = [(name, phase) for name, phase in used if broke(phase)]
+    last = [(name, phase) for name, phase in used if phase.control_of is None][-1:]
+    return Problem(
+        word=_WORDS[judged.status],
+        case=judged.case,
+        complaints=_complaints(judged),
+        endings=[f"{name}: {ending(phase)}" for name, phase in broken],
+        directories=[one_line(phase.directory) for _, phase in broken or last],
+    )
+
+
+def _complaints(judged: Judged) -> list[Complaint]:
+    """Failed checks first; one broken phase leaves many checks unjudged for the same reason."""
+    found: dict[tuple[Status, str], list[Check]] = {}
+    for status in (Status.FAILED, Status.ERROR):
+        for check in judged.having(status):
+            found.setdefault((status, check.message), []).append(check)
+    return [
+        Complaint(
+            ", ".join(check.id.label for check in checks),
+            one_line(message),
+            [line for check in checks for line in check.lines],
+        )
+        for (_, message), checks in found.items()
+    ]
+
+
+def _groups(record: RunRecord, counts: Tally, phases: dict[str, PhaseRecord]) -> list[Group]:
+    cases: dict[str, list[Judged]] = {flavor.id: [] for flavor in record.flavors}
+    for judged in counts.cases:
+        cases.setdefault(judged.case.flavor, []).append(judged)
+    known = {flavor.id: flavor for flavor in record.flavors}
+    groups = []
+    for flavor, members in cases.items():
+        entry = known.get(flavor)
+        unavailable = entry.unavailable if entry else None
+        tried = [judged for judged in members if judged.status is not Status.SKIPPED]
+        passed = sum(judged.status is Status.PASSED for judged in tried)
+        groups.append(
+            Group(
+                flavor=one_line(flavor),
+                score=f"{passed} of {plural(len(tried), 'case')} passed" if tried else "not judged",
+                unavailable=None if unavailable is None else one_line(unavailable),
+                error=bool(entry and entry.error),
+                # A flavor that is not there says so in one line, not once per scenario.
+                rows=[
+                    _row(judged, phases)
+                    for judged in members
+                    if unavailable is None or judged.status is not Status.SKIPPED
+                ],
+            )
+        )
+    return groups
+
+
+def _row(judged: Judged, phases: dict[str, PhaseRecord]) -> Row:
+    case = judged.case
+    found = Counter(check.status for check in judged.checks)
+    of = len(judged.checks) - found[Status.SKIPPED]
+    times = [phase.duration_s for _, phase in executions(case, phases)]
+    seconds = [time for time in times if time is not None]
+    return Row(
+        family=one_line(case.family),
+        scenario=one_line(case.scenario),
+        verdict=_WORDS[judged.status],
+        score=f"{found[Status.PASSED]}/{of}" if of else "-",
+        swapping=_swapping(judged),
+        short=_short(judged),
+        time=duration(sum(seconds)) if seconds else "-",
+    )
+
+
+def _swapping(judged: Judged) -> str:
+    """The verdict that says most: for a canary whether it was caught, else on the swapping."""
+    wanted = CheckId.CAUGHT if judged.canary else CheckId.SWAPPING_CONFIRMED
+    for check in judged.checks:
+        if check.id is wanted and check.status is not Status.SKIPPED:
+            return one_line(check.message, 300)
+    return "-"
+
+
+def _short(judged: Judged) -> str:
+    """How swapping was confirmed in a few words; a problem has its own paragraph above."""
+    message = _swapping(judged)
+    if judged.status is not Status.PASSED:
+        word = message.split(":", 1)[0]
+        return "" if word == "-" else clip(word, 20)
+    if judged.case.expects is not None:
+        return f"caught by '{judged.case.expects.label}'"
+    check = next((c for c in judged.checks if c.id is CheckId.SWAPPING_CONFIRMED), None)
+    if check is None or check.status is not Status.PASSED:
+        return ""
+    words = []
+    # Where several phases are judged the last counts: it is the one after the load.
+    last = f"{judged.case.phases[-1].name}." if judged.case.phases else ""
+    numbers = {name.removeprefix(last): value for name, value in check.numbers.items()}
+    for meter in ("", "nvml_"):
+        control = numbers.get(f"control_{meter}peak_bytes")
+        swapped = numbers.get(f"{meter}peak_bytes")
+        if isinstance(control, int) and isinstance(swapped, int) and swapped < control:
+            words.append(f"peak {mib(control).removesuffix(' MiB')} -> {mib(swapped)}")
+            break
+    moved = numbers.get("moved_out_bytes")
+    if isinstance(moved, int):
+        words.append(f"{mib(moved)} out")
+    return ", ".join(words) or message
+
+
+def _skip(reason: str, ids: Sequence[str]) -> Skip:
+    flavors = Counter(case.split(".", 1)[0] for case in ids)
+    return Skip(
+        cases=plural(len(ids), "case"),
+        reason=one_line(reason),
+        where=", ".join(
+            one_line(flavor if count == 1 else f"{flavor} x {count}")
+            for flavor, count in flavors.items()
+        ),
+    )
+
+
+def _facts(record: RunRecord) -> list[tuple[str, str]]:
+    values: dict[str, object] = {
+        "run": record.id,
+        "started": record.started,
+        "command": record.command,
+        "LMS parameters": ", ".join(f"{k}={flat(v)}" for k, v in record.parameters.items()),
+    }
+    values |= {f"GPU {name}": value for name, value in (record.gpu or {}).items()}
+    values |= {f"host {name}": value for name, value in record.host.items()}
+    for flavor in record.flavors:
+        values |= {f"{flavor.id} {name}": value for name, value in flavor.provenance.items()}
+    return [
+        (one_line(name), one_line(flat(value)))
+        for name, value in values.items()
+        if value not in (None, "")
+    ]

@@ -1,0 +1,48 @@
+"""The reports of a run: record.json, JUnit, summary.md, and the link `latest` to the run.
+
+The record is the one source; everything else is derived from it and can be written again.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.base import atomic
+from harness.base.error import HarnessError
+from harness.record import store
+from harness.record.models import RunRecord
+from harness.report import junit, summary
+
+LATEST = "latest"
+
+
+def write_all(record: RunRecord, run_directory: Path, latest: bool = True) -> list[Path]:
+    """Writes every report of a run; each file is whole or not there.
+
+    Args:
+        latest: point `latest` beside the run directory at it; `False` where the reports of an
+            earlier run are written again.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        HarnessError: a report cannot be written, or `latest` is taken by something else.
+    """
+    try:
+        written = [store.write(record, run_directory)]
+        written += junit.write(record, run_directory)
+        written.append(summary.write(record, run_directory))
+    except OSError as error:
+        raise HarnessError(f"cannot write reports below {run_directory}: {error}") from error
+    run_directory = run_directory.resolve()  # it may have been named through `latest` itself
+    if latest:
+        link = run_directory.parent / LATEST
+        try:
+            atomic.link(link, run_directory.name)
+        except OSError as error:
+            raise HarnessError(
+                f"cannot make the link {link} to this run, so it may show an older one:"
+                f" move it out of the way ({error.strerror})"
+            ) from error
+    return written

@@ -1,0 +1,236 @@
+"""The summary of a run for people: on the terminal with rich, and as summary.md.
+
+Both show one overview (`report.overview`). What comes from logs is cleaned and escaped: a phase
+can print anything.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Sequence
+from functools import cache
+from itertools import groupby
+from pathlib import Path
+
+import jinja2
+from rich.console import Console
+from rich.text import Text
+
+from harness.base import atomic
+from harness.base.text import clean, distinct, one_line, plural
+from harness.record.models import RunRecord
+from harness.report.overview import Group, Overview, Problem, Row, gather
+
+FILE = "summary.md"
+LINES = 3  # log lines that are shown of a check
+TERMINAL_PROBLEMS = 12
+MARKDOWN_PROBLEMS = 100
+PLAIN_WIDTH = 100  # where the output is no terminal that has a width of its own
+
+_STYLES = {"passed": "green", "FAILED": "bold red", "not judged": "yellow", "skipped": "dim"}
+
+
+def write(record: RunRecord, run_directory: Path) -> Path:
+    """Writes `summary.md` into the run directory.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    try:
+        content = markdown(record)
+    except Exception as error:  # the other reports must not be lost with this one
+        content = f"# The summary could not be rendered\n\n    {one_line(repr(error))}\n"
+    return atomic.write(run_directory / FILE, content)
+
+
+def markdown(record: RunRecord) -> str:
+    """Returns the summary as Markdown (GitHub's flavour)."""
+    overview = gather(record)
+    return _template().render(
+        vars(overview)
+        | {
+            "record": record,
+            "problems": overview.problems[:MARKDOWN_PROBLEMS],
+            "more_problems": max(0, len(overview.problems) - MARKDOWN_PROBLEMS),
+        }
+    )
+
+
+def terminal(record: RunRecord, console: Console, run_directory: Path | None = None) -> None:
+    """Prints the summary; plain lines of at most 100 columns where there is no terminal.
+
+    Args:
+        run_directory: where the reports are, for the last line.
+    """
+    _Printer(console).show(gather(record), run_directory)
+
+
+# --- Markdown -----------------------------------------------------------------------------------
+
+# What starts a construct of Markdown or HTML, or ends a cell.
+_MARKUP = re.compile(r"([\\`*\[\]|~#!{}]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
+
+
+class _Markdown(str):
+    """Text that is Markdown already and is not escaped again."""
+
+    __slots__ = ()
+
+
+def escape(text: object) -> str:
+    """Returns text as one line of Markdown that shows exactly it, also in a table."""
+    if isinstance(text, _Markdown):
+        return text
+    line = one_line(str(text)).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _Markdown(_MARKUP.sub(r"\\\1", line))
+
+
+def _code(text: str) -> str:
+    line = one_line(text)
+    fence = "`" * (_longest_run(line) + 1)
+    pad = " " if line.startswith("`") or line.endswith("`") else ""
+    return _Markdown(f"{fence}{pad}{line}{pad}{fence}")
+
+
+def _fenced(lines: Sequence[str]) -> str:
+    shown = [one_line(line, 300) for line in distinct(lines)[:LINES]]
+    if len(lines) > len(shown):
+        shown.append(f"(and {plural(len(lines) - len(shown), 'more line')})")
+    fence = "`" * max(3, max(_longest_run(line) for line in shown) + 1)
+    return _Markdown("\n".join([f"{fence}text", *shown, fence]))
+
+
+def _longest_run(line: str) -> int:
+    return max((len(run) for run in re.findall("`+", line)), default=0)
+
+
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        finalize=escape,  # every value, unless a filter has made it Markdown
+        autoescape=False,
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "code": _code,
+        "fenced": _fenced,
+        "line": one_line,
+        "bold": lambda text, bad: _Markdown(f"**{escape(text)}**") if bad else text,
+    }
+    return environment.get_template("summary.md.j2")
+
+
+# --- the terminal -------------------------------------------------------------------------------
+
+
+class _Printer:
+    """Prints to a console; nothing of a log is ever read as rich's markup."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        # Neither a file nor a CI log has a width; rich would take 80 columns for one.
+        self._width = console.width if console.is_terminal else max(console.width, PLAIN_WIDTH)
+
+    def show(self, overview: Overview, run_directory: Path | None) -> None:
+        word = overview.headline.word
+        style = {"PASSED": "bold green", "FAILED": "bold red"}.get(word, "bold yellow")
+        self._line()
+        self._wrapped(f"{word}: {overview.headline.checks}", style)
+        self._wrapped(overview.headline.cases)
+        self._wrapped(overview.where, "dim")
+        self._problems(overview.problems, run_directory)
+        names = max(
+            (len(row.scenario) for group in overview.groups for row in group.rows), default=0
+        )
+        for group in overview.groups:
+            self._group(group, min(names, self._width // 2))
+        for lines, line_style in (
+            (
+                [f"skipped: {skip.cases}: {skip.reason} ({skip.where})" for skip in overview.skips],
+                "",
+            ),
+            ([f"note: {note}" for note in overview.notes], "yellow"),
+            ([] if run_directory is None else [f"reports: {run_directory}"], ""),
+        ):
+            if lines:
+                self._line()
+            for line in lines:
+                self._wrapped(line, line_style)
+
+    def _problems(self, problems: Sequence[Problem], run_directory: Path | None) -> None:
+        for problem in problems[:TERMINAL_PROBLEMS]:
+            self._line()
+            self._line((problem.word, _STYLES[problem.word]), f" {one_line(problem.case.id)}")
+            for complaint in problem.complaints:
+                self._wrapped(f"{complaint.checks}: {complaint.message}", indent=2)
+                for line in distinct(complaint.lines)[:LINES]:
+                    self._line((f"    {one_line(line, self._width - 4)}", "dim"))
+            for line in problem.endings:
+                self._wrapped(line, indent=2)
+            if problem.case.reproduce:
+                self._line(f"  reproduce: {one_line(problem.case.reproduce)}")
+            for directory in problem.directories:
+                self._line((f"  logs: {(run_directory or Path()) / directory}", "dim"))
+        if len(problems) > TERMINAL_PROBLEMS:
+            self._line(f"and {len(problems) - TERMINAL_PROBLEMS} more that did not pass")
+
+    def _group(self, group: Group, names: int) -> None:
+        self._line()
+        self._line((group.flavor, "bold"), f": {group.score}")
+        if group.unavailable is not None:
+            what = "infrastructure error" if group.error else "not available"
+            self._wrapped(f"{what}: {group.unavailable}", "bold yellow", indent=2)
+        for family, members in groupby(group.rows, key=lambda row: row.family):
+            rows = list(members)
+            judged = [row for row in rows if row.verdict != "skipped"]
+            # The reasons stand below, once each.
+            left_out = f"  {len(rows) - len(judged)} skipped" if len(judged) < len(rows) else ""
+            self._line((f"  {family}{left_out}", "dim"))
+            for row in judged:
+                self._row(row, names)
+
+    def _row(self, row: Row, names: int) -> None:
+        """One case: its name, its verdict, and the swapping in what is left of the line."""
+        verdict = (
+            f"{row.verdict} {row.score}" if row.verdict in ("passed", "FAILED") else row.verdict
+        )
+        head = Text(f"    {row.scenario:<{names}}  ").append(verdict, _STYLES[row.verdict])
+        indent = 4 + names + 2 + len("not judged") + 2
+        lines = textwrap.wrap(row.short, max(self._width - indent, 30))
+        if lines and len(head) < indent:
+            head.append(" " * (indent - len(head)) + lines.pop(0))
+        self._print(head)
+        for line in lines:
+            self._print(Text(" " * indent + line))
+
+    def _line(self, *parts: str | tuple[str, str]) -> None:
+        """Prints one line that is never wrapped, so that commands and paths can be copied."""
+        text = Text()
+        for part in parts:
+            words, style = part if isinstance(part, tuple) else (part, "")
+            text.append(clean(words), style)
+        self._print(text)
+
+    def _wrapped(self, words: str, style: str = "", indent: int = 0) -> None:
+        """Prints a paragraph, its later lines indented by two more."""
+        lines = textwrap.wrap(
+            one_line(words, 2000),
+            self._width,
+            initial_indent=" " * indent,
+            subsequent_indent=" " * (indent + 2),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for line in lines:
+            self._print(Text(line, style))
+
+    def _print(self, text: Text) -> None:
+        try:
+            text.plain.encode(self._console.encoding)
+        except UnicodeEncodeError:  # a terminal that cannot show it must not end the run
+            plain = text.plain.encode(self._console.encoding, "replace")
+            text = Text(plain.decode(self._console.encoding), text.style)
+        self._console.print(text, soft_wrap=True)

@@ -1,0 +1,164 @@
+"""What a run amounts to: the checks that are reported, their counts, and the exit code.
+
+JUnit, the summary and the exit code all read the run through this module, so they cannot differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from harness.base.error import EXIT_FAILED, EXIT_NOT_JUDGED, EXIT_PASSED
+from harness.base.text import duration, one_line
+from harness.record.checks import Check, CheckId, Status
+from harness.record.models import CaseRecord, FlavorRecord, Outcome, PhaseRecord, RunRecord
+
+CHECKS = tuple(check for check in CheckId if check is not CheckId.CAUGHT)
+
+NamedPhase = tuple[str, PhaseRecord]  # the phase's name in its case, e.g. "load-control"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A case with the checks that are reported for it; there is always at least one."""
+
+    case: CaseRecord
+    checks: tuple[Check, ...]
+
+    @property
+    def status(self) -> Status:
+        """The worst of the checks."""
+        statuses = {check.status for check in self.checks}
+        for status in (Status.FAILED, Status.ERROR, Status.PASSED):
+            if status in statuses:
+                return status
+        return Status.SKIPPED
+
+    @property
+    def canary(self) -> bool:
+        """Whether the case is wrong on purpose."""
+        return self.case.expects is not None
+
+    def having(self, *statuses: Status) -> list[Check]:
+        """The checks with one of these statuses, in order."""
+        return [check for check in self.checks if check.status in statuses]
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Counts over a run.
+
+    Attributes:
+        cases: every case with its reported checks, canaries too, in the record's order.
+        skips: reason → ids of the cases that were skipped as a whole for it.
+    """
+
+    cases: list[Judged]
+    skips: dict[str, list[str]] = field(default_factory=dict)
+
+    def of(self, *statuses: Status, canary: bool | None = None) -> list[Judged]:
+        """The cases with one of these statuses; canaries only, none, or (None) both."""
+        return [
+            judged
+            for judged in self.cases
+            if judged.status in statuses and canary in (None, judged.canary)
+        ]
+
+    def checks(self, status: Status) -> int:
+        """How many reported checks have this status."""
+        return sum(check.status is status for judged in self.cases for check in judged.checks)
+
+
+def judge(case: CaseRecord, flavor: FlavorRecord | None, state: str) -> Judged:
+    """Returns a case with the checks that are reported for it.
+
+    A case that was skipped as a whole shows each of its checks as skipped, so that the keys of
+    Jenkins' history stay. A case without verdicts is one error and not six: its first check is
+    the error, the others are skipped.
+    """
+    if case.checks:
+        return Judged(case, tuple(case.checks))
+    ids = (CheckId.CAUGHT,) if case.expects is not None else CHECKS
+    unavailable = flavor.unavailable if flavor is not None else None
+    if unavailable is not None and flavor is not None and flavor.error:
+        reason = f"flavor {flavor.id} could not be made ready: {unavailable}"
+    elif case.skip is not None or unavailable is not None:
+        reason = case.skip or unavailable or "no reason was recorded"
+        return Judged(case, tuple(_check(i, Status.SKIPPED, reason) for i in ids))
+    else:
+        reason = f"the run holds no verdict for this case (run {state})"
+    return Judged(
+        case,
+        (
+            _check(ids[0], Status.ERROR, f"not judged: {reason}"),
+            *(_check(i, Status.SKIPPED, f"not judged: see {ids[0].label}") for i in ids[1:]),
+        ),
+    )
+
+
+def tally(record: RunRecord, flavors: Iterable[str] | None = None) -> Tally:
+    """Returns the counts over a run, or over some flavors of it."""
+    known = {flavor.id: flavor for flavor in record.flavors}
+    wanted = None if flavors is None else set(flavors)
+    cases = [
+        judge(case, known.get(case.flavor), record.state)
+        for case in record.cases
+        if wanted is None or case.flavor in wanted
+    ]
+    skips: dict[str, list[str]] = {}
+    for judged in cases:
+        if judged.status is Status.SKIPPED:
+            reason = judged.case.skip or judged.checks[0].message
+            skips.setdefault(reason, []).append(judged.case.id)
+    return Tally(cases, skips)
+
+
+def exit_code(record: RunRecord, counts: Tally | None = None) -> int:
+    """Returns 0 (all passed), 1 (a check failed) or 2 (nothing failed, not all was judged).
+
+    A skip with a reason does not hurt, but a run in which nothing was judged is not a pass, nor
+    is one of which only canaries were judged while it held other cases.
+    """
+    counts = counts or tally(record)
+    if counts.of(Status.FAILED):
+        return EXIT_FAILED
+    if counts.of(Status.ERROR) or record.state != "finished":
+        return EXIT_NOT_JUDGED
+    if any(flavor.unavailable is not None and flavor.error for flavor in record.flavors):
+        return EXIT_NOT_JUDGED
+    cases = [judged for judged in counts.cases if not judged.canary] or counts.cases
+    if not any(judged.status is Status.PASSED for judged in cases):
+        return EXIT_NOT_JUDGED
+    return EXIT_PASSED
+
+
+def executions(case: CaseRecord, phases: Mapping[str, PhaseRecord]) -> list[NamedPhase]:
+    """The executions that a case rests on, in order, each once.
+
+    A control is called `<phase>-control`.
+    """
+    named: dict[str, NamedPhase] = {}
+    for use in case.phases:
+        for name, key in ((use.name, use.key), (f"{use.name}-control", use.control)):
+            if key is not None and key in phases:
+                named.setdefault(key, (name, phases[key]))
+    return list(named.values())
+
+
+def broke(phase: PhaseRecord) -> bool:
+    """Whether a phase ran and did not complete."""
+    return phase.outcome not in (Outcome.COMPLETED, Outcome.NOT_RUN)
+
+
+def ending(phase: PhaseRecord) -> str:
+    """How a phase ended, e.g. `failed (exit code 1) after 2.3 s: ...`."""
+    text = phase.outcome.value.replace("_", " ")
+    if phase.exit_code is not None:
+        text += f" (exit code {phase.exit_code})"
+    if phase.duration_s is not None:
+        text += f" after {duration(phase.duration_s)}"
+    return f"{text}: {one_line(phase.reason)}" if phase.reason else text
+
+
+def _check(check: CheckId, status: Status, message: str) -> Check:
+    return Check(id=check, status=status, message=one_line(message or "no reason was recorded"))

@@ -1,0 +1,96 @@
+"""This machine: which GPU and which engine a run can use, and what to say when it falls back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.base.error import UsageError
+from harness.engine.docker.engine import DockerEngine
+from harness.engine.protocol import Engine
+from harness.engine.venv.engine import VenvEngine
+from harness.measure.gpu import Gpu, NvmlError
+from harness.measure.nvml import Nvml
+
+VIRTUAL_NOTE = (
+    "no GPU used: a second logical CPU device stands in for it (virtual accelerator). Save, load,"
+    " graph edits, copies and peaks are real; a GPU's driver and memory are not covered"
+)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a run uses.
+
+    Attributes:
+        notes: the fallbacks that were taken, for the reports.
+    """
+
+    engine: Engine
+    gpu: Gpu | None
+    notes: tuple[str, ...]
+
+
+def choose(gpu: str, engine: str, cache: Path) -> Machine:
+    """Picks the GPU and the engine.
+
+    Args:
+        gpu: "auto", "none", an index or a UUID.
+        engine: "auto", "docker" or "venv".
+
+    Raises:
+        UsageError: what was asked for by name cannot be used; nothing was built or run.
+    """
+    notes = []
+    chosen_gpu, missing = choose_gpu(gpu)
+    if chosen_gpu is None:
+        reason = f" ({missing})" if missing else ""
+        notes.append(VIRTUAL_NOTE + reason)
+    chosen_engine, missing = choose_engine(engine, chosen_gpu, cache)
+    if missing:
+        notes.append(
+            "phases run on the embedded default, the venv engine: fresh processes of the same"
+            f" pinned environments, not isolated by containers ({missing})"
+        )
+    return Machine(chosen_engine, chosen_gpu, tuple(notes))
+
+
+def choose_gpu(selector: str) -> tuple[Gpu | None, str]:
+    """The GPU, or None with the reason ("" when none was wanted).
+
+    Raises:
+        UsageError: a GPU was asked for by name and cannot be used.
+    """
+    if selector == "none":
+        return None, ""
+    try:
+        with Nvml() as nvml:
+            if selector != "auto":
+                return nvml.find_gpu(selector), ""
+            gpus = nvml.list_gpus()
+            return (gpus[0], "") if gpus else (None, "NVML sees no GPU")
+    except NvmlError as problem:
+        if selector == "auto":
+            return None, str(problem)
+        raise UsageError(f"--gpu {selector}: {problem}") from problem
+
+
+def choose_engine(name: str, gpu: Gpu | None, cache: Path) -> tuple[Engine, str]:
+    """The engine, and why Docker is not it where it fell back ("" where it did not).
+
+    Raises:
+        UsageError: the engine cannot run phases here, or not on that GPU.
+    """
+    if name == "venv":
+        return VenvEngine(cache), ""
+    docker = DockerEngine(None if gpu is None else gpu.compute_capability)
+    try:
+        docker.preflight(None)
+    except UsageError as problem:
+        if name == "docker":
+            raise
+        return VenvEngine(cache), str(problem)
+    # A daemon that answers but cannot hand out the GPU is no reason to fall back: the user has
+    # both, and a run that quietly tested less would be taken for a pass.
+    docker.preflight(None if gpu is None else gpu.uuid)
+    return docker, ""

@@ -1,0 +1,282 @@
+"""One execution of one phase: from its task to its record, with the sampler beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Protocol
+
+from harness.base.error import HarnessError
+from harness.engine.protocol import Client, Engine, Environment, Exit, Launch
+from harness.logs import parser as log
+from harness.measure import lease
+from harness.measure.gpu import Device, Gpu, GpuBusyError, NvmlError, wait_until_free
+from harness.measure.nvml import Nvml
+from harness.measure.sampler import Sampler
+from harness.measure.samples import Samples
+from harness.measure.target import Target
+from harness.plan.plan import Task
+from harness.record.facts import LogFacts
+from harness.record.models import CaseRecord, Outcome, PhaseRecord
+from harness.run import artifacts as artifact
+from harness.run.settings import Settings, memory_limit
+
+# A GPU is clear when no more is in use than a display takes.
+_CLEAR_BYTES = 2**30
+_CLEAR_SHARE = 20  # or this part of its memory
+
+
+class _StoppedError(Exception):
+    """The run was stopped while a phase waited for its GPU."""
+
+
+class Observer(Protocol):
+    """Whoever watches a run: the terminal."""
+
+    def message(self, text: str) -> None:
+        """Something that the user should know now."""
+
+    def begin(self, total: int) -> None:
+        """The phases start; there are `total` of them."""
+
+    def phase_started(self, task: Task, logs: Path) -> None:
+        """A phase runs; its logs grow in `logs`."""
+
+    def phase_finished(self, record: PhaseRecord) -> None:
+        """A phase ended."""
+
+    def case_judged(self, record: CaseRecord) -> None:
+        """All phases of a case have ended and its checks are known."""
+
+
+@dataclass(frozen=True)
+class Executor:
+    """Runs tasks of one run.
+
+    Attributes:
+        directory: the run's directory; phases have theirs below it.
+        threads: CPU threads for a phase, or None for no limit.
+    """
+
+    engine: Engine
+    settings: Settings
+    gpu: Gpu | None
+    run_id: str
+    directory: Path
+    observer: Observer
+    cancel: threading.Event
+    threads: int | None
+
+    def execute(self, task: Task, environment: Environment) -> PhaseRecord:
+        """Runs one phase to its end. Called in worker threads: it never raises."""
+        record, place = phase_record(task), self.directory / "phases" / task.key
+        begin, ended, samples, facts = utc(), None, None, LogFacts()
+        clock = time.monotonic()
+        try:
+            launch = self._launch(task, environment, place)
+            with lease.hold(launch.gpu, self.cancel, self.observer.message):
+                begin, clock = utc(), time.monotonic()
+                ended, samples = self._run(task, launch)
+            duration = time.monotonic() - clock
+            if launch.input is not None:
+                artifact.remove(launch.input)
+            if launch.client is not None and not self.settings.keep:
+                artifact.remove(launch.client.output)  # no phase reads it
+            facts = facts_of(launch)
+            (place / "details.json").write_text(
+                json.dumps(plain(ended.details), indent=1), encoding="utf-8"
+            )
+        except Exception as problem:  # a worker's exception would be lost with its thread
+            duration = time.monotonic() - clock
+            text = str(problem) if isinstance(problem, HarnessError) else repr(problem)
+            busy = {"gpu_busy": True} if isinstance(problem, GpuBusyError) else {}
+            ended = Exit(Outcome.ENGINE_ERROR, None, " ".join(text.split())[:500], busy)
+        return record.model_copy(
+            update={
+                "outcome": ended.outcome,
+                "exit_code": ended.code,
+                "reason": ended.reason,
+                "started": begin,
+                "duration_s": round(duration, 3),
+                "facts": facts,
+                "samples": None if samples is None else samples.to_dict(),
+                "details": plain(ended.details),
+            }
+        )
+
+    def _run(self, task: Task, launch: Launch) -> tuple[Exit, Samples | None]:
+        """The engine's part, with NVML open and the sampler beside it."""
+        if self.cancel.is_set():  # while it waited for the GPU
+            return Exit(Outcome.INTERRUPTED, None, "the run was stopped"), None
+        samplers: list[Sampler] = []
+        with contextlib.ExitStack() as stack:
+            device = None
+            if launch.gpu is not None:
+                device = stack.enter_context(Nvml()).open(launch.gpu)
+                try:
+                    self._wait_until_clear(device)
+                except _StoppedError:
+                    return Exit(Outcome.INTERRUPTED, None, "the run was stopped"), None
+
+            def begin(target: Target) -> None:
+                samplers.append(Sampler(device, target, launch.logs / "samples.csv"))
+                samplers[0].start()
+
+            self.observer.phase_started(task, launch.logs)
+            try:
+                ended = self.engine.execute(launch, begin, self.cancel)
+            finally:
+                samples = samplers[0].stop() if samplers else None
+        return ended, samples
+
+    def _wait_until_clear(self, device: Device) -> None:
+        """Waits for the memory of the phase before: the driver frees it after its exit.
+
+        Raises:
+            GpuBusyError: it never was, by the settings' patience.
+        """
+        total = self.gpu.total_bytes if self.gpu is not None else None
+        wait_until_free(
+            device,
+            max(_CLEAR_BYTES, (total or 0) // _CLEAR_SHARE),
+            self.settings.gpu_wait_s,
+            sleep=self._pause,
+        )
+
+    def _pause(self, seconds: float) -> None:
+        if self.cancel.wait(seconds):
+            raise _StoppedError
+
+    def _launch(self, task: Task, environment: Environment, place: Path) -> Launch:
+        """Lays out the phase's directory: empty artifacts, and its own copy of its input.
+
+        A client has a directory below it with its own artifacts and logs.
+        """
+        given = None
+        (place / "artifacts").mkdir(parents=True)
+        if task.client is not None:
+            (client_place(place) / "artifacts").mkdir(parents=True)
+        if task.input is not None:
+            given = place / "input"
+            artifact.copy_read_only(self.directory / "phases" / task.input / "artifacts", given)
+        return launch_of(
+            task, environment, self.settings, self.run_id, self.gpu, given, place, self.threads
+        )
+
+
+def launch_of(
+    task: Task,
+    environment: Environment,
+    settings: Settings,
+    run_id: str,
+    gpu: Gpu | None,
+    given: Path | None,
+    place: Path,
+    threads: int | None,
+) -> Launch:
+    """What the engine is told about a task: the contract of a scenario in `docs/contract.md`.
+
+    Args:
+        given: the copy of the earlier phase's artifacts, or None.
+        place: the phase's directory, with its empty `artifacts`.
+    """
+    client, beside = None, client_place(place)
+    if task.client is not None:
+        client = Client(task.client, output=beside / "artifacts", logs=beside)
+    return Launch(
+        key=task.key,
+        run_id=run_id,
+        environment=environment,
+        script=task.script,
+        variables={
+            "LMS_PROVIDER": task.provider,
+            "LMS_PARAMS": json.dumps(dict(task.parameters), sort_keys=True),
+            "ACCELERATOR": "virtual" if gpu is None else "gpu",
+            **task.variables,
+        },
+        scenarios=settings.root / "scenarios",
+        data=settings.data,
+        input=given,
+        output=place / "artifacts",
+        logs=place,
+        lms_path=settings.lms_path,
+        gpu=None if gpu is None else gpu.uuid,
+        threads=threads,
+        deadline_s=task.timeout_s,
+        memory=memory_limit(1 if gpu is not None else settings.jobs_on_cpu()),
+        client=client,
+    )
+
+
+def client_place(place: Path) -> Path:
+    """The directory of a phase's client."""
+    return place / "client"
+
+
+def facts_of(launch: Launch) -> LogFacts:
+    """What the logs of a phase say, and those of its client after them.
+
+    Line numbers go on: `cat stdout.log stderr.log client/stdout.log client/stderr.log`. A phase
+    that serves is done when both scripts are, each by its own marker; one that writes no marker
+    is known by its exit code alone.
+
+    Raises:
+        OSError: a log cannot be read.
+    """
+    logs = _logs(launch.logs)
+    if launch.client is None:
+        return log.parse(*logs)
+    beside = _logs(launch.client.logs)
+    parts = [log.parse(*sources) for sources in (logs, beside)]
+    done = any(part.done for part in parts) and all(part.done or not part.markers for part in parts)
+    return log.parse(*logs, *beside).model_copy(update={"done": done})
+
+
+def _logs(directory: Path) -> list[Path]:
+    paths = (directory / "stdout.log", directory / "stderr.log")
+    return [path for path in paths if path.is_file()]
+
+
+def phase_record(task: Task) -> PhaseRecord:
+    """The record of a task that has not run."""
+    return PhaseRecord(
+        key=task.key,
+        flavor=task.flavor,
+        family=task.family,
+        script=task.script,
+        role=task.role,
+        provider=task.provider,
+        parameters=dict(task.parameters),
+        control_of=task.control_of,
+        input_of=task.input,
+        outcome=Outcome.NOT_RUN,
+        directory=f"phases/{task.key}",
+    )
+
+
+def lost(gpu: Gpu) -> str | None:
+    """Why nothing more can run on a GPU that worked before, or None while it does."""
+    try:
+        with Nvml() as nvml:
+            nvml.open(gpu.uuid).memory()
+    except NvmlError as problem:
+        return str(problem)
+    return None
+
+
+def plain(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts as JSON would give them back, so that a record equals what is read from disk."""
+    copied: dict[str, Any] = json.loads(json.dumps(dict(facts), default=str))
+    return copied
+
+
+def utc(now: datetime | None = None) -> str:
+    """A moment, by default this one, in ISO 8601 with milliseconds."""
+    now = now or datetime.now(timezone.utc)
+    return now.isoformat(timespec="milliseconds").replace("+00:00", "Z")

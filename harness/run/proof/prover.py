@@ -1,0 +1,171 @@
+"""Makes a proof: runs one phase of a case again and again, with more and more to hold in memory."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+from harness.base import atomic
+from harness.base.error import EngineError, UsageError
+from harness.engine.protocol import Engine, Environment
+from harness.measure.gpu import Gpu
+from harness.plan.plan import Case, Plan, Task
+from harness.record.models import Outcome, PhaseRecord
+from harness.run.phase import Executor, Observer, plain
+from harness.run.proof import proof
+from harness.run.proof.proof import Measurement, Proof
+from harness.run.run import stop_signals
+from harness.run.settings import Settings
+
+FILE = "proof.json"
+
+
+def prove(
+    plan: Plan,
+    engine: Engine,
+    settings: Settings,
+    gpu: Gpu,
+    observer: Observer,
+    goal: int,
+    most: int,
+) -> tuple[Proof, Path]:
+    """Proves one case: its judged phase that trains, else the one that predicts.
+
+    Args:
+        plan: of one case, with a control.
+        goal: bytes that the control's step has to take on the GPU.
+        most: greatest factor on the batch size.
+
+    Returns:
+        The proof, and the directory with everything that was run and `proof.json`.
+
+    Raises:
+        UsageError: the plan holds nothing that can be proven.
+        EngineError: the flavor cannot be had, or an earlier phase failed.
+    """
+    (case,) = plan.cases
+    phase, task = _task(plan, case)
+    prover = _Prover(plan, engine, settings, gpu, observer)
+    made = Proof(
+        flavor=case.flavor.id,
+        scenario=case.scenario.id,
+        phase=phase,
+        gpu=plain(asdict(gpu)),
+        goal=goal,
+    )
+    try:
+        with stop_signals(prover.cancel):
+            prover.prepare(task)
+            made = _measured(made, prover, task, most)
+    finally:
+        engine.close()
+    made = made.model_copy(update={"findings": proof.findings(made), "versions": prover.versions})
+    atomic.write(prover.directory / FILE, made.model_dump_json(indent=1) + "\n")
+    return made, prover.directory
+
+
+def _task(plan: Plan, case: Case) -> tuple[str, Task]:
+    if case.skip:
+        raise UsageError(f"{case.id} does not apply: {case.skip}")
+    uses = [use for use in case.uses if use.control is not None]
+    for role in ("train", "predict"):
+        for use in reversed(uses):
+            if plan.tasks[use.key].role == role:
+                return use.name, plan.tasks[use.key]
+    raise UsageError(f"{case.id} has no phase with a control: there is nothing to compare with")
+
+
+def _measured(made: Proof, prover: _Prover, task: Task, most: int) -> Proof:
+    """The proof with its measurements: control until it is large enough, swapped, the ceiling."""
+    control = prover.measure("control", task, 1)
+    while (pressure := proof.next_pressure(control, made.goal, most)) is not None:
+        control = prover.measure("control", task, pressure)
+    swapped = prover.measure("swapped", task, control.pressure)
+    measurements = [control, swapped]
+    limits = proof.ceilings(control, swapped)
+    if limits is not None:
+        for name in ("control", "swapped"):
+            measurements.append(prover.measure(name, task, control.pressure, limits[0]))
+    return made.model_copy(
+        update={
+            "measurements": measurements,
+            "ceiling": limits[0] if limits else None,
+            "nvml_ceiling": limits[1] if limits else None,
+        }
+    )
+
+
+class _Prover:
+    def __init__(
+        self, plan: Plan, engine: Engine, settings: Settings, gpu: Gpu, observer: Observer
+    ) -> None:
+        self.cancel = threading.Event()
+        self.versions: Mapping[str, object] = {}
+        self._plan = plan
+        self._engine = engine
+        self._observer = observer
+        self._environments: dict[str, Environment] = {}
+        self._runs = 0
+        name = f"proof-{datetime.now(timezone.utc):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        self.directory = settings.reports / name
+        self.directory.mkdir(parents=True)
+        self._executor = Executor(
+            engine=engine,
+            settings=settings,
+            gpu=gpu,
+            run_id=name,
+            directory=self.directory,
+            observer=observer,
+            cancel=self.cancel,
+            threads=os.cpu_count(),
+        )
+
+    def prepare(self, task: Task) -> None:
+        """Makes the environments, and runs what comes before the phase."""
+        before: list[Task] = []
+        while task.input is not None:
+            task = self._plan.tasks[task.input]
+            before.insert(0, task)
+        for flavor in self._plan.needed:
+            self._environments[flavor.id] = self._engine.prepare(
+                flavor, "gpu", self._observer.message
+            )
+        for earlier in before:
+            record = self._execute(earlier)
+            if record.outcome is not Outcome.COMPLETED:
+                outcome = record.outcome.value.replace("_", " ")
+                raise EngineError(
+                    f"{earlier.key}: {outcome}: {record.reason}; see {self.directory}"
+                )
+
+    def measure(
+        self, name: str, task: Task, pressure: int, ceiling: int | None = None
+    ) -> Measurement:
+        """Runs the phase once, in a process of its own: peaks are of a process's life."""
+        self._runs += 1
+        variables = {**task.variables, "PRESSURE": str(pressure)}
+        if ceiling is not None:
+            variables["MEMORY_CEILING"] = str(ceiling)
+        record = self._execute(
+            replace(
+                task,
+                key=f"{task.key}.{self._runs}",
+                provider="off" if name == "control" else task.provider,
+                variables=variables,
+            )
+        )
+        self.versions = record.facts.environment.get("versions") or self.versions
+        shown = f"{name} under the ceiling" if ceiling is not None else name
+        return proof.measurement(shown, record, pressure, ceiling)
+
+    def _execute(self, task: Task) -> PhaseRecord:
+        if self.cancel.is_set():
+            raise KeyboardInterrupt
+        record = self._executor.execute(task, self._environments[task.flavor])
+        self._observer.phase_finished(record)
+        return record

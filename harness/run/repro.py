@@ -1,0 +1,57 @@
+"""A shell where a phase of a finished run ran, with what it was given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from harness.engine.protocol import Engine
+from harness.measure.gpu import Gpu
+from harness.plan.plan import Plan
+from harness.record.models import Outcome, PhaseRecord, RunRecord
+from harness.run import artifacts as artifact
+from harness.run.phase import launch_of
+from harness.run.settings import Settings
+
+
+def phase_to_enter(record: RunRecord) -> PhaseRecord | None:
+    """The phase that failed; where none did, the last one that is not a control."""
+    ran = [phase for phase in record.phases if phase.outcome is not Outcome.NOT_RUN]
+    failed = [phase for phase in ran if phase.outcome is not Outcome.COMPLETED]
+    if failed:
+        return failed[0]
+    measured = [phase for phase in ran if phase.control_of is None]
+    return measured[-1] if measured else None
+
+
+def enter(
+    plan: Plan,
+    record: RunRecord,
+    directory: Path,
+    engine: Engine,
+    settings: Settings,
+    gpu: Gpu | None,
+) -> int:
+    """Opens the shell of `phase_to_enter`; returns the shell's exit code.
+
+    The phase's input is laid out as it was; its output directory is another one, so that the
+    run's artifacts stay what they were. For a phase that serves it is the server's place, and its
+    client is run by hand in it: the engine prints how.
+    """
+    phase = phase_to_enter(record)
+    if phase is None:
+        return 0
+    task = plan.tasks[phase.key]
+    place, given = directory / "shell" / phase.key, None
+    artifact.remove(place)
+    (place / "artifacts").mkdir(parents=True)
+    if task.input is not None:
+        given = place / "input"
+        artifact.copy_read_only(directory / "phases" / task.input / "artifacts", given)
+    environment = engine.prepare(
+        next(flavor for flavor in plan.environments if flavor.id == task.flavor),
+        "virtual" if gpu is None else "gpu",
+        print,
+    )
+    launch = launch_of(task, environment, settings, record.id, gpu, given, place, threads=None)
+    print(f"shell of {phase.key} ({phase.outcome.value}); leave it with `exit`")
+    return engine.shell(launch)

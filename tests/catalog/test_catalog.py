@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import pytest
+
+from harness.base.error import UsageError
+from harness.catalog import catalog
+from harness.catalog.flavors import Image
+from tests.paths import ROOT
+from tests.projects import FAMILY, FLAVOR, lay_out
+
+
+def test_project_s_own_catalog_has_the_promised_cases():
+    own = catalog.load(ROOT)
+    flavors = {flavor.id: flavor for flavor in own.flavors}
+    assert set(flavors) >= {
+        *("tf1-tfkeras", "tf1-keras22", "tf1-keras23", "tf2-tfkeras", "tf2-legacy"),
+    }
+    families = {entry.family for entry in own.scenarios}
+    assert families >= {
+        *("keras_saveload", "resnet50_generator", "tf_serialization", "dnndk_freeze"),
+        *("distribute", "metagraph", "canary"),
+    }
+    saveload = [entry for entry in own.scenarios if entry.family == "keras_saveload"]
+    applicable = [
+        (flavor, scenario.id)
+        for flavor in ("tf1-tfkeras", "tf1-keras22", "tf1-keras23")
+        for scenario in saveload
+        if catalog.inapplicable(flavors[flavor], scenario) is None
+    ]
+    assert len(applicable) == 23
+    canaries = {entry.id for entry in own.scenarios if entry.family == "canary"}
+    assert canaries >= {
+        "weights_before_lms",
+        "lms_silently_off",
+        "stale_artifact",
+        "truncated_file",
+        "corrupted_swap_in",
+    }
+    assert all(entry.expects for entry in own.scenarios if entry.family == "canary")
+
+
+def test_every_skip_of_the_project_is_explained():
+    own = catalog.load(ROOT)
+    for flavor in own.flavors:
+        for scenario in own.scenarios:
+            reason = catalog.inapplicable(flavor, scenario)
+            # Without a reason in the flavor's [lacks] it would be this one.
+            assert reason is None or not reason.startswith("the flavor has no"), (
+                f"{flavor.id} does not say why {scenario.family}/{scenario.id} does not apply"
+            )
+
+
+def test_select_takes_patterns(tmp_path):
+    own = catalog.load(lay_out(tmp_path))
+    assert [entry.id for entry in own.select(scenarios=["*-load"]).scenarios] == ["save-load"]
+    assert own.select() == own
+    with pytest.raises(UsageError, match=r"no scenario matches 'nope'; there are: save-load"):
+        own.select(scenarios=["nope"])
+
+
+def test_inapplicable_gives_the_flavor_s_reason(tmp_path):
+    lacking = FLAVOR.replace('features = ["tf_checkpoint"]', "features = []") + (
+        '\n[lacks]\ntf_checkpoint = "no such thing here"\n'
+    )
+    needing = FAMILY.replace('restores = ["weights"]', 'requires = ["tf_checkpoint"]', 1)
+    own = catalog.load(lay_out(tmp_path, flavors={"old": lacking}, families={"basic": needing}))
+    assert catalog.inapplicable(own.flavors[0], own.scenarios[0]) == "no such thing here"
+    assert catalog.inapplicable(own.flavors[0], own.scenarios[1]) is None
+
+
+def test_last_phase_is_judged_unless_said_otherwise(tmp_path):
+    scenario = catalog.load(lay_out(tmp_path)).scenarios[0]
+    assert [scenario.judged(phase) for phase in scenario.phase] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("old", "changed", "message"),
+    [
+        ('id = "save-load"', 'id = "save.load"', "save.load: id: String should match"),
+        ('role = "train"', 'role = "dance"', "phase.0.role"),
+        ('script = "load.py"', 'script = "../../etc/passwd"', "phase.1.script"),
+        ('script = "load.py"', 'script = "missing.py"', "script families/basic/missing.py is not"),
+        (
+            'id = "load"',
+            'id = "load"\nclient = "no.py"',
+            "script families/basic/no.py is not there",
+        ),
+        (
+            'id = "load"',
+            'id = "load"\nflavor = "tf9"',
+            "phase load is to run in 'tf9', which is no",
+        ),
+        ("[[scenario]]", "owner = 1\n[[scenario]]", "unknown key 'owner'"),
+        ('id = "load"', 'id = "save"', "phase ids are not unique"),
+        ('id = "save-predict"', 'id = "save-load"', "'save-load' is there twice"),
+        ("restores", "restroes", "restroes: Extra inputs are not permitted"),
+        ('restores = ["weights"]', 'requires = ["magic"]', "requires 'magic', which no flavor"),
+        ("[[scenario]]", "[[scenario]", "not TOML"),
+    ],
+)
+def test_bad_family_is_one_clear_line(tmp_path, old, changed, message):
+    text = FAMILY.replace(old, changed) if "]" not in old else FAMILY.replace(old, changed, 1)
+    with pytest.raises(UsageError) as caught:
+        catalog.load(lay_out(tmp_path, families={"basic": text}))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_scenario_of_two_families_is_one_clear_line(tmp_path):
+    root = lay_out(tmp_path, families={"basic": FAMILY, "other": FAMILY})
+    with pytest.raises(UsageError, match="'save-load' is in basic and in other; one scenario"):
+        catalog.load(root)
+
+
+def test_bad_flavor_is_one_clear_line(tmp_path):
+    text = FLAVOR.replace('python = "3.11"', "python = 3.11")
+    with pytest.raises(UsageError, match=r"flavor\.toml: test-flavor: python: Input should be"):
+        catalog.load(lay_out(tmp_path, flavors={"test-flavor": text}))
+
+
+def test_lock_file_that_is_not_there(tmp_path):
+    root = lay_out(tmp_path)
+    (root / "docker/flavors/test-flavor/requirements-cpu.txt").unlink()
+    with pytest.raises(UsageError, match=r"requirements-cpu\.txt is not there; `make lock`"):
+        catalog.load(root)
+
+
+def test_not_a_checkout(tmp_path):
+    with pytest.raises(UsageError, match="run from a checkout"):
+        catalog.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("capability", "supported"), [((7, 5), True), ((8, 0), False), (None, True)]
+)
+def test_image_supports_its_compute_capabilities(capability, supported):
+    image = Image(accelerator="gpu", base="b", requirements="r.txt", max_compute_capability="7.5")
+    assert image.supports("gpu", capability) is supported
+    assert not image.supports("virtual", capability)

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import io
+import time
+
+from rich.console import Console
+
+from harness.cli.console import ConsoleObserver
+from harness.record.checks import Check, CheckId, Status
+from harness.record.models import CaseRecord, Outcome, PhaseRecord
+from tests.plan.test_plan import planned
+
+
+def observer(terminal: bool = False, follow: bool = False):
+    output = io.StringIO()
+    console = Console(file=output, force_terminal=terminal, width=100)
+    return ConsoleObserver(console, follow=follow), output
+
+
+def phase(key: str, outcome: Outcome = Outcome.COMPLETED, reason: str = "") -> PhaseRecord:
+    return PhaseRecord(
+        key=key, flavor="f", family="x", script="s", role="train", provider="builtin",
+        outcome=outcome, reason=reason, duration_s=1.25, directory="phases/k",
+    )  # fmt: skip
+
+
+def test_plain_lines_without_a_terminal():
+    watching, output = observer()
+    with watching:
+        watching.begin(12)
+        watching.phase_finished(phase("a.b.c.save"))
+        watching.phase_finished(phase("a.b.c.load", Outcome.FAILED, "exit code 1"))
+    first, second = output.getvalue().splitlines()
+    assert first.split() == ["[", "1/12]", "completed", "1.2", "s", "a.b.c.save"]
+    assert second.endswith("a.b.c.load  exit code 1")
+
+
+def test_a_terminal_shows_only_what_did_not_complete():
+    watching, output = observer(terminal=True)
+    with watching:
+        watching.begin(2)
+        watching.phase_finished(phase("a.b.c.save"))
+        watching.phase_finished(phase("a.b.c.load", Outcome.FAILED, "exit code 1"))
+    assert "a.b.c.load  exit code 1" in output.getvalue()
+    assert "completed" not in output.getvalue()
+
+
+def test_what_a_container_printed_cannot_drive_the_terminal():
+    watching, output = observer()
+    with watching:
+        watching.message("red \x1b[31m[bold]text[/bold]\x1b]0;title\x07")
+        watching.case_judged(
+            CaseRecord(
+                flavor="f", family="x", scenario="s",
+                checks=[Check(
+                    id=CheckId.STATE_RESTORED, status=Status.FAILED, message="bad \x1b[2J[/x]"
+                )],
+            )
+        )  # fmt: skip
+    text = output.getvalue()
+    assert "\x1b" not in text
+    assert "[bold]text[/bold]" in text
+    assert "failed f.x.s: state restored: bad [/x]" in text
+
+
+def test_follow_prints_the_logs_while_they_grow(tmp_path):
+    watching, output = observer(follow=True)
+    task = next(iter(planned(tmp_path / "checkout").tasks.values()))
+    log = tmp_path / "stdout.log"
+    with watching, log.open("ab", buffering=0) as stream:
+        watching.begin(1)
+        watching.phase_started(task, tmp_path)
+        stream.write(b"Epoch 1/1\nhalf a ")
+        deadline = time.monotonic() + 5
+        while "Epoch" not in output.getvalue() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert "half" not in output.getvalue()
+        stream.write(b"line \xff\x1b[31m")
+        watching.phase_finished(phase(task.key))
+    assert "Epoch 1/1\nhalf a line \ufffd" in output.getvalue()

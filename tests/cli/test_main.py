@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.paths import ROOT
+from tests.projects import FAMILY, lay_out
+
+
+def harness(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command as a user would, with no daemon and none of the caller's settings."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    return subprocess.run(
+        [sys.executable, "-m", "harness", *arguments],
+        cwd=ROOT,
+        env={**kept, "DOCKER_HOST": "unix:///nowhere.sock", **environ},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_a_gpu_that_is_not_there_is_exit_4_and_one_line(tmp_path):
+    done = harness("run", "--gpu", "0", f"--reports={tmp_path}")
+    assert done.returncode == 4
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("harness: --gpu 0: ")
+    assert "GPU=none" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_docker_by_name_without_a_daemon_is_exit_4_and_one_line(tmp_path):
+    done = harness("run", "--gpu=none", "--engine=docker", f"--reports={tmp_path}")
+    assert done.returncode == 4
+    (line,) = done.stderr.splitlines()
+    assert "nowhere.sock" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "--flavors=nope"], "no flavor matches 'nope'; there are: "),
+        (["run", "--scenarios=x.y"], "no scenario matches 'x.y'"),
+        (["run", "--lms-params={"], "--lms-params is not a JSON object"),
+        (["run", "--provider=tflms"], "needs --lms-path (LMS_PATH)"),
+        (["run", "--jobs=0"], "Invalid value for '--jobs'"),
+        (["run", "--lms-path=/nowhere"], "does not exist"),
+        (["repro", "tf1-*", "trainsave-loadtrain"], "one flavor and one scenario"),
+        (["describe", "nope"], "no scenario matches 'nope'"),
+        (["report", "/nowhere"], "/nowhere"),
+        (["judge", "/nowhere"], "does not exist"),
+        (["frobnicate"], "No such command"),
+    ],
+)
+def test_a_user_s_mistake_is_exit_4_and_no_traceback(arguments, words):
+    done = harness(*arguments)
+    assert done.returncode == 4
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_options_come_from_the_environment_too():
+    done = harness("list", HARNESS_FLAVORS="tf1-tfkeras tf1-keras22", HARNESS_FAMILIES="")
+    assert done.returncode == 0
+    assert "tf1-keras22" in done.stdout
+    assert "tf1-keras23" not in done.stdout
+
+
+def test_list_is_for_machines_too():
+    options = ("--families=keras_saveload", "--flavors=tf1-*", "--scenarios=*checkpoint_*")
+    entries = json.loads(harness("list", "--json", *options).stdout)
+    applicable = [entry["flavor"] for entry in entries if not entry["skip"]]
+    assert applicable == ["tf1-tfkeras", "tf1-tfkeras"]
+    skipped = [entry for entry in entries if entry["skip"]]
+    assert len(skipped) == 4
+    assert all("trackable" in entry["skip"] for entry in skipped)
+
+
+def test_describe_shows_scripts_and_controls():
+    done = harness("describe", "trainsave-loadtrain")
+    assert done.returncode == 0
+    assert "mnist_cnn_keras_loadtrain.py [train]" in done.stdout
+    assert "control tf1-tfkeras.keras_saveload.trainsave-loadtrain.load.control" in done.stdout
+
+
+def test_doctor_says_what_is_missing():
+    done = harness("doctor")
+    assert done.returncode == 0
+    assert "MISSING  engine docker" in done.stdout
+    assert "ok       engine venv" in done.stdout
+    assert "Python 3.7" in done.stdout
+
+
+def test_a_broken_catalog_is_one_line(tmp_path):
+    root = lay_out(tmp_path, families={"basic": FAMILY.replace('"train"', '"dance"', 1)})
+    done = harness("--root", str(root), "list")
+    assert done.returncode == 4
+    (line,) = done.stderr.splitlines()
+    assert "scenarios.toml: save-load: phase.0.role" in line
+
+
+def test_judge_gives_verdicts_of_a_foreign_log(tmp_path):
+    log = tmp_path / "foreign.log"
+    log.write_text(
+        "[LMS][0] Added 70 operations to the model (33 swap-out operations (0.1 GiB)"
+        " and 37 swap-in operations (0.1 GiB))\n"
+    )
+    done = harness("judge", str(log))
+    assert done.returncode == 0, done.stdout
+    assert "passed   LMS edited the graph" in done.stdout
+    with log.open("a") as file:
+        file.write(
+            "W tensorflow/c/c_api.cc:326] Operation '{name:'conv2d/Relu' id:5 op device:{} def:"
+            "{{{node conv2d/Relu}} = Relu[T=DT_FLOAT](lms/swapin_x_0:0)}}' was changed by adding"
+            " control input after it was run by a session. This mutation will have no effect\n"
+        )
+    done = harness("judge", "--json", str(log))
+    assert done.returncode == 1
+    (judged,) = json.loads(done.stdout)
+    statuses = {entry["id"]: entry["status"] for entry in judged["checks"]}
+    assert statuses["edit_took_effect"] == "failed"
+    assert statuses["swapping_confirmed"] == "skipped"
+
+
+def test_make_takes_shell_1_for_the_shell_in_the_failed_phase():
+    done = subprocess.run(
+        ["make", "-n", "repro", "FLAVOR=f", "SCENARIO=s", "SHELL=1"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0
+    assert "harness repro" in done.stdout

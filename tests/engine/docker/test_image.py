@@ -1,0 +1,351 @@
+import json
+import shutil
+import socket
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from docker.errors import ImageNotFound
+
+from harness.base.error import EngineError, UnavailableError
+from harness.catalog.flavors import Flavor, Image
+from harness.engine import indexes as mirror
+from harness.engine.docker import image
+from harness.engine.docker.daemon import LABEL, Daemon, owner_labels
+from harness.engine.docker.engine import DockerEngine
+from tests.paths import ROOT
+
+DIGEST = "sha256:" + "1" * 64
+
+
+def locked_six() -> str:
+    """The entry of six in a lock file: small, and one wheel for every Python."""
+    lines = (ROOT / "docker/flavors/tf1-tfkeras/requirements-cpu.txt").read_text().splitlines()
+    at = next(index for index, line in enumerate(lines) if line.startswith("six=="))
+    return "\n".join(lines[at : at + 3]) + "\n"
+
+
+def make_flavor(root: Path, requirements: str, base: str = "base") -> Flavor:
+    """A flavor in a checkout of its own, with the project's Dockerfile."""
+    directory = root / "docker" / "flavors" / "t"
+    directory.mkdir(parents=True, exist_ok=True)
+    for name in ("Dockerfile", "requirements-build.txt"):
+        shutil.copy(ROOT / "docker" / name, root / "docker" / name)
+    (directory / "requirements.txt").write_text(requirements)
+    return Flavor.model_validate(
+        {
+            "id": "t-lms",
+            "directory": directory,
+            "description": "d",
+            "keras": "keras",
+            "mode": "session",
+            "python": "3.11",
+            "requirements": {},
+            "image": [{"accelerator": "virtual", "base": base, "requirements": "requirements.txt"}],
+        }
+    )
+
+
+# --- without a daemon -----------------------------------------------------------------------------
+
+
+def gpu_flavor(tmp_path: Path) -> Flavor:
+    flavor = make_flavor(tmp_path, "")
+    images = [
+        {"accelerator": "gpu", "base": "old", "max_compute_capability": "7.5"},
+        {"accelerator": "gpu", "base": "recent", "min_compute_capability": "8.0"},
+    ]
+    return flavor.model_copy(
+        update={"image": tuple(Image(requirements="requirements.txt", **entry) for entry in images)}
+    )
+
+
+@pytest.mark.parametrize(
+    ("capability", "base"),
+    [((7, 0), "old"), ((7, 5), "old"), ((8, 0), "recent"), ((12, 0), "recent")],
+)
+def test_the_gpu_decides_between_images(
+    tmp_path: Path, capability: tuple[int, int], base: str
+) -> None:
+    assert image.choose(gpu_flavor(tmp_path), "gpu", capability).base == base
+
+
+def test_a_flavor_without_an_image_for_the_accelerator_is_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError, match="t-lms"):
+        image.choose(gpu_flavor(tmp_path), "virtual", None)
+    with pytest.raises(UnavailableError, match=r"compute capability 7\.7"):
+        image.choose(gpu_flavor(tmp_path), "gpu", (7, 7))
+
+
+@pytest.mark.parametrize(
+    ("environ", "reference"),
+    [
+        ({}, "base"),
+        ({"BASE_IMAGE": "mirror/x"}, "mirror/x"),
+        ({"BASE_IMAGE": "mirror/x", "BASE_IMAGE_T_LMS": "mirror/y"}, "mirror/y"),
+        ({"BASE_IMAGE_OTHER": "mirror/z", "BASE_IMAGE": ""}, "base"),
+    ],
+)
+def test_the_base_can_be_named_for_each_flavor(
+    tmp_path: Path, environ: dict[str, str], reference: str
+) -> None:
+    flavor = make_flavor(tmp_path, "")
+    assert image.base_reference(flavor, flavor.image[0], environ)[0] == reference
+
+
+@pytest.mark.parametrize(
+    ("reference", "repository"),
+    [("a", "a"), ("a:1", "a"), ("r:5000/a", "r:5000/a"), ("r:5000/a/b:1", "r:5000/a/b")],
+)
+def test_a_port_is_not_a_tag(reference: str, repository: str) -> None:
+    assert image._repository(reference) == repository
+
+
+class Client:
+    """A daemon with these images, and a registry with those."""
+
+    def __init__(self, here: dict[str, Any], registry: dict[str, Any] | None = None) -> None:
+        self.here, self.registry, self.pulled = here, registry or {}, []
+
+    def inspect_image(self, reference: str) -> dict[str, Any]:
+        if reference not in self.here:
+            raise ImageNotFound("404", explanation="no such image")
+        return self.here[reference]
+
+    def pull(self, repository: str, tag: str, stream: bool, decode: bool) -> Any:
+        reference = f"{repository}@{tag}" if tag.startswith("sha256:") else f"{repository}:{tag}"
+        self.pulled.append(reference)
+        if reference not in self.registry:
+            yield {"error": "no such host"}
+            return
+        self.here[reference] = self.registry[reference]
+        yield {"id": "layer", "status": "Pull complete"}
+
+
+def test_a_base_that_is_here_is_not_pulled() -> None:
+    client = Client({"p:3": {"Id": "sha256:a", "RepoDigests": [f"p@{DIGEST}"]}})
+    base = image._base(client, "p:3", "V", {"p:3": DIGEST}, print)  # type: ignore[arg-type]
+    assert base == image.Base("p:3", "sha256:a", DIGEST)
+    assert client.pulled == []
+
+
+def test_a_base_of_another_digest_says_make_lock() -> None:
+    client = Client({"p:3": {"Id": "sha256:a", "RepoDigests": ["p@sha256:2"]}})
+    with pytest.raises(EngineError, match="make lock"):
+        image._base(client, "p:3", "V", {"p:3": DIGEST}, print)  # type: ignore[arg-type]
+
+
+def test_a_base_is_pulled_by_its_recorded_digest() -> None:
+    there = {"Id": "sha256:a", "RepoDigests": [f"r:5000/p@{DIGEST}"]}
+    client, said = Client({}, {f"r:5000/p@{DIGEST}": there}), []
+    recorded = {"r:5000/p:3": DIGEST}
+    base = image._base(client, "r:5000/p:3", "V", recorded, said.append)  # type: ignore[arg-type]
+    assert base.digest == DIGEST
+    assert client.pulled == [f"r:5000/p@{DIGEST}"]
+    assert said
+
+
+def test_a_base_that_cannot_be_had_names_the_variable() -> None:
+    with pytest.raises(EngineError, match="BASE_IMAGE_T") as caught:
+        image._base(Client({}), "p:3", "BASE_IMAGE_T", {}, print)  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+    assert "no such host" in str(caught.value)
+
+
+def test_the_context_is_the_same_bytes_for_the_same_files() -> None:
+    files = {"b": b"2", "a": b"1"}
+    again = dict(reversed(files.items()))
+    assert image._context(files).getvalue() == image._context(again).getvalue()
+
+
+def test_a_broken_build_names_pip_s_reason_and_the_log(tmp_path: Path) -> None:
+    events = [
+        {"stream": "Step 1/2 : RUN set -eu\n"},
+        {"stream": "\x1b[91mERROR: no matching distribution\n\x1b[0m"},
+        {"stream": "WARNING: pip is old\n"},
+        {"error": "The command '/bin/sh -c set -eu; long' returned a non-zero code: 1"},
+    ]
+    with pytest.raises(EngineError) as caught:
+        image._follow(events, "f", tmp_path / "log", print)
+    assert "ERROR: no matching distribution (non-zero code: 1)" in str(caught.value)
+    assert str(tmp_path / "log") in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "\x1b" not in str(caught.value)
+    assert "WARNING: pip is old" in (tmp_path / "log").read_text()
+
+
+# --- with one ------------------------------------------------------------------------------------
+
+
+def leftovers(daemon: Daemon) -> list[str]:
+    found = daemon.client().images(filters={"label": f"{LABEL}.build"}, all=True)
+    return [entry["Id"] for entry in found]
+
+
+@pytest.fixture
+def flavor(tmp_path: Path, base_image: str, daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A flavor of one small package on the test's base image; its images are removed."""
+    monkeypatch.delenv("BASE_IMAGE", raising=False)
+    flavor = make_flavor(tmp_path, locked_six(), base_image)
+    yield flavor
+    client = daemon.client()
+    for entry in client.images(filters={"label": f"{LABEL}.flavor={flavor.id}"}):
+        client.remove_image(entry["Id"], force=True)
+
+
+@pytest.mark.docker
+def test_builds_once_and_hands_the_way_out_over_without_a_trace(
+    flavor: Flavor, daemon: Daemon, base_image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = tmp_path / "ca.pem"
+    bundle.write_bytes(mirror.of_host().ca_bundle + b"\n# zq7-ca-bundle\n")
+    if b"BEGIN CERTIFICATE" in bundle.read_bytes():
+        for name in ("PIP_CERT", "SSL_CERT_FILE"):
+            monkeypatch.setenv(name, str(bundle))
+    monkeypatch.setenv("PIP_TRUSTED_HOST", "zq7-trusted-host")
+    monkeypatch.setenv("PIP_FIND_LINKS", "/zq7/path/of/this/machine")
+    monkeypatch.setenv("ftp_proxy", "http://user:zq7-password@proxy.invalid:1")
+    said: list[str] = []
+    engine = DockerEngine()
+
+    environment = engine.prepare(flavor, "virtual", said.append)
+    assert environment.handle.startswith("sha256:")
+    assert any("building" in line for line in said)
+    facts = environment.provenance
+    assert facts["base image id"] == base_image
+    assert "six==1.17.0" in facts["packages"].split()
+    assert facts["python"].startswith("3.")
+    assert Path(facts["packages file"]).read_text().count("six==1.17.0") == 1
+    assert (tmp_path / ".cache/images/t-lms-virtual.log").read_text().count("Successfully") >= 1
+
+    said.clear()
+    assert engine.prepare(flavor, "virtual", said.append) == environment
+    assert said == []
+
+    assert leftovers(daemon) == []
+    assert traces(environment.handle, daemon) == []
+    created = daemon.client().inspect_image(environment.handle)["Config"]
+    assert created["User"] == "65532:65532"
+    assert "NVIDIA_VISIBLE_DEVICES=void" in created["Env"]
+    assert created["Labels"][f"{LABEL}.inputs"] == facts["image inputs"]
+
+
+def traces(image_id: str, daemon: Daemon) -> list[str]:
+    """Where the image, its history or its layers hold what the host handed to the build."""
+    sentinels = (b"zq7-", b"/zq7/")
+    client = daemon.client()
+    found = []
+    for name, facts in (
+        ("history", client.history(image_id)),
+        ("configuration", client.inspect_image(image_id)),
+    ):
+        if any(word in json.dumps(facts).encode() for word in sentinels):
+            found.append(name)
+    with tempfile.TemporaryFile() as file:
+        for chunk in client.get_image(image_id):
+            file.write(chunk)
+        file.seek(0)
+        with tarfile.open(fileobj=file) as tar:
+            for entry in tar:
+                content = tar.extractfile(entry)
+                data = content.read() if content is not None else b""
+                if (
+                    any(word in data for word in sentinels)
+                    or b"ca-certificates.crt\0/build" in data
+                ):
+                    found.append(entry.name)
+    return found
+
+
+def test_other_inputs_are_another_image() -> None:
+    base = "sha256:base"
+    files = {"requirements.txt": b"a"}
+    digests = {
+        image._digest(files, base, "3.7"),
+        image._digest({"requirements.txt": b"b"}, base, "3.7"),
+        image._digest(files, "sha256:other", "3.7"),
+        image._digest(files, base, "3.8"),
+    }
+    assert len(digests) == 4
+
+
+@pytest.mark.docker
+def test_a_build_that_breaks_is_one_line_and_leaves_nothing(
+    flavor: Flavor, daemon: Daemon, tmp_path: Path
+) -> None:
+    wrong = f"six==1.17.0 --hash=sha256:{'0' * 64}\n"
+    (flavor.directory / "requirements.txt").write_text(wrong)
+    before = {entry["Id"] for entry in daemon.client().images(all=True)}
+    with pytest.raises(EngineError) as caught:
+        DockerEngine().prepare(flavor, "virtual", lambda line: None)
+    text = str(caught.value)
+    assert "\n" not in text
+    assert "HASHES" in text
+    log = tmp_path / ".cache/images/t-lms-virtual.log"
+    assert str(log) in text
+    assert "six" in log.read_text()
+    assert leftovers(daemon) == []
+    after = {entry["Id"] for entry in daemon.client().images(all=True)}
+    assert after <= before
+
+
+# Like tensorflow/tensorflow: packages and pip in the system's own directory, no venv support.
+_BRINGS_TENSORFLOW = r"""
+FROM {base}
+RUN python3 -m venv /lender \
+    && cd "$(python3 -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
+    && cp -r /lender/lib/python3*/site-packages/pip* . \
+    && mkdir tensorflow six-1.17.0.dist-info \
+    && touch tensorflow/__init__.py && echo 'from_base = True' > six.py \
+    && printf 'Metadata-Version: 2.1\nName: six\nVersion: 1.17.0\n' \
+        > six-1.17.0.dist-info/METADATA \
+    && rm -r /lender /usr/lib/python3*/ensurepip
+"""
+
+
+@pytest.mark.docker
+def test_a_base_that_brings_tensorflow_lends_its_packages(
+    flavor: Flavor, daemon: Daemon, base_image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, tag = daemon.client(), "lms-harness-test/brings-tensorflow"
+    context = image._context({"Dockerfile": _BRINGS_TENSORFLOW.format(base=base_image).encode()})
+    output = list(client.build(fileobj=context, custom_context=True, tag=tag, rm=True, decode=True))
+    assert not any("error" in event for event in output), output
+    try:
+        monkeypatch.setenv("BASE_IMAGE_T_LMS", tag)
+        environment = DockerEngine().prepare(flavor, "virtual", lambda line: None)
+        assert "six==1.17.0" in environment.provenance["packages"].split()
+        script = "import six, tensorflow; print(six.from_base)"
+        container = client.create_container(
+            environment.handle, ["python3", "-c", script], labels=owner_labels("test")
+        )["Id"]
+        try:
+            client.start(container)
+            assert client.wait(container)["StatusCode"] == 0
+            assert client.logs(container) == b"True\n"
+        finally:
+            client.remove_container(container, force=True)
+            client.remove_image(environment.handle, force=True)
+    finally:
+        client.remove_image(tag, force=True)
+
+
+@pytest.mark.docker
+def test_a_base_that_is_nowhere_is_one_line(
+    flavor: Flavor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setenv("BASE_IMAGE_T_LMS", f"127.0.0.1:{port}/nothing:1")
+    with pytest.raises(EngineError, match="cannot be pulled") as caught:
+        DockerEngine().prepare(flavor, "virtual", lambda line: None)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_dockerfile_needs_only_the_classic_builder() -> None:
+    content = (ROOT / "docker" / "Dockerfile").read_text()
+    for word in ("--mount", "# syntax", "<<"):
+        assert word not in content

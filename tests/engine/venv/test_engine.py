@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from textwrap import dedent
+
+import psutil
+import pytest
+
+from tests.paths import ROOT
+from harness.engine.protocol import Environment, Launch
+from harness.engine.venv.engine import VenvEngine
+from harness.record.models import Outcome
+
+
+
+@pytest.fixture
+def engine(tmp_path):
+    return VenvEngine(tmp_path / "cache")
+
+
+def launch(tmp_path: Path, script: str, **changes) -> Launch:
+    scenarios = tmp_path / "scenarios"
+    scenarios.mkdir(exist_ok=True)
+    (scenarios / "phase.py").write_text(dedent(script))
+    for name in ("output", "logs", "data"):
+        (tmp_path / name).mkdir(exist_ok=True)
+    given = {
+        "key": "flavor.family.scenario.phase",
+        "run_id": "run",
+        "environment": Environment("flavor", sys.executable),
+        "script": "phase.py",
+        "variables": {"LMS_PROVIDER": "off"},
+        "scenarios": scenarios,
+        "data": tmp_path / "data",
+        "input": None,
+        "output": tmp_path / "output",
+        "logs": tmp_path / "logs",
+        "deadline_s": 20.0,
+    }
+    return Launch(**{**given, **changes})
+
+
+def execute(engine, launch, cancel=None):
+    targets = []
+    ended = engine.execute(launch, targets.append, cancel or threading.Event())
+    return ended, targets
+
+
+def test_contract_of_a_phase(engine, tmp_path, monkeypatch):
+    monkeypatch.setenv("SECRET", "of the host")
+    script = """
+        import json, os, sys
+        open(os.path.join(os.environ["OUTPUT_DIR"], "seen.json"), "w").write(json.dumps(
+            {"environ": dict(os.environ), "cwd": os.listdir("."), "path": sys.path[:2]}))
+        print("out"); print("err", file=sys.stderr)
+    """
+    phase = launch(tmp_path, script, threads=1, input=tmp_path)
+    ended, targets = execute(engine, phase)
+    assert (ended.outcome, ended.code) == (Outcome.COMPLETED, 0)
+    assert len(targets) == 1
+    assert (tmp_path / "logs/stdout.log").read_text() == "out\n"
+    assert (tmp_path / "logs/stderr.log").read_text() == "err\n"
+    seen = json.loads((tmp_path / "output/seen.json").read_text())
+    environ = seen["environ"]
+    assert "SECRET" not in environ
+    assert environ["LMS_PROVIDER"] == "off"
+    assert environ["INPUT_DIR"] == str(tmp_path)
+    assert environ["DATA_DIR"] == str(tmp_path / "data")
+    assert environ["PYTHONPATH"] == str(tmp_path / "scenarios")
+    assert environ["TF_NUM_INTRAOP_THREADS"] == "1"
+    assert environ["CUDA_VISIBLE_DEVICES"] == ""
+    assert environ["HOME"].startswith(str(tmp_path / "cache/scratch"))
+    assert not (tmp_path / "cache/scratch/run.flavor.family.scenario.phase").exists()
+
+
+def test_exit_code_of_a_phase(engine, tmp_path):
+    ended, _ = execute(engine, launch(tmp_path, "raise SystemExit(3)"))
+    assert (ended.outcome, ended.code) == (Outcome.FAILED, 3)
+
+
+def test_a_signal_is_told_apart_from_an_exit_code(engine, tmp_path):
+    script = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    ended, _ = execute(engine, launch(tmp_path, script))
+    assert (ended.outcome, ended.code) == (Outcome.KILLED, 137)
+    assert "killed" in ended.reason
+
+
+def test_deadline_stops_the_whole_tree(engine, tmp_path):
+    script = """
+        import subprocess, sys, time
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+        print(child.pid, flush=True)
+        time.sleep(60)
+    """
+    begin = time.monotonic()
+    ended, _ = execute(engine, launch(tmp_path, script, deadline_s=1.0))
+    assert ended.outcome is Outcome.TIMED_OUT
+    assert "1 s" in ended.reason
+    assert time.monotonic() - begin < 15
+    child = int((tmp_path / "logs/stdout.log").read_text())
+    assert not psutil.pid_exists(child) or psutil.Process(child).status() == "zombie"
+
+
+def test_cancel_stops_a_phase_that_ignores_term(engine, tmp_path, monkeypatch):
+    monkeypatch.setattr("harness.engine.venv.process.GRACE_S", 0.3)
+    script = """
+        import signal, time
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        print("ready", flush=True)
+        time.sleep(60)
+    """
+    cancel = threading.Event()
+    threading.Timer(1.0, cancel.set).start()
+    ended, _ = execute(engine, launch(tmp_path, script), cancel)
+    assert ended.outcome is Outcome.INTERRUPTED
+
+
+def test_target_names_the_tree(engine, tmp_path):
+    script = """
+        import subprocess, sys
+        subprocess.run([sys.executable, "-c", "import time; time.sleep(1)"])
+    """
+    seen: set[int] = set()
+
+    def started(target):
+        def watch():
+            for _ in range(15):
+                seen.update(target.pids())
+                time.sleep(0.05)
+
+        threading.Thread(target=watch).start()
+
+    engine.execute(launch(tmp_path, script), started, threading.Event())
+    assert len(seen) >= 2
+
+
+def test_interpreter_that_is_gone_is_an_engine_error(engine, tmp_path):
+    phase = launch(tmp_path, "", environment=Environment("flavor", "/nowhere/python"))
+    ended, _ = execute(engine, phase)
+    assert ended.outcome is Outcome.ENGINE_ERROR
+    assert "could not start" in ended.reason
+
+
+def test_log_without_bound_stops_the_phase(engine, tmp_path, monkeypatch):
+    monkeypatch.setattr("harness.engine.venv.process.LOG_LIMIT", 2**20)
+    ended, _ = execute(engine, launch(tmp_path, "while True: print('x' * 1000)"))
+    assert ended.outcome is Outcome.FAILED
+    assert "1 MiB of log" in ended.reason
+
+
+def test_next_start_removes_what_a_killed_driver_left(engine, tmp_path):
+    phase = launch(tmp_path, "import time; print('up', flush=True); time.sleep(60)")
+    code = f"""
+        import sys, threading
+        from pathlib import Path
+        sys.path.insert(0, {str(ROOT)!r})
+        from harness.engine import Environment, Launch
+        from harness.engine.venv import VenvEngine
+        paths = Path({str(tmp_path)!r})
+        VenvEngine(paths / "cache").execute(
+            Launch("k", "r", Environment("f", sys.executable), "phase.py", {{}},
+                   paths / "scenarios", paths / "data", None, paths / "output", paths / "logs"),
+            lambda target: None, threading.Event())
+    """
+    driver = subprocess.Popen([sys.executable, "-c", dedent(code)])
+    log = phase.logs / "stdout.log"
+    deadline = time.monotonic() + 20
+    while not (log.exists() and log.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert engine.reap() == []  # the driver lives
+    os.kill(driver.pid, signal.SIGKILL)
+    driver.wait()
+    removed = engine.reap()
+    assert len(removed) == 1
+    pid = int(removed[0].split()[1])
+    deadline = time.monotonic() + 5
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie":
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert engine.reap() == []
+
+
+def test_a_preloaded_module_sees_the_flavor_s_variables(engine, tmp_path):
+    """Keras 3 reads its backend when it is imported."""
+    phase = launch(
+        tmp_path,
+        "from common import chosen; print(chosen.BACKEND, chosen.OF_PHASE)",
+        environment=Environment(
+            "flavor", sys.executable, preload=("common.chosen",), variables={"BACKEND": "torch"}
+        ),
+        variables={"LMS_PROVIDER": "off", "BACKEND": "torch", "OF_PHASE": "1"},
+        threads=1,
+    )
+    common = phase.scenarios / "common"
+    common.mkdir()
+    server = ROOT / "scenarios" / "common" / "forkserver.py"
+    (common / "forkserver.py").write_text(server.read_text())
+    (common / "chosen.py").write_text(
+        "import os\nBACKEND, OF_PHASE = os.environ.get('BACKEND'), os.environ.get('OF_PHASE')\n"
+    )
+    try:
+        ended, _ = execute(engine, phase)
+    finally:
+        engine.close()
+    assert ended.outcome is Outcome.COMPLETED, ended.reason
+    assert (tmp_path / "logs" / "stdout.log").read_text() == "torch None\n"

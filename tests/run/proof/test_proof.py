@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.record.checks import Status
+from harness.record.models import Outcome
+from harness.run.proof import proof
+from harness.run.proof.proof import Measurement, Proof
+
+MIB = 2**20
+
+
+def measured(name: str = "control", **fields: Any) -> Measurement:
+    base: dict[str, Any] = {
+        "name": name,
+        "pressure": 4,
+        "outcome": Outcome.COMPLETED,
+        "out_of_memory": False,
+        "nvml_peak": 2500 * MIB,
+        "framework_peak": 2100 * MIB,
+        "pcie_tx": 10 * MIB,
+        "pcie_rx": 10 * MIB,
+        "samples": 100,
+        "largest_gap_s": 0.06,
+    }
+    return Measurement(**{**base, **fields})
+
+
+def swapped(name: str = "swapped", **fields: Any) -> Measurement:
+    less: dict[str, Any] = {
+        "nvml_peak": 1000 * MIB,
+        "framework_peak": 600 * MIB,
+        "bytes_out": 1500 * MIB,
+        "bytes_in": 1500 * MIB,
+        "offloaded_peak": 1450 * MIB,
+        "pcie_tx": 3000 * MIB,
+    }
+    return measured(name, **{**less, **fields})
+
+
+def made(*measurements: Measurement, **fields: Any) -> Proof:
+    base: dict[str, Any] = {
+        "flavor": "keras3-torch",
+        "scenario": "save-load",
+        "phase": "load",
+        "gpu": {"name": "Test GPU"},
+        "goal": 2048 * MIB,
+        "measurements": list(measurements),
+        "ceiling": 1350 * MIB,
+        "nvml_ceiling": 1750 * MIB,
+    }
+    return Proof(**{**base, **fields})
+
+
+def under(**fields: Any) -> Measurement:
+    failed = {"outcome": Outcome.FAILED, "out_of_memory": True, "ceiling": 1350 * MIB}
+    return measured("control under the ceiling", **{**failed, **fields})
+
+
+def finished(**fields: Any) -> Measurement:
+    return swapped("swapped under the ceiling", **{"ceiling": 1350 * MIB, **fields})
+
+
+def statuses(case: Proof) -> dict[str, Status]:
+    return {finding.name: finding.status for finding in proof.findings(case)}
+
+
+def test_everything_that_has_to_be_seen():
+    case = made(measured(), swapped(), under(), finished())
+    assert set(statuses(case).values()) == {Status.PASSED}
+    text = "\n".join(proof.lines(case.model_copy(update={"findings": proof.findings(case)})))
+    assert "saved 1,500.0 MiB" in text
+    assert "ratio 0.29" in text
+    assert "100 samples, largest gap 0.06 s" in text
+
+
+@pytest.mark.parametrize(
+    ("measurements", "name", "status"),
+    [
+        ((measured(framework_peak=900 * MIB), swapped()), "pressure", Status.ERROR),
+        ((measured(), swapped(nvml_peak=2500 * MIB)), "peaks", Status.FAILED),
+        ((measured(), swapped(nvml_peak=None)), "peaks", Status.ERROR),
+        (
+            (measured(), swapped(offloaded_peak=300 * MIB)),
+            "saved as much as was moved",
+            Status.ERROR,
+        ),
+        (
+            (measured(), swapped(offloaded_peak=MIB)),
+            "saved as much as was moved",
+            Status.ERROR,
+        ),
+        # The ledger claims what the bus never saw.
+        ((measured(), swapped(pcie_tx=12 * MIB)), "bytes over the bus", Status.FAILED),
+        ((measured(pcie_tx=None), swapped()), "bytes over the bus", Status.SKIPPED),
+        (
+            (measured(), swapped(), under(outcome=Outcome.COMPLETED, out_of_memory=False)),
+            "the control fails under the ceiling",
+            Status.ERROR,
+        ),
+        (
+            (measured(), swapped(), under(), finished(outcome=Outcome.FAILED)),
+            "the swapped phase finishes under the ceiling",
+            Status.FAILED,
+        ),
+        (
+            (measured(), swapped(), under(), finished(nvml_peak=1900 * MIB)),
+            "the swapped phase finishes under the ceiling",
+            Status.FAILED,
+        ),
+        (
+            (measured(), swapped(), under(), finished(nvml_peak=None)),
+            "the swapped phase finishes under the ceiling",
+            Status.ERROR,
+        ),
+    ],
+)
+def test_what_is_missing_or_wrong(measurements, name, status):
+    assert statuses(made(*measurements))[name] is status
+
+
+def test_no_measurement_proves_nothing():
+    assert made().status is Status.ERROR
+    assert statuses(made()) == {"peaks": Status.ERROR}
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"framework_peak": 500 * MIB, "pressure": 1}, 5),
+        ({"framework_peak": 2047 * MIB, "pressure": 4}, 5),
+        ({"framework_peak": 2048 * MIB}, None),
+        ({"framework_peak": None}, None),
+        ({"framework_peak": MIB, "pressure": 1}, 64),
+        ({"framework_peak": MIB, "pressure": 64}, None),
+        ({"framework_peak": MIB, "pressure": 1, "out_of_memory": True}, None),
+    ],
+)
+def test_next_pressure(fields, expected):
+    assert proof.next_pressure(measured(**fields), 2048 * MIB, 64) == expected
+
+
+def test_a_ceiling_is_half_way():
+    assert proof.ceilings(measured(), swapped()) == (1350 * MIB, 1750 * MIB)
+    assert proof.ceilings(measured(), swapped(framework_peak=2100 * MIB)) is None
+    assert proof.ceilings(measured(framework_peak=None), swapped()) is None

@@ -1,0 +1,138 @@
+"""The `prove` command on a GPU that the fake NVML library plays, through the real `pynvml`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.record.checks import Status
+from harness.record.models import Outcome
+from harness.run.proof import prover
+from harness.run.proof.proof import Proof
+from tests import fake_nvml
+from tests.nvml import fixture
+from tests.paths import ROOT
+from tests.projects import FLAVOR, lay_out
+
+nvml_library = fixture.nvml_library
+UUID = "GPU-0a0b0c0d-1111-2222-3333-444444444444"
+MIB = fake_nvml.MIB
+PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+# Plays a training step that holds 90 MiB a batch without swapping and 30 with it, and 50 of the
+# batch in host memory; 100 MiB are the context's. With DISOBEY it does not mind the ceiling.
+SCRIPT = """
+    import json, os, sys, time
+
+    path, swapped = os.environ["LIVE_FILE"], os.environ["LMS_PROVIDER"] != "off"
+    pressure = int(os.environ.get("PRESSURE", "1"))
+    ceiling = int(os.environ.get("MEMORY_CEILING", "0")) >> 20
+    peak = (30 if swapped else 90) * pressure
+    sent_before = int(open(path).read().split()[3])
+
+    def live(used, sent):
+        text = "used %d\\ntx %d\\nrx 0\\n" % (used << 20, sent_before + (sent << 20))
+        text += "process %d %d\\n" % (os.getpid(), used << 20)
+        with open(path + ".tmp", "w") as file:
+            file.write(text)
+        os.replace(path + ".tmp", path)
+
+    def mark(event, **fields):
+        print(":::LMS " + json.dumps(dict(event=event, **fields)), flush=True)
+
+    if ceiling and peak > ceiling and "DISOBEY" not in os.environ:
+        live(100 + ceiling, 0)
+        time.sleep(0.2)
+        sys.exit("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 90 MiB")
+    if swapped:
+        mark("lms_edited", provider="builtin", operations=4, swap_out=2, swap_in=2,
+             bytes_out=60 * pressure << 20, bytes_in=60 * pressure << 20, ms=1.0)
+    live(100 + peak, 60 * pressure if swapped else 1)
+    time.sleep(0.4)
+    mark("trace", function="train", meter="framework", swap_out=2 if swapped else 0,
+         swap_in=2 if swapped else 0, bytes_out=0, bytes_in=0, peak_accelerator=peak << 20,
+         peak_host=(60 * pressure << 20) if swapped else 0, step_ms=20.0 if swapped else 10.0)
+    mark("environment", versions={"torch": "2.13.0"})
+    mark("done")
+    open(os.path.join(os.environ["OUTPUT_DIR"], "model"), "w").write("weights")
+"""
+
+
+def prove(
+    tmp_path: Path, library: Path, *options: str, disobey: bool = False, **gpu: object
+) -> tuple[int, str, Proof | None]:
+    live = tmp_path / "live"
+    fake_nvml.write_live(live, 100 * MIB)
+    flavor = FLAVOR.replace("3.11", PYTHON) + f'\n[variables]\nLIVE_FILE = "{live}"\n'
+    flavor += 'DISOBEY = "1"\n' if disobey else ""
+    root = lay_out(
+        tmp_path / "checkout",
+        flavors={"test-flavor": flavor},
+        scripts={"save.py": SCRIPT, "load.py": SCRIPT, "predict.py": SCRIPT},
+    )
+    gpus = [fake_nvml.Gpu(UUID, name="Test GPU", **gpu)]  # type: ignore[arg-type]
+    scenario = fake_nvml.Scenario(gpus, live=live).write(tmp_path / "scenario")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "harness", "--root", str(root), "prove"),
+            *("test-flavor", "save-load", "--engine=venv", f"--reports={tmp_path / 'reports'}"),
+            *options,
+        ],
+        cwd=ROOT,
+        env={
+            **fake_nvml.environment(library, scenario),
+            f"PYTHON_{PYTHON.replace('.', '_')}": sys.executable,
+        },
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    files = list((tmp_path / "reports").glob(f"*/{prover.FILE}"))
+    made = Proof.model_validate_json(files[0].read_bytes()) if files else None
+    return done.returncode, done.stdout + done.stderr, made
+
+
+def test_a_ceiling_between_the_peaks(tmp_path, nvml_library):
+    code, output, made = prove(tmp_path, nvml_library, "--gpu=0", "--goal-mib=400")
+    assert made is not None, output
+    assert code == 0, output
+    assert [entry.name for entry in made.measurements] == [
+        *("control", "swapped", "control under the ceiling", "swapped under the ceiling"),
+    ]
+    control, swapped, refused, finished = made.measurements
+    # 90 MiB a batch: the fifth reaches the goal.
+    assert {entry.pressure for entry in made.measurements} == {5}
+    assert (control.nvml_peak, swapped.nvml_peak) == (550 * MIB, 250 * MIB)
+    assert made.ceiling == 300 * MIB
+    assert refused.out_of_memory
+    assert refused.outcome is Outcome.FAILED
+    assert finished.outcome is Outcome.COMPLETED
+    assert all(finding.status is Status.PASSED for finding in made.findings), output
+    assert made.versions == {"torch": "2.13.0"}
+    assert made.gpu["name"] == "Test GPU"
+    assert "ratio 2.00" in output  # the step time
+    assert "never above 400.0 MiB" in output
+
+
+def test_a_framework_that_does_not_obey_proves_nothing(tmp_path, nvml_library):
+    code, output, made = prove(tmp_path, nvml_library, "--gpu=0", "--goal-mib=80", disobey=True)
+    assert code == 2, output
+    assert made is not None
+    assert made.status is Status.ERROR
+    assert "did not run out of memory" in output
+
+
+def test_a_proof_without_a_gpu_is_a_usage_error(tmp_path, nvml_library):
+    code, output, made = prove(tmp_path, nvml_library, "--gpu=none")
+    assert (code, made) == (4, None)
+    assert "a proof needs a GPU" in output
+
+
+@pytest.mark.parametrize(("share", "goal"), [("0.01", 0.01), ("0.02", 0.02)])
+def test_the_goal_as_a_share_of_the_gpu(tmp_path, nvml_library, share, goal):
+    _, output, made = prove(tmp_path, nvml_library, "--gpu=0", f"--share={share}")
+    assert made is not None, output
+    assert made.goal == round(goal * made.gpu["total_bytes"])

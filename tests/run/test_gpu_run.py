@@ -1,0 +1,240 @@
+"""The whole command on a GPU that the fake NVML library plays, through the real `pynvml`."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness.measure.samples import Samples
+from harness.record.checks import Status
+from harness.record.models import Outcome, RunRecord
+from tests import fake_nvml
+from tests.nvml import fixture
+from tests.paths import ROOT
+from tests.projects import FLAVOR, lay_out
+
+nvml_library = fixture.nvml_library
+UUID = "GPU-0a0b0c0d-1111-2222-3333-444444444444"
+SLICE = "MIG-cccc3333-0000-0000-0000-000000000000"
+MIB = fake_nvml.MIB
+PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+# Plays a training step: the control holds 900 MiB, a swapped phase 300 MiB and sends 600 MiB.
+SCRIPT = """
+    import json, os, sys, time
+
+    swapped = os.environ["LMS_PROVIDER"] != "off"
+    stage = "restored" if "INPUT_DIR" in os.environ else "saved"
+    lose = "LOSE_GPU" in os.environ and swapped and stage == "restored"
+    path = os.environ["LIVE_FILE"]
+    sent_before = int(open(path).read().split()[3])
+
+    def live(used, sent):
+        total = sent_before + (sent << 20)
+        text = "used %d\\ntx %d\\nrx %d\\n" % (used << 20, total, total)
+        if used > 100:
+            text += "process %d %d\\n" % (os.getpid(), used << 20)
+        if lose and sent:
+            text += "lost 15\\n"
+        with open(path + ".tmp", "w") as file:
+            file.write(text)
+        os.replace(path + ".tmp", path)
+
+    def mark(event, **fields):
+        print(":::LMS " + json.dumps(dict(event=event, **fields)), flush=True)
+
+    if swapped:
+        mark("lms_edited", provider="builtin", operations=4, swap_out=2, swap_in=2,
+             bytes_out=600 << 20, bytes_in=600 << 20, ms=1.0)
+    mark("digest", of="weights", stage=stage, sha256="a" * 64)
+    live(100, 0)
+    time.sleep(0.3)
+    live(300 if swapped else 900, 600 if swapped else 10)
+    time.sleep(1.2)
+    mark("metric", name="loss", value=0.5, epoch=1, split="train")
+    live(100, 600 if swapped else 10)
+    time.sleep(0.3)
+    mark("done")
+    open(os.path.join(os.environ["OUTPUT_DIR"], "model"), "w").write("weights")
+"""
+
+
+def play(
+    tmp_path: Path, library: Path, *options: str, lose: bool = False, held: int = 0, **gpu: object
+) -> tuple[int, str, RunRecord, Path]:
+    live = tmp_path / "live"
+    fake_nvml.write_live(live, 100 * MIB + held, process={4242: held} if held else None)
+    flavor = FLAVOR.replace("3.11", PYTHON) + f'\n[variables]\nLIVE_FILE = "{live}"\n'
+    flavor += 'LOSE_GPU = "1"\n' if lose else ""
+    root = lay_out(
+        tmp_path / "checkout",
+        flavors={"test-flavor": flavor},
+        scripts={"save.py": SCRIPT, "load.py": SCRIPT, "predict.py": SCRIPT},
+    )
+    scenario = fake_nvml.Scenario(
+        [fake_nvml.Gpu(UUID, name="Test GPU", **gpu)],
+        live=live,  # type: ignore[arg-type]
+    ).write(tmp_path / "scenario")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "harness", "--root", str(root), "run", "--gpu=0"),
+            *("--engine=venv", "--scenarios=save-load", f"--reports={tmp_path / 'reports'}"),
+            *options,
+        ],
+        cwd=ROOT,
+        env={
+            **fake_nvml.environment(library, scenario),
+            f"PYTHON_{PYTHON.replace('.', '_')}": sys.executable,
+        },
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    directory = (tmp_path / "reports" / "latest").resolve()
+    record = RunRecord.model_validate_json((directory / "record.json").read_bytes())
+    return done.returncode, done.stdout + done.stderr, record, directory
+
+
+def load_of(record: RunRecord):
+    return next(phase for phase in record.phases if phase.key.endswith(".load"))
+
+
+def curve(directory: Path, record: RunRecord) -> list[int | None]:
+    path = directory / load_of(record).directory / "samples.csv"
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [int(row["gpu_used"]) if row["gpu_used"] else None for row in rows]
+
+
+def swapping(record: RunRecord):
+    (case,) = record.cases
+    return next(check for check in case.checks if check.id.value == "swapping_confirmed")
+
+
+def test_the_record_has_the_curve_that_was_played(tmp_path, nvml_library):
+    code, output, record, directory = play(tmp_path, nvml_library)
+    assert code == 0, output
+    assert record.gpu is not None
+    assert (record.gpu["uuid"], record.gpu["name"]) == (UUID, "Test GPU")
+    assert record.accelerator == "gpu"
+    steps = list(dict.fromkeys(curve(directory, record)))
+    assert steps == [100 * MIB, 300 * MIB]
+    samples = load_of(record).samples
+    assert samples is not None
+    assert set(samples) == set(Samples.__dataclass_fields__)
+    assert samples["gpu_used_peak"] == 300 * MIB
+    assert samples["process_peak"] == 300 * MIB
+    assert samples["memory_version"] == 2
+    assert samples["pcie_source"] == "counters"
+    assert samples["pcie_tx_bytes"] == 600 * MIB
+    assert samples["error"] is None
+    verdict = swapping(record)
+    assert verdict.status is Status.PASSED
+    assert "300.0 MiB" in verdict.message
+    assert "900.0 MiB" in verdict.message
+    assert "PCIe 600.0 MiB sent, 600.0 MiB received, control 10.0 MiB sent" in verdict.message
+    assert "largest gap 0." in verdict.message
+    assert verdict.numbers["ledger_bytes_in"] == verdict.numbers["pcie_rx_bytes"] == 600 * MIB
+    assert isinstance(verdict.numbers["host_peak_bytes"], int)
+    assert isinstance(verdict.numbers["samples"], int)
+
+
+def test_memory_version_1_only(tmp_path, nvml_library):
+    code, output, record, directory = play(tmp_path, nvml_library, memory=1, reserved=50 * MIB)
+    assert code == 0, output
+    samples = load_of(record).samples
+    assert samples is not None
+    assert samples["memory_version"] == 1
+    assert max(size for size in curve(directory, record) if size) == 350 * MIB
+
+
+def test_no_pcie_counters_at_all_leaves_them_unknown(tmp_path, nvml_library):
+    code, output, record, _ = play(tmp_path, nvml_library, counters=0)
+    assert code == 0, output  # the peaks still tell
+    samples = load_of(record).samples
+    assert samples is not None
+    assert samples["pcie_tx_bytes"] is None
+    assert samples["pcie_source"] is None
+
+
+def test_a_gpu_lost_half_way_stops_the_run_with_an_error(tmp_path, nvml_library):
+    code, output, record, _ = play(tmp_path, nvml_library, lose=True)
+    assert code == 2, output
+    broken = [phase for phase in record.phases if phase.samples and phase.samples.get("error")]
+    assert len(broken) == 1
+    assert "lost" in broken[0].samples["error"]  # type: ignore[index]
+    assert any(phase.outcome is Outcome.NOT_RUN for phase in record.phases)
+    assert swapping(record).status is Status.ERROR
+    assert "lost" in output
+
+
+def test_a_gpu_that_is_never_clear_stops_the_run_and_names_who_holds_it(tmp_path, nvml_library):
+    code, output, record, _ = play(tmp_path, nvml_library, "--gpu-wait=0.5", held=9000 * MIB)
+    assert code == 2, output
+    first, *others = record.phases
+    assert first.outcome is Outcome.ENGINE_ERROR
+    assert "9100 MiB in use after 0 s (pids 4242); end what uses it" in first.reason
+    assert {phase.outcome for phase in others} == {Outcome.NOT_RUN}
+    assert "stopping: GPU GPU-0a0b" in output
+
+
+@pytest.mark.parametrize(
+    ("played", "words"),
+    [
+        (fake_nvml.Scenario([], init=9), "driver is not loaded"),
+        (fake_nvml.Scenario([], init=18), "different versions"),
+        (fake_nvml.Scenario([], init=4), "permission"),
+        (
+            fake_nvml.Scenario([fake_nvml.Gpu(UUID, mig=True, slices=[fake_nvml.Gpu(SLICE)])]),
+            f"is split by MIG and cannot be used as a whole: choose one of {SLICE}",
+        ),
+        (fake_nvml.Scenario([fake_nvml.Gpu(UUID, unusable=15)]), "is lost"),
+    ],
+)
+def test_a_gpu_that_cannot_be_used_is_exit_4_and_one_line(tmp_path, nvml_library, played, words):
+    scenario = played.write(tmp_path / "scenario")
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "run", "--gpu=0", f"--reports={tmp_path / 'r'}"],
+        cwd=ROOT,
+        env=fake_nvml.environment(nvml_library, scenario),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 4
+    (line,) = done.stderr.splitlines()
+    assert words in line
+    assert "GPU=none" in line
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("engine", ["auto", "docker"])
+@pytest.mark.parametrize("gpu", ["auto", "0"])
+def test_a_gpu_that_the_daemon_cannot_hand_out_is_found_before_anything_is_built(
+    tmp_path, nvml_library, daemon, engine, gpu
+):
+    runtimes = daemon.info.get("Runtimes") or {}
+    if "nvidia" in runtimes:
+        pytest.skip("this daemon has the NVIDIA Container Toolkit")
+    scenario = fake_nvml.Scenario([fake_nvml.Gpu(UUID)]).write(tmp_path / "scenario")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "harness", "run", f"--gpu={gpu}", f"--engine={engine}"),
+            f"--reports={tmp_path / 'reports'}",
+        ],
+        cwd=ROOT,
+        env=fake_nvml.environment(nvml_library, scenario),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 4
+    (line,) = done.stderr.splitlines()
+    assert "nvidia-container-toolkit" in line
+    assert "GPU=none" in line
+    assert not (tmp_path / "reports").exists()

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import pytest
+
+from harness.base.error import UsageError
+from harness.engine.venv.engine import VenvEngine
+from harness.measure.gpu import Gpu
+from harness.run import machine
+
+UUID = "GPU-00000000-1111-2222-3333-444444444444"
+
+
+class FakeDocker:
+    """Plays daemons: `refuses` maps what preflight is asked for to what it raises."""
+
+    name = "docker"
+
+    def __init__(self, refuses: dict[str | None, str]) -> None:
+        self._refuses = refuses
+
+    def preflight(self, gpu: str | None) -> None:
+        if gpu in self._refuses:
+            raise UsageError(self._refuses[gpu])
+
+
+def gpu() -> Gpu:
+    values = dict.fromkeys(Gpu.__dataclass_fields__)
+    return Gpu(**{**values, "index": 0, "uuid": UUID, "name": "Test GPU"})
+
+
+def with_docker(monkeypatch, refuses):
+    monkeypatch.setattr(machine, "DockerEngine", lambda capability: FakeDocker(refuses))
+
+
+def test_no_daemon_falls_back_to_venv_and_says_so(monkeypatch, tmp_path):
+    with_docker(monkeypatch, {None: "no daemon at unix:///x"})
+    engine, missing = machine.choose_engine("auto", None, tmp_path)
+    assert isinstance(engine, VenvEngine)
+    assert missing == "no daemon at unix:///x"
+    chosen = machine.choose("none", "auto", tmp_path)
+    assert any("venv engine" in note and "no daemon" in note for note in chosen.notes)
+    assert any("virtual accelerator" in note for note in chosen.notes)
+
+
+def test_docker_asked_for_by_name_does_not_fall_back(monkeypatch, tmp_path):
+    with_docker(monkeypatch, {None: "no daemon"})
+    with pytest.raises(UsageError, match="no daemon"):
+        machine.choose_engine("docker", None, tmp_path)
+
+
+def test_a_gpu_that_the_daemon_cannot_hand_out_is_no_reason_to_fall_back(monkeypatch, tmp_path):
+    with_docker(monkeypatch, {UUID: "install the NVIDIA Container Toolkit"})
+    with pytest.raises(UsageError, match="Container Toolkit"):
+        machine.choose_engine("auto", gpu(), tmp_path)
+    assert machine.choose_engine("auto", None, tmp_path)[0].name == "docker"
+
+
+def test_gpu_none_looks_for_none(monkeypatch):
+    monkeypatch.setattr(machine, "Nvml", lambda: pytest.fail("NVML was asked"))
+    assert machine.choose_gpu("none") == (None, "")

@@ -1,0 +1,166 @@
+"""Executions of phases: a phase that serves and its client are one phase to everything above."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.catalog import catalog
+from harness.catalog.flavors import Flavor
+from harness.engine.protocol import Client, Engine, Environment, Exit, Launch
+from harness.engine.venv.engine import VenvEngine
+from harness.plan import planner
+from harness.record.models import Outcome, PhaseRecord, RunRecord
+from harness.run import run
+from harness.run.phase import facts_of
+from harness.run.settings import Settings
+from tests.engine import serving_cases
+from tests.engines import ScriptedEngine, Silent, write_log
+from tests.projects import lay_out
+
+FAMILY = """
+[[scenario]]
+id = "save-serve"
+description = "save, then serve"
+control = false
+
+[[scenario.phase]]
+id = "save"
+script = "save.py"
+role = "train"
+
+[[scenario.phase]]
+id = "serve"
+script = "load.py"
+client = "predict.py"
+role = "predict"
+"""
+
+DONE = ':::LMS {"event": "done"}'
+
+
+def metric(name: str) -> str:
+    """A marker line."""
+    fields = {"event": "metric", "name": name, "value": 1.0, "epoch": 1, "split": "test"}
+    return ":::LMS " + json.dumps(fields)
+
+
+def execute(
+    tmp_path: Path, engine: Engine, scripts: dict[str, str], **changes: object
+) -> RunRecord:
+    project = lay_out(tmp_path / "checkout", families={"basic": FAMILY}, scripts=scripts)
+    made = planner.make(catalog.load(project), provider="off")
+    settings = Settings(root=project, reports=tmp_path / "reports", data=project, **changes)
+    return run.execute(made, engine, settings, None, Silent())[0]
+
+
+def serve_phase(record: RunRecord) -> PhaseRecord:
+    return next(phase for phase in record.phases if phase.key.endswith(".serve"))
+
+
+class ThisPython(VenvEngine):
+    """Runs phases with the tests' own interpreter."""
+
+    def prepare(
+        self, flavor: Flavor, accelerator: str, progress: Callable[[str], None]
+    ) -> Environment:
+        return Environment(flavor.id, sys.executable)
+
+
+def test_a_client_reaches_its_server_and_both_read_what_was_saved(tmp_path: Path) -> None:
+    scripts = {
+        "save.py": """
+            import os
+            open(os.path.join(os.environ["OUTPUT_DIR"], "model"), "w").write("weights")
+            print(':::LMS {"event": "done"}')
+        """,
+        "load.py": serving_cases.server(
+            ready=f"""
+                open(os.path.join(os.environ["INPUT_DIR"], "model")).read()
+                print('{metric("server")}')
+                say(event="ready", port=server.server_address[1])
+            """
+        ),
+        "predict.py": serving_cases.ASK
+        + f"ask()\nprint('{metric('client')}')\n"
+        + "print(open(os.path.join(os.environ['INPUT_DIR'], 'model')).read())\n"
+        + "open(os.path.join(os.environ['OUTPUT_DIR'], 'answer'), 'w').close()\n"
+        + f"print('{DONE}')\n",
+    }
+    engine = ThisPython(tmp_path / "cache")
+    record = execute(tmp_path, engine, scripts, keep=True)
+    phase = serve_phase(record)
+    place = tmp_path / "reports" / record.id / phase.directory
+    assert phase.outcome is Outcome.COMPLETED, phase.reason
+    assert [found.name for found in phase.facts.metrics] == ["server", "client"]
+    assert phase.facts.done
+    assert "weights" in (place / "client" / "stdout.log").read_text()
+    assert [path.name for path in (place / "artifacts").iterdir()] == ["server"]
+    assert [path.name for path in (place / "client" / "artifacts").iterdir()] == ["answer"]
+    logs = [place / "stdout.log", place / "stderr.log", place / "client" / "stdout.log"]
+    lines = "".join(path.read_text() for path in logs).splitlines()
+    assert [metric(f.name) == lines[f.line - 1] for f in phase.facts.metrics] == [True, True]
+    assert phase.details["client"]["pid"]
+
+
+def test_a_client_has_directories_of_its_own_and_leaves_no_artifacts(tmp_path: Path) -> None:
+    def play(launch: Launch) -> None:
+        if launch.client is not None:
+            assert launch.client.logs == launch.logs / "client"
+            assert launch.client.script == "families/basic/predict.py"
+            assert list(launch.client.output.iterdir()) == []
+            (launch.client.output / "large").write_text("x")
+
+    engine = ScriptedEngine(play)
+    phase = serve_phase(execute(tmp_path, engine, {}))
+    assert phase.outcome is Outcome.COMPLETED, phase.reason
+    clients = [launch.client for launch in engine.launches]
+    assert [client is None for client in clients] == [True, False]
+    assert clients[1] is not None
+    assert clients[1].logs.is_dir()
+    assert not clients[1].output.exists()
+
+
+@pytest.mark.parametrize(
+    ("server", "client", "done"),
+    [
+        ([metric("a"), DONE], [metric("b"), DONE], True),
+        ([metric("a"), DONE], [metric("b")], False),
+        ([metric("a")], [metric("b"), DONE], False),
+        ([metric("a"), DONE], ["a client without markers"], True),
+        (["a server without markers"], ["and its client"], False),
+    ],
+)
+def test_a_phase_is_done_when_both_are(
+    tmp_path: Path, server: list[str], client: list[str], done: bool
+) -> None:
+    def play(launch: Launch) -> Exit | None:
+        write_log(launch, *server)
+        if launch.client is not None:
+            write_log(launch.client, *client)
+        return None
+
+    assert serve_phase(execute(tmp_path, ScriptedEngine(play), {})).facts.done is done
+
+
+def test_a_client_that_was_never_started_has_no_logs(tmp_path: Path) -> None:
+    (tmp_path / "stdout.log").write_text(f"{metric('a')}\n{DONE}\n")
+    launch = Launch(
+        key="k",
+        run_id="r",
+        environment=Environment("f", "python"),
+        script="serve.py",
+        variables={},
+        scenarios=tmp_path,
+        data=tmp_path,
+        input=None,
+        output=tmp_path,
+        logs=tmp_path,
+        client=Client("client.py", tmp_path / "client/artifacts", tmp_path / "client"),
+    )
+    facts = facts_of(launch)
+    assert (facts.lines, facts.done) == (2, True)
