@@ -202,13 +202,13 @@ def run() -> RunRecord:
         case(
             "frozen-session",
             checks=[check(CheckId.CAUGHT)],
-            evidence=checks(edit_took_effect=not_applied),
+            behind=checks(edit_took_effect=not_applied),
             **canary,
         ),
         case(
             "stale-artifact",
             checks=[check(CheckId.CAUGHT, Status.FAILED, "not caught: all six checks passed")],
-            evidence=checks(),
+            behind=checks(),
             **canary,
         ),
         case("trainsave-loadtrain", KERAS22),

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 
 from harness.base.text import plural
 from harness.catalog.entry import Mode
-from harness.checks.evidence import Evidence, Finding, Number, line, named, skipped
-from harness.record.checks import Status
+from harness.checks.evidence import Evidence
+from harness.checks.finding import Finding, line, named, skipped
+from harness.record.checks import Number, Status
 from harness.record.facts import LogFacts, Trace
 
 

@@ -1,19 +1,13 @@
-"""What the checks of a case rest on, and how findings become one verdict."""
+"""What the checks of a case rest on: the case as it ran."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from harness.catalog.entry import Mode
 from harness.catalog.scenarios import Phase, Scenario
-from harness.record.checks import Check, CheckId, Status
-from harness.record.facts import LogFacts, Problem
 from harness.record.models import PhaseRecord
-
-Number = float | int | str | None
-
-LINES_LIMIT = 20  # log lines that one check shows
 
 
 @dataclass(frozen=True)
@@ -65,78 +59,3 @@ class Evidence:
             return None
         roles = [phase.role for phase, _ in self.computing]
         return self.unswapped[roles[-1]] if roles else "no judged phase trains or predicts"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What was found of one phase, or of one thing compared; several make a check.
-
-    Attributes:
-        blocking: no later check can pass after it.
-    """
-
-    status: Status
-    message: str
-    numbers: Mapping[str, Number] = field(default_factory=dict)
-    lines: Sequence[str] = ()
-    blocking: bool = False
-
-
-_WORST_FIRST = (Status.FAILED, Status.ERROR, Status.PASSED, Status.SKIPPED)
-
-
-def worst(findings: Iterable[Finding]) -> Status:
-    """Failed before error before passed; skipped only when everything is."""
-    statuses = {finding.status for finding in findings}
-    return next(status for status in _WORST_FIRST if status in statuses)
-
-
-def check(check_id: CheckId, findings: Sequence[Finding]) -> Check:
-    """One check out of what was found; the findings that decide come first in the message."""
-    status = worst(findings)
-    ordered = sorted(findings, key=lambda finding: _WORST_FIRST.index(finding.status))
-    numbers: dict[str, Number] = {}
-    lines: list[str] = []
-    for finding in ordered:
-        numbers.update(finding.numbers)
-        lines += finding.lines
-    return Check(
-        id=check_id,
-        status=status,
-        message="; ".join(finding.message for finding in ordered),
-        numbers=numbers,
-        lines=lines[:LINES_LIMIT],
-    )
-
-
-def skipped(reason: str) -> Finding:
-    """The check does not apply."""
-    return Finding(Status.SKIPPED, reason)
-
-
-def unjudged(reason: str) -> Finding:
-    """The check could not be judged."""
-    return Finding(Status.ERROR, reason)
-
-
-def line(phase: str, number: int, text: str) -> str:
-    """A log line as checks show it."""
-    return f"{phase}:{number}: {text}"
-
-
-def problem_lines(phase: str, problems: Iterable[Problem]) -> list[str]:
-    """Problems as log lines."""
-    return [line(phase, problem.line, problem.text) for problem in problems]
-
-
-def kinds(facts: LogFacts, *names: str) -> list[Problem]:
-    """The problems of these kinds, in the order of the log."""
-    return [problem for problem in facts.problems if problem.kind in names]
-
-
-def named(
-    phase: Phase, phases: Sequence[object], numbers: Mapping[str, Number]
-) -> dict[str, Number]:
-    """Numbers of one phase, with its name in front where several are judged."""
-    prefix = f"{phase.id}." if len(phases) > 1 else ""
-    return {f"{prefix}{name}": number for name, number in numbers.items()}

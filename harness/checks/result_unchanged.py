@@ -10,16 +10,18 @@ from collections import defaultdict
 
 from harness.base.text import plural
 from harness.catalog.scenarios import Phase
-from harness.checks.evidence import Evidence, Finding, line, named, skipped, unjudged
-from harness.checks.state_restored import compared, digest
-from harness.record.checks import Status
+from harness.checks.evidence import Evidence
+from harness.checks.finding import Finding, line, named, skipped, unjudged
+from harness.checks.state_restored import digest
+from harness.checks.tolerance import Tolerance
+from harness.record.checks import Status, worst
 from harness.record.facts import LogFacts, Metric
 from harness.record.models import Outcome, PhaseRecord
 
 # (absolute, relative) per accelerator. On a GPU sums of gradients are not repeated bit by bit,
 # and training amplifies the difference.
-METRICS = {"virtual": (1e-4, 1e-3), "gpu": (1e-2, 2e-2)}
-PREDICTIONS = {"virtual": (1e-4, 0.0), "gpu": (1e-3, 1e-2)}
+METRICS = {"virtual": Tolerance(1e-4, 1e-3), "gpu": Tolerance(1e-2, 2e-2)}
+PREDICTIONS = {"virtual": Tolerance(1e-4), "gpu": Tolerance(1e-3, 1e-2)}
 
 _Key = tuple[str, int | None, str | None, int]
 
@@ -62,8 +64,8 @@ def _phase(phase: Phase, record: PhaseRecord, evidence: Evidence) -> Finding:
     parts: list[Finding] = []
     common = sorted(ours.keys() & theirs.keys(), key=lambda key: ours[key].line)
     if common:
-        limits = METRICS.get(evidence.accelerator, METRICS["virtual"])
-        parts.append(_compare_metrics(phase, [(ours[key], theirs[key]) for key in common], limits))
+        pairs = [(ours[key], theirs[key]) for key in common]
+        parts.append(_compare_metrics(phase, pairs, METRICS[evidence.accelerator]))
     predictions = _predictions(phase, record.facts, control.facts, evidence.accelerator)
     if predictions is not None:
         parts.append(predictions)
@@ -75,10 +77,8 @@ def _phase(phase: Phase, record: PhaseRecord, evidence: Evidence) -> Finding:
         return skipped("no marker lines and no metrics: nothing to compare")
     missing = len(ours.keys() ^ theirs.keys())
     note = f"; {plural(missing, 'metric')} not in both" if missing else ""
-    order = (Status.FAILED, Status.ERROR, Status.PASSED)
-    status = min((part.status for part in parts), key=order.index)
     return Finding(
-        status,
+        worst(part.status for part in parts),
         "; ".join(part.message for part in parts) + note,
         {name: number for part in parts for name, number in part.numbers.items()},
         [entry for part in parts for entry in part.lines],
@@ -97,9 +97,8 @@ def _metrics(facts: LogFacts) -> dict[_Key, Metric]:
 
 
 def _compare_metrics(
-    phase: Phase, pairs: list[tuple[Metric, Metric]], limits: tuple[float, float]
+    phase: Phase, pairs: list[tuple[Metric, Metric]], tolerance: Tolerance
 ) -> Finding:
-    absolute, relative = limits
     largest, wrong = 0.0, []
     unknown = 0
     for ours, theirs in pairs:
@@ -108,16 +107,14 @@ def _compare_metrics(
         elif ours.value is None or theirs.value is None:
             wrong.append((ours, theirs))
         else:
-            difference = abs(ours.value - theirs.value)
-            largest = max(largest, difference)
-            if difference > absolute + relative * abs(theirs.value):
+            largest = max(largest, abs(ours.value - theirs.value))
+            if tolerance.exceeded(ours.value, theirs.value):
                 wrong.append((ours, theirs))
     numbers = {
         "metrics": len(pairs) - unknown,
         "metrics_differing": len(wrong),
         "metrics_max_difference": largest,
     }
-    tolerance = f"{absolute:g} + {relative:g}·|control|"
     if wrong:
         ours, theirs = wrong[0]
         lines = [line(phase.id, entry.line, f"{entry.name} {entry.value}") for entry, _ in wrong]
@@ -150,10 +147,9 @@ def _predictions(
     if len(ours.values) != len(theirs.values):
         message = f"{len(ours.values)} predictions, {len(theirs.values)} in the control"
         return Finding(Status.FAILED, message, {}, lines)
-    absolute, relative = PREDICTIONS.get(accelerator, PREDICTIONS["virtual"])
-    largest, beyond = compared(ours.values, theirs.values, absolute, relative)
+    tolerance = PREDICTIONS[accelerator]
+    largest, beyond = tolerance.compare(ours.values, theirs.values)
     numbers = {"predictions_max_difference": largest}
-    tolerance = f"{absolute:g}" + (f" + {relative:g}·|control|" if relative else "")
     if beyond:
         message = (
             f"{beyond} of {plural(len(ours.values), 'prediction')} differ from the control by more"

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from harness.base.text import mib, plural
 from harness.catalog.scenarios import Phase
-from harness.checks.evidence import Evidence, Finding, line, skipped, unjudged
+from harness.checks.evidence import Evidence
+from harness.checks.finding import Finding, line, skipped, unjudged
+from harness.checks.tolerance import EXACT, Tolerance
 from harness.record.checks import Status
 from harness.record.facts import Digest, LogFacts
 from harness.record.models import Outcome, PhaseRecord
 
 # (absolute, relative) per accelerator. Convolutions on a GPU do not repeat bit by bit; on the
 # virtual accelerator the same CPU kernels run, and only the order of their threads may differ.
-PREDICTIONS = {"gpu": (1e-5, 1e-4), "virtual": (1e-6, 0.0)}
+PREDICTIONS = {"gpu": Tolerance(1e-5, 1e-4), "virtual": Tolerance(1e-6)}
 
 
 def findings(evidence: Evidence) -> list[Finding]:
@@ -110,9 +112,8 @@ def _predictions(
     if len(saved.values) != len(restored.values):
         message = f"predictions: {len(saved.values)} saved, {len(restored.values)} restored"
         return Finding(Status.FAILED, message, numbers, lines)
-    absolute, relative = PREDICTIONS.get(accelerator, PREDICTIONS["virtual"])
-    difference, beyond = compared(restored.values, saved.values, absolute, relative)
-    tolerance = f"{absolute:g}" + (f" + {relative:g}·|value|" if relative else "")
+    tolerance = PREDICTIONS[accelerator]
+    difference, beyond = tolerance.compare(restored.values, saved.values)
     extent = {**numbers, "predictions_max_difference": difference}
     if beyond:
         message = (
@@ -140,15 +141,8 @@ def _epochs(evidence: Evidence, load: Phase, loaded: PhaseRecord) -> Finding | N
     common = sorted(after.keys() & before.keys(), key=lambda key: (key[1], key[0]))
     if not common:
         return None
-    absolute, relative = PREDICTIONS.get(evidence.accelerator, PREDICTIONS["virtual"])
-    if exact:
-        absolute = relative = 0.0
-    wrong = [
-        (name, epoch)
-        for name, epoch in common
-        if abs(after[name, epoch] - before[name, epoch])
-        > absolute + relative * abs(before[name, epoch])
-    ]
+    tolerance = EXACT if exact else PREDICTIONS[evidence.accelerator]
+    wrong = [key for key in common if tolerance.exceeded(after[key], before[key])]
     numbers = {"epoch_metrics": len(common), "epoch_metrics_differing": len(wrong)}
     lines = [
         f"{load.id}: epoch {epoch}: {name} {before[name, epoch]!r} saved,"
@@ -186,18 +180,6 @@ def digest(facts: LogFacts, of: str, stage: str) -> Digest | None:
     """The last digest of a thing at a stage: what counts is the state that was saved at the end."""
     found = [entry for entry in facts.digests if entry.of == of and entry.stage == stage]
     return found[-1] if found else None
-
-
-def compared(
-    values: list[float], expected: list[float], absolute: float, relative: float
-) -> tuple[float, int]:
-    """The largest difference, and how many values are beyond absolute + relative·|expected|."""
-    differences = [abs(a - b) for a, b in zip(values, expected, strict=True)]
-    beyond = sum(
-        difference > absolute + relative * abs(b)
-        for difference, b in zip(differences, expected, strict=True)
-    )
-    return max(differences, default=0.0), beyond
 
 
 def _extent(entry: Digest) -> str:

@@ -1,7 +1,7 @@
 """Check 5: swapping is measured, not believed.
 
-Three witnesses: the *ledger* is what LMS says it moved, the *meter* is what was measured from
-outside LMS, the *control* is the same phase with LMS off. The meter of the virtual accelerator is
+Three sources: *self-reported* is what LMS says it moved, *measured* is what a meter outside LMS
+saw, the *control* is the same phase with LMS off. The meter of the virtual accelerator is
 TensorFlow's own record of one step (a `trace`). The meter of a GPU is NVML, sampled on the host.
 
 Verdicts: `confirmed`; `refuted`, a failure; `inconclusive`, an error and never a pass.
@@ -15,16 +15,17 @@ from typing import Any
 
 from harness.base.text import MIB, mib
 from harness.catalog.scenarios import Phase
-from harness.checks.evidence import Evidence, Finding, Number, line, named, skipped
+from harness.checks.evidence import Evidence
+from harness.checks.finding import Finding, line, named, skipped
 from harness.checks.result_unchanged import broken_control
-from harness.record.checks import Status
+from harness.record.checks import Number, Status
 from harness.record.facts import Edit, LogFacts, Trace
 from harness.record.models import PhaseRecord
 
 # The peak has to fall by more than both; a smaller difference may be the order of operations.
 TRACE_FALL = (0.01, 64 * 1024)  # part of the control's peak, bytes
 NVML_FALL = (0.05, 20 * MIB)
-LEDGER_PART = 0.5  # of the operations or bytes that LMS claims has to be measured
+REPORTED_SHARE = 0.5  # of the operations or bytes that LMS claims has to be measured
 MIN_SAMPLES = 20
 MAX_GAP_S = 0.5  # a peak between samples that far apart may be missed
 
@@ -81,7 +82,7 @@ def edits(facts: LogFacts) -> list[Edit]:
     return by_marker or list(facts.edits)
 
 
-def ledger(facts: LogFacts) -> Edit | None:
+def self_reported(facts: LogFacts) -> Edit | None:
     """The edit that swaps most. A phase that edits several functions has one edit for each."""
     return max(edits(facts), key=lambda edit: min(edit.swap_out, edit.swap_in), default=None)
 
@@ -100,9 +101,9 @@ def _virtual(phase: Phase, record: PhaseRecord, control: PhaseRecord) -> _Verdic
 
 
 def _traces(phase: Phase, facts: LogFacts, control_facts: LogFacts) -> _Verdict:
-    """The ledger, a trace of one step, and the control's trace."""
+    """What LMS reports, a trace of one step, and the control's trace."""
     ours, theirs = trace(facts, phase.role), trace(control_facts, phase.role)
-    claimed = ledger(facts)
+    claimed = self_reported(facts)
     if ours is None:
         return _Verdict("inconclusive", f"no trace of a {phase.role} step", {})
     meter = f"meter {ours.meter}"
@@ -125,7 +126,10 @@ def _traces(phase: Phase, facts: LogFacts, control_facts: LogFacts) -> _Verdict:
         return verdict("refuted", executed)
     if phase.role == "train" and claimed is not None:
         # The edit of a graph that also predicts is larger than what one prediction executes.
-        few = swap_out < LEDGER_PART * claimed.swap_out or swap_in < LEDGER_PART * claimed.swap_in
+        few = (
+            swap_out < REPORTED_SHARE * claimed.swap_out
+            or swap_in < REPORTED_SHARE * claimed.swap_in
+        )
         if few:
             return verdict("refuted", f"{executed}: fewer than half")
     moved = _sum(ours.bytes_out, ours.bytes_in)
@@ -270,8 +274,8 @@ def _doubt(samples: Mapping[str, Any] | None) -> str | None:
 def _bus(
     facts: LogFacts, ours: Mapping[str, Any], theirs: Mapping[str, Any]
 ) -> tuple[bool | None, str, dict[str, Number]]:
-    """Bytes the GPU sent beyond the control's, against what the ledger says was swapped out."""
-    claimed = ledger(facts)
+    """Bytes the GPU sent beyond the control's, against what LMS says it swapped out."""
+    claimed = self_reported(facts)
     expected = claimed.bytes_out if claimed else None
     sent, control = _whole(ours.get("pcie_tx_bytes")), _whole(theirs.get("pcie_tx_bytes"))
     received = _whole(ours.get("pcie_rx_bytes"))
@@ -280,8 +284,8 @@ def _bus(
         "pcie_rx_bytes": received,
         "control_pcie_tx_bytes": control,
         "control_pcie_rx_bytes": _whole(theirs.get("pcie_rx_bytes")),
-        "ledger_bytes_out": expected,
-        "ledger_bytes_in": claimed.bytes_in if claimed else None,
+        "reported_bytes_out": expected,
+        "reported_bytes_in": claimed.bytes_in if claimed else None,
     }
     if sent is None or control is None:
         return None, "PCIe bytes not known", numbers
@@ -292,10 +296,10 @@ def _bus(
     if theirs.get("pcie_exact") is False and source == "counters":
         return None, f"{words}, the control's may have wrapped", numbers
     if not expected:
-        return None, f"{words}, the ledger has no bytes", numbers
+        return None, f"{words}, LMS reports no bytes", numbers
     return (
-        sent - control >= LEDGER_PART * expected,
-        f"{words}, {mib(expected)} out a step in the ledger",
+        sent - control >= REPORTED_SHARE * expected,
+        f"{words}, {mib(expected)} out a step self-reported",
         numbers,
     )
 

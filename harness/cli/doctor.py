@@ -36,7 +36,7 @@ _SETTINGS = (
 
 
 @dataclass(frozen=True)
-class Finding:
+class Diagnosis:
     """One thing that was looked at.
 
     Attributes:
@@ -50,11 +50,11 @@ class Finding:
     needed: bool = False
 
 
-def examine(catalog: Catalog, root: Path, cache: Path) -> list[Finding]:
+def examine(catalog: Catalog, root: Path, cache: Path) -> list[Diagnosis]:
     """Looks at the GPU, the engines, the interpreters, base images, data, disk and settings."""
     findings = [*_gpus(), *_docker(catalog), *_venv(catalog, cache)]
     findings += [
-        Finding(
+        Diagnosis(
             f"data {name}",
             True if there else None,
             "there" if there else "not there (`make data`); the shipped digits are used",
@@ -63,7 +63,7 @@ def examine(catalog: Catalog, root: Path, cache: Path) -> list[Finding]:
     ]
     free = shutil.disk_usage(root).free
     findings.append(
-        Finding(
+        Diagnosis(
             "disk",
             free >= _DISK,
             f"{free / 2**30:.0f} GiB free; all environments and images take up to"
@@ -71,51 +71,51 @@ def examine(catalog: Catalog, root: Path, cache: Path) -> list[Finding]:
         )
     )
     findings += [
-        Finding(f"packages {name}", None, indexes.without_password(value))
+        Diagnosis(f"packages {name}", None, indexes.without_password(value))
         for name, value in indexes.uv_variables().items()
     ]
-    findings += [Finding("packages", None, note) for note in build_settings.of_host().notes]
+    findings += [Diagnosis("packages", None, note) for note in build_settings.of_host().notes]
     for name in _SETTINGS:
         value = os.environ.get(name) or os.environ.get(name.lower())
         if value:
-            findings.append(Finding(f"setting {name}", None, indexes.without_password(value)))
+            findings.append(Diagnosis(f"setting {name}", None, indexes.without_password(value)))
     return findings
 
 
-def usable(findings: Iterable[Finding]) -> bool:
+def usable(findings: Iterable[Diagnosis]) -> bool:
     """Whether a run can start at all: one engine is enough."""
     return any(finding.good for finding in findings if finding.needed)
 
 
-def lines(findings: Iterable[Finding]) -> Iterator[str]:
+def lines(findings: Iterable[Diagnosis]) -> Iterator[str]:
     """The findings as text."""
     marks = {True: "ok", False: "MISSING", None: "-"}
     for finding in findings:
         yield f"{marks[finding.good]:<8} {finding.subject:<28} {finding.text}"
 
 
-def _gpus() -> list[Finding]:
+def _gpus() -> list[Diagnosis]:
     try:
         with Nvml() as nvml:
             gpus: list[Gpu] = nvml.list_gpus()
     except NvmlError as problem:
-        return [Finding("GPU", False, f"{problem}; the virtual accelerator is used")]
+        return [Diagnosis("GPU", False, f"{problem}; the virtual accelerator is used")]
     if not gpus:
-        return [Finding("GPU", False, "NVML sees none; the virtual accelerator is used")]
+        return [Diagnosis("GPU", False, "NVML sees none; the virtual accelerator is used")]
     return [
-        Finding(f"GPU {gpu.index}", True, f"{gpu.name}, {gpu.uuid}, driver {gpu.driver_version}")
+        Diagnosis(f"GPU {gpu.index}", True, f"{gpu.name}, {gpu.uuid}, driver {gpu.driver_version}")
         for gpu in gpus
     ]
 
 
-def _docker(catalog: Catalog) -> list[Finding]:
+def _docker(catalog: Catalog) -> list[Diagnosis]:
     engine = DockerEngine()
     try:
         engine.preflight(None)
     except UsageError as problem:
-        return [Finding("engine docker", False, str(problem), needed=True)]
+        return [Diagnosis("engine docker", False, str(problem), needed=True)]
     facts = ", ".join(f"{name} {value}" for name, value in engine.facts().items())
-    findings = [Finding("engine docker", True, facts, needed=True)]
+    findings = [Diagnosis("engine docker", True, facts, needed=True)]
     for flavor in catalog.flavors:
         for image in flavor.image:
             base, setting = base_reference(flavor, image)
@@ -123,25 +123,25 @@ def _docker(catalog: Catalog) -> list[Finding]:
             source = "there" if there else f"is pulled when it is needed; {setting} names another"
             text = f"{base}: {source}"
             findings.append(
-                Finding(f"base {flavor.id} {image.accelerator}", True if there else None, text)
+                Diagnosis(f"base {flavor.id} {image.accelerator}", True if there else None, text)
             )
     return findings
 
 
-def _venv(catalog: Catalog, cache: Path) -> list[Finding]:
+def _venv(catalog: Catalog, cache: Path) -> list[Diagnosis]:
     try:
         facts = VenvEngine(cache).facts()
     except (HarnessError, OSError) as problem:
-        return [Finding("engine venv", False, str(problem), needed=True)]
-    findings = [Finding("engine venv", True, f"uv {facts['uv']}", needed=True)]
+        return [Diagnosis("engine venv", False, str(problem), needed=True)]
+    findings = [Diagnosis("engine venv", True, f"uv {facts['uv']}", needed=True)]
     for version in dict.fromkeys(flavor.python for flavor in catalog.flavors):
         users = [flavor.id for flavor in catalog.flavors if flavor.python == version]
         try:
             found = interpreter.find(version, download=False)
         except UnavailableError as problem:
             text = f"{problem} (uv tries to download it when it is needed)"
-            findings.append(Finding(f"Python {version}", False, text))
+            findings.append(Diagnosis(f"Python {version}", False, text))
             continue
         text = f"{found.path} ({found.source}, {found.version}) for {', '.join(users)}"
-        findings.append(Finding(f"Python {version}", True, text))
+        findings.append(Diagnosis(f"Python {version}", True, text))
     return findings

@@ -9,8 +9,8 @@ from typing import Any
 
 from harness.base.error import EXIT_FAILED, EXIT_NOT_JUDGED, EXIT_PASSED, UsageError
 from harness.base.text import one_line
-from harness.checks import judge as check
-from harness.logs import parser as log
+from harness.checks import log_alone
+from harness.logs import parser
 from harness.record.checks import Check, Status
 from harness.record.facts import LogFacts
 
@@ -43,10 +43,10 @@ def judge(paths: Sequence[Path]) -> list[Judgement]:
     judged = []
     for path in paths:
         try:
-            facts = log.parse(path)
+            facts = parser.parse(path)
         except OSError as problem:
             raise UsageError(f"{path}: {problem.strerror}") from problem
-        judged.append(Judgement(path, facts, tuple(check.judge_log(facts))))
+        judged.append(Judgement(path, facts, tuple(log_alone.judge_log(facts))))
     return judged
 
 

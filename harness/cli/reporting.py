@@ -10,9 +10,7 @@ from rich.console import Console
 
 from harness.cli import judgement
 from harness.record import store
-from harness.report import reports as report
-from harness.report import summary
-from harness.report import totals as tally
+from harness.report import reports, summary, totals
 
 _console = Console(soft_wrap=False)
 
@@ -25,9 +23,9 @@ def report_command(root: Path, run_directory: Path) -> int:
     if not run_directory.exists() and (root / "reports" / run_directory).is_dir():
         run_directory = root / "reports" / run_directory
     record = store.load(run_directory)
-    report.write_all(record, run_directory, latest=False)
+    reports.write_all(record, run_directory, latest=False)
     summary.terminal(record, _console)
-    return tally.exit_code(record)
+    return totals.exit_code(record)
 
 
 @click.command("judge")

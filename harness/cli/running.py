@@ -21,8 +21,7 @@ from harness.cli import judgement, options
 from harness.cli.console import ConsoleObserver
 from harness.plan import planner
 from harness.record.checks import Status
-from harness.report import summary
-from harness.report import totals as tally
+from harness.report import summary, totals
 from harness.run import machine, repro, run
 from harness.run.proof import proof, prover
 
@@ -79,7 +78,7 @@ def run_command(
     with ConsoleObserver(_console) as observer:
         record, directory = run.execute(planned, chosen.engine, settings, chosen.gpu, observer)
     summary.terminal(record, _console, directory)
-    return EXIT_INTERRUPTED if record.state == "interrupted" else tally.exit_code(record)
+    return EXIT_INTERRUPTED if record.state == "interrupted" else totals.exit_code(record)
 
 
 @click.command("repro")
@@ -111,11 +110,11 @@ def repro_command(
     summary.terminal(record, _console, directory)
     for case in record.cases:
         click.echo(f"\n{case.id}")
-        for line in judgement.verdicts([*case.checks, *case.evidence]):
+        for line in judgement.verdicts([*case.checks, *case.behind]):
             click.echo(line)
     if shell and record.state != "interrupted":
         repro.enter(planned, record, directory, chosen.engine, settings, chosen.gpu)
-    return EXIT_INTERRUPTED if record.state == "interrupted" else tally.exit_code(record)
+    return EXIT_INTERRUPTED if record.state == "interrupted" else totals.exit_code(record)
 
 
 @click.command("prove")

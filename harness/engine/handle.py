@@ -14,13 +14,13 @@ _TICK_S = 0.1  # how late a cancellation or the deadline may be seen; the end is
 Stopped = tuple[Outcome, str]  # why the harness stopped a script, with a reason of one line
 
 
-class Part(Protocol):
+class Handle(Protocol):
     """A started script."""
 
     def ended(self, seconds: float) -> bool:
         """Whether it has ended; waits for that, at most so long."""
 
-    def excess(self) -> str | None:
+    def over_limit(self) -> str | None:
         """Why it has to be stopped whatever the time, e.g. logs without bound; else None."""
 
     def stop(self) -> bool:
@@ -52,18 +52,18 @@ class Limits:
         return None
 
 
-def run(part: Part, limits: Limits) -> Exit:
+def run(part: Handle, limits: Limits) -> Exit:
     """Waits for the end of a script that runs alone, and stops it at its limits."""
     stopped: Stopped | None = None
     while stopped is None and not part.ended(limits.pause()):
-        stopped = limits.reached() or overrun(part)
+        stopped = limits.reached() or beyond_limit(part)
     if stopped is not None:
         part.stop()
     ended = part.finish()
     return ended if stopped is None else Exit(stopped[0], None, stopped[1], ended.details)
 
 
-def overrun(part: Part) -> Stopped | None:
-    """`Part.excess` as a reason to stop."""
-    reason = part.excess()
+def beyond_limit(part: Handle) -> Stopped | None:
+    """`Handle.over_limit` as a reason to stop."""
+    reason = part.over_limit()
     return None if reason is None else (Outcome.FAILED, reason)

@@ -121,14 +121,15 @@ class Launch:
         temporary: str,
         scenarios: str,
         data: str,
-        given: str,
+        input_directory: str,
         output: str,
         lms: str,
     ) -> dict[str, str]:
         """The variables of `docs/contract.md`, with the directories as the phase sees them.
 
         Args:
-            given, lms: left out where the phase has no input, or there is no foreign provider.
+            input_directory, lms: left out where the phase has no input, or there is no foreign
+                provider.
         """
         variables = {
             "HOME": home,
@@ -140,7 +141,7 @@ class Launch:
             **self.variables,
         }
         if self.input is not None:
-            variables["INPUT_DIR"] = given
+            variables["INPUT_DIR"] = input_directory
         if self.lms_path is not None:
             variables["LMS_PATH"] = lms
         if self.threads is not None:

@@ -12,9 +12,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.engine.handle import Limits, Part, Stopped, overrun
+from harness.engine.handle import Handle, Limits, Stopped, beyond_limit
 from harness.engine.protocol import Exit
-from harness.logs import markers as marker
+from harness.logs import markers
 from harness.record.models import Outcome
 
 READY_S = 120.0  # a server has imported its framework and loaded its model by then
@@ -22,10 +22,10 @@ _LOOK_S = 0.05
 _LINE_LIMIT = 1 << 16  # bytes of a line that are looked at; a marker `ready` is short
 _CHUNK = 1 << 20
 
-StartClient = Callable[[int], AbstractContextManager[Part]]
+StartClient = Callable[[int], AbstractContextManager[Handle]]
 
 
-def run(server: Part, log: Path, start_client: StartClient, limits: Limits) -> Exit:
+def run(server: Handle, log: Path, start_client: StartClient, limits: Limits) -> Exit:
     """Waits until the server is ready, runs the client to its end, and stops the server.
 
     Args:
@@ -43,14 +43,16 @@ def run(server: Part, log: Path, start_client: StartClient, limits: Limits) -> E
                 part.stop()
             ended = part.finish()
         client, about_client = ended if by_itself else None, dict(ended.details)
-    alone = server.ended(0.0)
-    obeyed = alone or server.stop()
+    ended_early = server.ended(0.0)
+    stopped_by_term = ended_early or server.stop()
     end = server.finish()
     details = {**end.details, "client": about_client}
     if stopped is not None:
         outcome, reason = stopped
         return Exit(outcome, None, reason, details)
-    outcome, code, reason = _judge(end, client, _fault(end, port is not None, alone, obeyed))
+    outcome, code, reason = _judge(
+        end, client, _fault(end, port is not None, ended_early, stopped_by_term)
+    )
     return Exit(outcome, code, reason, details)
 
 
@@ -72,7 +74,7 @@ class ReadyLog:
             *lines, rest = (self._line + chunk).split(b"\n")
             self._line = rest[:_LINE_LIMIT]
             for line in lines:
-                for text in marker.markers(line[:_LINE_LIMIT]):
+                for text in markers.markers(line[:_LINE_LIMIT]):
                     port = _port(text)
                     if port is not None:
                         return port
@@ -91,13 +93,13 @@ class ReadyLog:
 
 def _port(text: bytes) -> int | None:
     try:
-        return marker.ready_port(text)
-    except marker.MalformedError:
+        return markers.ready_port(text)
+    except markers.MalformedError:
         raise ValueError("the server said `ready` without a port between 1 and 65535") from None
 
 
 def _wait_until_ready(
-    server: Part, log: ReadyLog, limits: Limits
+    server: Handle, log: ReadyLog, limits: Limits
 ) -> tuple[int | None, Stopped | None]:
     """The server's port; or None, with a reason unless the server has ended."""
     late = time.monotonic() + READY_S
@@ -112,7 +114,7 @@ def _wait_until_ready(
             return None, None
         if port is not None:
             return port, None
-        stopped = limits.reached() or overrun(server)
+        stopped = limits.reached() or beyond_limit(server)
         if stopped is None and time.monotonic() >= late:
             stopped = Outcome.TIMED_OUT, f"still running after {READY_S:g} s"
         if stopped is not None:
@@ -122,17 +124,17 @@ def _wait_until_ready(
             return None, (outcome, reason)
 
 
-def _attend(server: Part, client: Part, limits: Limits) -> Stopped | None:
+def _attend(server: Handle, client: Handle, limits: Limits) -> Stopped | None:
     """Waits until one of the two has ended; returns why both have to stop, or None."""
     while not client.ended(limits.pause()):
         if server.ended(0.0):
             return None
-        found = limits.reached() or overrun(server)
+        found = limits.reached() or beyond_limit(server)
         if found is not None and found[0] is Outcome.TIMED_OUT:
             return found[0], f"client: {found[1]}"
         if found is not None:
             return found
-        found = overrun(client)
+        found = beyond_limit(client)
         if found is not None:
             return found[0], f"client: {found[1]}"
     return None
@@ -151,23 +153,23 @@ class _Fault:
     first: bool
 
 
-def _fault(server: Exit, ready: bool, alone: bool, obeyed: bool) -> _Fault | None:
+def _fault(server: Exit, ready: bool, ended_early: bool, stopped_by_term: bool) -> _Fault | None:
     """What was wrong with the server's end; None where TERM ended it with exit code 0.
 
     Args:
         ready: it said so before it ended.
-        alone: it ended before it was asked to.
-        obeyed: TERM was enough to end it.
+        ended_early: it ended before it was asked to.
+        stopped_by_term: TERM was enough to end it.
     """
     how = server.reason or "exit code 0"
     grave = server.outcome in (Outcome.OUT_OF_MEMORY, Outcome.ENGINE_ERROR)
-    if alone:
+    if ended_early:
         outcome = Outcome.FAILED if server.outcome is Outcome.COMPLETED else server.outcome
         when = "stopped" if ready else "ready"
         return _Fault(outcome, f"the server ended before it was {when}: {how}", True)
     if grave:
         return _Fault(server.outcome, f"the server: {how}", True)
-    if not obeyed:
+    if not stopped_by_term:
         reason = "the server was killed: it did not end when it was stopped (TERM)"
         return _Fault(Outcome.FAILED, reason, False)
     if server.outcome is not Outcome.COMPLETED:

@@ -16,8 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from harness.logs import markers as marker
-from harness.logs import native
+from harness.logs import markers, native
 from harness.record.facts import Claim, Digest, Edit, LogFacts, Metric, Mutation, Problem, Trace
 
 Source = str | os.PathLike[str] | bytes | BinaryIO | Iterable[bytes]
@@ -34,7 +33,7 @@ NOTES_LIMIT = 100
 TRACEBACK_LIMIT = 2_000  # lines from the header of a traceback to its exception
 
 _NEEDLES: tuple[native.Needle, ...] = (
-    marker.PREFIX,
+    markers.PREFIX,
     native.MUTATED,
     native.TRACEBACK,
     *native.LMS_NEEDLES,
@@ -222,7 +221,7 @@ class _Parser:
         """What to look for; a kind of which enough is kept is only counted."""
         needles = list(_NEEDLES)
         if self._markers >= MARKERS_LIMIT:
-            needles.remove(marker.PREFIX)
+            needles.remove(markers.PREFIX)
             self._skip_markers(block)
         if not self._metrics and len(self._native_metrics) < SAME_LIMIT:
             needles += native.METRIC_NEEDLES
@@ -235,24 +234,24 @@ class _Parser:
 
     def _skip_markers(self, block: bytes) -> None:
         """Beyond the limit only counts markers, and looks whether the last one is `done`."""
-        count = block.count(marker.PREFIX)
+        count = block.count(markers.PREFIX)
         self._markers += count
         self._dropped += count
         if count:
-            last = block[block.rfind(marker.PREFIX) + len(marker.PREFIX) :].split(b"\n", 1)[0]
+            last = block[block.rfind(markers.PREFIX) + len(markers.PREFIX) :].split(b"\n", 1)[0]
             try:
-                fact, _ = marker.fact(last, 0)
-            except marker.MalformedError:
+                fact, _ = markers.fact(last, 0)
+            except markers.MalformedError:
                 return
-            self._done = self._done or isinstance(fact, marker.Done)
+            self._done = self._done or isinstance(fact, markers.Done)
 
     def _line(self, flat: bytes, start: int, end: int, number: int) -> None:
         line = flat[start:end]
-        if marker.PREFIX in line:
-            for text in marker.markers(line):
+        if markers.PREFIX in line:
+            for text in markers.markers(line):
                 self._marker(text, number)
             # The rest of the line is the marker's text, not a line of anybody else.
-            line = line[: line.index(marker.PREFIX)]
+            line = line[: line.index(markers.PREFIX)]
         if native.TRACEBACK in line:
             self._open_traceback(flat, start, end, line, number)
         if native.MUTATED in line:
@@ -286,9 +285,9 @@ class _Parser:
             self._dropped += 1
             return
         try:
-            fact, problem = marker.fact(text, number)
-        except marker.MalformedError as reason:
-            shown = f"{reason}: {marker.clean(text, 300)}"
+            fact, problem = markers.fact(text, number)
+        except markers.MalformedError as reason:
+            shown = f"{reason}: {markers.clean(text, 300)}"
             self._problem(Problem(kind="malformed_marker", line=number, text=shown))
             return
         if problem is not None:
@@ -304,11 +303,11 @@ class _Parser:
             self._keep(self._traces, fact, EDITS_LIMIT)
         elif isinstance(fact, Claim):
             self._keep(self._claims, fact, EDITS_LIMIT)
-        elif isinstance(fact, marker.Environment):
+        elif isinstance(fact, markers.Environment):
             self._environment.update(fact.facts)
-        elif isinstance(fact, marker.Note):
+        elif isinstance(fact, markers.Note):
             self._note(fact.text)
-        elif isinstance(fact, marker.Done):
+        elif isinstance(fact, markers.Done):
             self._done = True
 
     def _note(self, text: str) -> None:
@@ -328,7 +327,7 @@ class _Parser:
             self._edits[-1] = last.model_copy(update={"milliseconds": milliseconds})
         kind = native.lms_problem(line)
         if kind is not None:
-            self._problem(Problem(kind=kind, line=number, text=marker.clean(line)))
+            self._problem(Problem(kind=kind, line=number, text=markers.clean(line)))
         note = native.lms_note(line)
         if note is not None:
             self._note(note)
@@ -351,7 +350,7 @@ class _Parser:
                 swap_out=swapped,
                 swap_in=swapped,
                 line=number,
-                text=marker.clean(line),
+                text=markers.clean(line),
             )
             self._keep(self._edits, edit, EDITS_LIMIT)
 

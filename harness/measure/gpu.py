@@ -17,7 +17,7 @@ from typing import Protocol
 
 from harness.base.error import HarnessError
 
-WAY_OUT = "or use GPU=none"
+GPU_NONE = "or use GPU=none"
 
 # Return codes, from nvml.h; they are part of NVML's ABI.
 INVALID_ARGUMENT = 2
@@ -148,19 +148,6 @@ class Device(Protocol):
         """KiB/s sent and received now. Blocks for about 40 ms."""
 
 
-class Probe(Protocol):
-    """Finds GPUs and opens them."""
-
-    def list_gpus(self) -> list[Gpu]:
-        """Every GPU that can be used, in NVML's order."""
-
-    def find_gpu(self, selector: str) -> Gpu:
-        """The GPU with an index, a UUID, or the start of one."""
-
-    def open(self, uuid: str) -> Device:
-        """The device with a UUID."""
-
-
 def wait_until_free(
     device: Device,
     at_most: int,
@@ -189,7 +176,7 @@ def wait_until_free(
             holders = f"pids {', '.join(map(str, pids[:8]))}" if pids else "no process is listed"
             raise GpuBusyError(
                 f"GPU {device.uuid} still has {memory.used / 2**20:.0f} MiB in use after "
-                f"{timeout_s:.0f} s ({holders}); end what uses it, choose another GPU, {WAY_OUT}"
+                f"{timeout_s:.0f} s ({holders}); end what uses it, choose another GPU, {GPU_NONE}"
             )
         sleep(interval_s)
 
@@ -234,4 +221,4 @@ def error_for(code: int, subject: str, text: str = "") -> NvmlError:
     else:
         kind = UnknownNvmlError
         line = f"NVML error {code}{f' ({text})' if text else ''} for {subject}: see nvidia-smi"
-    return kind(f"{line}, {WAY_OUT}", code)
+    return kind(f"{line}, {GPU_NONE}", code)

@@ -18,11 +18,11 @@ from typing import Any
 
 from harness.measure.gpu import (
     GPU_IS_LOST,
+    GPU_NONE,
     INSUFFICIENT_SIZE,
     INVALID_ARGUMENT,
     NOT_FOUND,
     RESET_REQUIRED,
-    WAY_OUT,
     Gpu,
     Memory,
     MigEnabledError,
@@ -114,7 +114,7 @@ class Nvml:
             raise MigEnabledError(
                 f"GPU {gpu.index} is split by MIG and cannot be used as a whole: "
                 + (f"choose one of {names}" if names else "it has no slice, create one")
-                + f", {WAY_OUT}"
+                + f", {GPU_NONE}"
             )
         return gpu
 
@@ -307,7 +307,7 @@ def _handle_by_uuid(uuid: str) -> Any:
         return _call(uuid, "nvmlDeviceGetHandleByUUID", uuid)
     except UnknownNvmlError as error:
         if error.code in (NOT_FOUND, INVALID_ARGUMENT):
-            raise NoSuchGpuError(f"there is no GPU '{uuid}' (any more), {WAY_OUT}") from error
+            raise NoSuchGpuError(f"there is no GPU '{uuid}' (any more), {GPU_NONE}") from error
         raise
 
 
@@ -349,7 +349,7 @@ def _inventory(gpus: list[Gpu]) -> str:
     if not gpus:
         return "this machine has none that can be used: use GPU=none"
     names = ", ".join(f"{gpu.index}: {gpu.name} ({gpu.uuid})" for gpu in gpus[:16])
-    return f"this machine has {names}; {WAY_OUT}"
+    return f"this machine has {names}; {GPU_NONE}"
 
 
 def _by_pid(entries: list[tuple[int, int | None]]) -> dict[int, int | None]:

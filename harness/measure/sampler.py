@@ -18,7 +18,7 @@ from typing import Any, TextIO
 
 from harness.measure.gpu import Device, GpuLostError, NvmlError
 from harness.measure.meters import GpuMeter, HostMeter, Pids
-from harness.measure.samples import HEADER, Sample, Samples, Tally, to_line
+from harness.measure.samples import HEADER, Accumulator, Sample, Samples, to_line
 from harness.measure.target import Target
 
 INTERVAL_S = 0.05
@@ -54,7 +54,7 @@ class Sampler:
         self._host = HostMeter(target, self._pids)
         self._path = path
         self._interval_ns = max(1, round(interval_s * 1e9))
-        self._tally = Tally(interval_s)
+        self._accumulator = Accumulator(interval_s)
         self._file: TextIO | None = None
         self._halt = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
@@ -86,7 +86,7 @@ class Sampler:
                 self._thread.join(_JOIN_TIMEOUT_S)
             if self._thread.is_alive():
                 self._report(f"the sampler has hung for {_JOIN_TIMEOUT_S:.0f} s, in NVML or a file")
-            self._samples = self._tally.result(self._pids.ever, self._cpu_s, self._error)
+            self._samples = self._accumulator.result(self._pids.ever, self._cpu_s, self._error)
         return self._samples
 
     def _run(self) -> None:
@@ -118,7 +118,7 @@ class Sampler:
             self._attempt(self._gpu.read, cells)
         self._attempt(self._host.read, cells)
         sample = Sample(**cells)
-        self._tally.add(sample)
+        self._accumulator.add(sample)
         self._attempt(self._write, to_line(sample))
 
     def _write(self, line: str) -> None:

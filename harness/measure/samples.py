@@ -165,10 +165,10 @@ def read_samples(path: Path) -> Iterator[Sample]:
 
 def summarise(samples: Iterable[Sample], interval_s: float) -> Samples:
     """The summary of samples, all else unknown."""
-    tally = Tally(interval_s)
+    totals = Accumulator(interval_s)
     for sample in samples:
-        tally.add(sample)
-    return tally.result()
+        totals.add(sample)
+    return totals.result()
 
 
 def counter_delta(previous: int, current: int, bits: int) -> int | None:
@@ -187,7 +187,7 @@ def counter_delta(previous: int, current: int, bits: int) -> int | None:
     return delta if delta < _IMPOSSIBLE_BYTES else None
 
 
-class Tally:
+class Accumulator:
     """Adds samples up, in memory that does not grow with their number."""
 
     def __init__(self, interval_s: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 
 from pydantic import Field
@@ -20,6 +21,15 @@ class Status(str, Enum):
     FAILED = "failed"
     ERROR = "error"
     SKIPPED = "skipped"
+
+
+WORST_FIRST = (Status.FAILED, Status.ERROR, Status.PASSED, Status.SKIPPED)
+"""A failure outweighs what could not be judged, and that what passed."""
+
+
+def worst(statuses: Iterable[Status], none: Status = Status.SKIPPED) -> Status:
+    """The status that outweighs the others; `none` where there are no statuses."""
+    return min(statuses, key=WORST_FIRST.index, default=none)
 
 
 class CheckId(str, Enum):
@@ -53,6 +63,9 @@ _LABELS = {
 }
 
 
+Number = float | int | str | None
+
+
 class Check(Model):
     """Verdict of one check of one case.
 
@@ -65,5 +78,5 @@ class Check(Model):
     id: CheckId
     status: Status
     message: str = Field(min_length=1)
-    numbers: dict[str, float | int | str | None] = {}
+    numbers: dict[str, Number] = {}
     lines: list[str] = []

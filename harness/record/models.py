@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
-from harness.record.checks import Check, CheckId, Status
+from harness.record.checks import Check, CheckId, Status, worst
 from harness.record.facts import LogFacts
 from harness.record.model import Model
 
@@ -78,7 +78,7 @@ class CaseRecord(Model):
         expects: for a canary, the check that must fail.
         skip: why the case does not apply or could not be had, else None.
         checks: what is reported; for a canary one check, `caught`.
-        evidence: for a canary the six checks behind it, else empty.
+        behind: for a canary the six checks behind it, else empty.
         reproduce: the command that runs this case by hand.
     """
 
@@ -90,7 +90,7 @@ class CaseRecord(Model):
     expects: CheckId | None = None
     skip: str | None = None
     checks: list[Check] = []
-    evidence: list[Check] = []
+    behind: list[Check] = []
     reproduce: str = ""
 
     @property
@@ -101,11 +101,9 @@ class CaseRecord(Model):
     @property
     def status(self) -> Status:
         """The worst of the case's checks; a case with none was skipped or not judged."""
-        statuses = {check.status for check in self.checks}
-        for status in (Status.FAILED, Status.ERROR, Status.PASSED):
-            if status in statuses:
-                return status
-        return Status.SKIPPED if self.skip else Status.ERROR
+        none = Status.SKIPPED if self.skip else Status.ERROR
+        statuses = [check.status for check in self.checks]
+        return worst([status for status in statuses if status is not Status.SKIPPED], none)
 
 
 class FlavorRecord(Model):

@@ -33,7 +33,7 @@ ATTACHED_BYTES = 20 * 1024 * 1024
 _SAFE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*\Z")
 
 
-class Evidence(Protocol):
+class LogFiles(Protocol):
     """What a report takes from the log files of a run."""
 
     def tail(self, phase: PhaseRecord) -> tuple[str, list[str]]:
@@ -43,7 +43,7 @@ class Evidence(Protocol):
         """Yields absolute paths of logs of a case, each with another file name."""
 
 
-class NoEvidence:
+class NoLogFiles:
     """A run whose log files are not at hand."""
 
     def tail(self, phase: PhaseRecord) -> tuple[str, list[str]]:

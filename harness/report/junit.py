@@ -22,7 +22,7 @@ from harness.base import atomic
 from harness.base.text import clean, defuse, distinct, flat, numbers, one_line, plural
 from harness.record.checks import Check, Status
 from harness.record.models import CaseRecord, FlavorRecord, PhaseRecord, RunRecord
-from harness.report.attachments import Evidence, NoEvidence, RunFiles
+from harness.report.attachments import LogFiles, NoLogFiles, RunFiles
 from harness.report.totals import Judged, NamedPhase, broke, ending, executions, judge
 
 # Jenkins keeps the first and last 500 characters of a passing case's output and looks for
@@ -71,16 +71,16 @@ def flavors(record: RunRecord) -> list[str]:
     return list(ids)
 
 
-def render(record: RunRecord, flavor: str, evidence: Evidence | None = None) -> bytes:
+def render(record: RunRecord, flavor: str, logs: LogFiles | None = None) -> bytes:
     """Returns the JUnit document of one flavor.
 
     Args:
-        evidence: where logs are read and attached from; without it the report has neither.
+        logs: where logs are read and attached from; without it the report has neither.
     """
     known = next((entry for entry in record.flavors if entry.id == flavor), None)
     suite = TestSuite(
         one_line(flavor),
-        _Suite(record, flavor, known, evidence or NoEvidence()).test_cases(),
+        _Suite(record, flavor, known, logs or NoLogFiles()).test_cases(),
         hostname=one_line(str(record.host.get("hostname") or "unknown"), 255),
         timestamp=_timestamp(record.started),
         properties=_properties(record, known),
@@ -92,12 +92,12 @@ class _Suite:
     """The test cases of one flavor, in the record's order."""
 
     def __init__(
-        self, record: RunRecord, flavor: str, known: FlavorRecord | None, evidence: Evidence
+        self, record: RunRecord, flavor: str, known: FlavorRecord | None, logs: LogFiles
     ) -> None:
         self._record = record
         self._flavor = flavor
         self._known = known
-        self._evidence = evidence
+        self._logs = logs
         self._phases = {phase.key: phase for phase in record.phases}
         self._timed: set[str] = set()  # phases whose time is in the report already
         self._tails = 0  # characters of logs in the report so far
@@ -190,7 +190,7 @@ class _Suite:
 
         parts = [*lines, _verdict(check, 1000), *body[1:]]
         if judged.canary:
-            parts += [f"behind it: {_verdict(behind, 300)}" for behind in case.evidence]
+            parts += [f"behind it: {_verdict(behind, 300)}" for behind in case.behind]
         if case.reproduce:
             parts.append(f"reproduce: {one_line(case.reproduce, 2000)}")
         parts += self._tail(check, phases, told)
@@ -211,7 +211,7 @@ class _Suite:
         name, phase = behind
         if self._tails > TAILS_PER_SUITE:
             return [f"the log of {name} is in {one_line(phase.directory)}"]
-        log, lines = self._evidence.tail(phase)
+        log, lines = self._logs.tail(phase)
         if not lines:
             return []
         told.add(phase.key)
@@ -222,7 +222,7 @@ class _Suite:
         # The last phase comes first, it is the one that is judged; controls come last.
         own = [named for named in phases if named[1].control_of is None]
         controls = [named for named in phases if named[1].control_of is not None]
-        for path in self._evidence.attachments(case.id, [*own[::-1], *controls]):
+        for path in self._logs.attachments(case.id, [*own[::-1], *controls]):
             if clean(path) == path and "\n" not in path and "]]" not in path:
                 yield f"[[ATTACHMENT|{path}]]"
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from harness.base.text import clip, duration, flat, mib, one_line, plural
 from harness.record.checks import Check, CheckId, Status
 from harness.record.models import CaseRecord, PhaseRecord, RunRecord
-from harness.report.totals import Judged, Tally, broke, ending, executions, exit_code, tally
+from harness.report.totals import Judged, Totals, broke, ending, executions, exit_code, total
 
 _WORDS = {
     Status.PASSED: "passed",
@@ -43,7 +43,7 @@ class Complaint:
 
 
 @dataclass(frozen=True)
-class Problem:
+class NotPassed:
     """A case that did not pass, and what explains it."""
 
     word: str
@@ -98,7 +98,7 @@ class Overview:
     headline: Headline
     where: str
     notes: list[str]
-    problems: list[Problem]
+    problems: list[NotPassed]
     groups: list[Group]
     skips: list[Skip]
     facts: list[tuple[str, str]]
@@ -106,7 +106,7 @@ class Overview:
 
 def gather(record: RunRecord) -> Overview:
     """Returns what the summary of a run shows."""
-    counts = tally(record)
+    counts = total(record)
     phases = {phase.key: phase for phase in record.phases}
     notes = [one_line(note) for note in record.notes]
     notes += [
@@ -121,7 +121,7 @@ def gather(record: RunRecord) -> Overview:
         where=_where(record),
         notes=notes,
         problems=[
-            _problem(judged, phases)
+            _not_passed(judged, phases)
             for status in (Status.FAILED, Status.ERROR)
             for judged in counts.of(status)
         ],
@@ -131,7 +131,7 @@ def gather(record: RunRecord) -> Overview:
     )
 
 
-def _headline(record: RunRecord, counts: Tally) -> Headline:
+def _headline(record: RunRecord, counts: Totals) -> Headline:
     word = {0: "PASSED", 1: "FAILED"}.get(exit_code(record, counts), "NOT JUDGED")
     checks = Counter(
         check.status for judged in counts.cases if not judged.canary for check in judged.checks
@@ -174,11 +174,11 @@ def _where(record: RunRecord) -> str:
     return one_line(f"engine {record.engine}, {accelerator}, LMS provider {record.provider}")
 
 
-def _problem(judged: Judged, phases: dict[str, PhaseRecord]) -> Problem:
+def _not_passed(judged: Judged, phases: dict[str, PhaseRecord]) -> NotPassed:
     used = executions(judged.case, phases)
     broken = [(name, phase) for name, phase in used if broke(phase)]
     last = [(name, phase) for name, phase in used if phase.control_of is None][-1:]
-    return Problem(
+    return NotPassed(
         word=_WORDS[judged.status],
         case=judged.case,
         complaints=_complaints(judged),
@@ -203,7 +203,7 @@ def _complaints(judged: Judged) -> list[Complaint]:
     ]
 
 
-def _groups(record: RunRecord, counts: Tally, phases: dict[str, PhaseRecord]) -> list[Group]:
+def _groups(record: RunRecord, counts: Totals, phases: dict[str, PhaseRecord]) -> list[Group]:
     cases: dict[str, list[Judged]] = {flavor.id: [] for flavor in record.flavors}
     for judged in counts.cases:
         cases.setdefault(judged.case.flavor, []).append(judged)

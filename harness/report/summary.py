@@ -20,7 +20,7 @@ from rich.text import Text
 from harness.base import atomic
 from harness.base.text import clean, distinct, one_line, plural
 from harness.record.models import RunRecord
-from harness.report.overview import Group, Overview, Problem, Row, gather
+from harness.report.overview import Group, NotPassed, Overview, Row, gather
 
 FILE = "summary.md"
 LINES = 3  # log lines that are shown of a check
@@ -160,7 +160,7 @@ class _Printer:
             for line in lines:
                 self._wrapped(line, line_style)
 
-    def _problems(self, problems: Sequence[Problem], run_directory: Path | None) -> None:
+    def _problems(self, problems: Sequence[NotPassed], run_directory: Path | None) -> None:
         for problem in problems[:TERMINAL_PROBLEMS]:
             self._line()
             self._line((problem.word, _STYLES[problem.word]), f" {one_line(problem.case.id)}")

@@ -45,7 +45,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Tally:
+class Totals:
     """Counts over a run.
 
     Attributes:
@@ -96,7 +96,7 @@ def judge(case: CaseRecord, flavor: FlavorRecord | None, state: str) -> Judged:
     )
 
 
-def tally(record: RunRecord, flavors: Iterable[str] | None = None) -> Tally:
+def total(record: RunRecord, flavors: Iterable[str] | None = None) -> Totals:
     """Returns the counts over a run, or over some flavors of it."""
     known = {flavor.id: flavor for flavor in record.flavors}
     wanted = None if flavors is None else set(flavors)
@@ -110,16 +110,16 @@ def tally(record: RunRecord, flavors: Iterable[str] | None = None) -> Tally:
         if judged.status is Status.SKIPPED:
             reason = judged.case.skip or judged.checks[0].message
             skips.setdefault(reason, []).append(judged.case.id)
-    return Tally(cases, skips)
+    return Totals(cases, skips)
 
 
-def exit_code(record: RunRecord, counts: Tally | None = None) -> int:
+def exit_code(record: RunRecord, counts: Totals | None = None) -> int:
     """Returns 0 (all passed), 1 (a check failed) or 2 (nothing failed, not all was judged).
 
     A skip with a reason does not hurt, but a run in which nothing was judged is not a pass, nor
     is one of which only canaries were judged while it held other cases.
     """
-    counts = counts or tally(record)
+    counts = counts or total(record)
     if counts.of(Status.FAILED):
         return EXIT_FAILED
     if counts.of(Status.ERROR) or record.state != "finished":

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from harness.base.error import HarnessError
 from harness.engine.protocol import Client, Engine, Environment, Exit, Launch
-from harness.logs import parser as log
+from harness.logs import parser
 from harness.measure import lease
 from harness.measure.gpu import Device, Gpu, GpuBusyError, NvmlError, wait_until_free
 from harness.measure.nvml import Nvml
@@ -24,7 +24,7 @@ from harness.measure.target import Target
 from harness.plan.plan import Task
 from harness.record.facts import LogFacts
 from harness.record.models import CaseRecord, Outcome, PhaseRecord
-from harness.run import artifacts as artifact
+from harness.run import artifacts
 from harness.run.settings import Settings, memory_limit
 
 # A GPU is clear when no more is in use than a display takes.
@@ -75,21 +75,21 @@ class Executor:
 
     def execute(self, task: Task, environment: Environment) -> PhaseRecord:
         """Runs one phase to its end. Called in worker threads: it never raises."""
-        record, place = phase_record(task), self.directory / "phases" / task.key
+        record, directory = phase_record(task), self.directory / "phases" / task.key
         begin, ended, samples, facts = utc(), None, None, LogFacts()
         clock = time.monotonic()
         try:
-            launch = self._launch(task, environment, place)
+            launch = self._launch(task, environment, directory)
             with lease.hold(launch.gpu, self.cancel, self.observer.message):
                 begin, clock = utc(), time.monotonic()
                 ended, samples = self._run(task, launch)
             duration = time.monotonic() - clock
             if launch.input is not None:
-                artifact.remove(launch.input)
+                artifacts.remove(launch.input)
             if launch.client is not None and not self.settings.keep:
-                artifact.remove(launch.client.output)  # no phase reads it
+                artifacts.remove(launch.client.output)  # no phase reads it
             facts = facts_of(launch)
-            (place / "details.json").write_text(
+            (directory / "details.json").write_text(
                 json.dumps(plain(ended.details), indent=1), encoding="utf-8"
             )
         except Exception as problem:  # a worker's exception would be lost with its thread
@@ -153,20 +153,29 @@ class Executor:
         if self.cancel.wait(seconds):
             raise _StoppedError
 
-    def _launch(self, task: Task, environment: Environment, place: Path) -> Launch:
+    def _launch(self, task: Task, environment: Environment, directory: Path) -> Launch:
         """Lays out the phase's directory: empty artifacts, and its own copy of its input.
 
         A client has a directory below it with its own artifacts and logs.
         """
-        given = None
-        (place / "artifacts").mkdir(parents=True)
+        input_directory = None
+        (directory / "artifacts").mkdir(parents=True)
         if task.client is not None:
-            (client_place(place) / "artifacts").mkdir(parents=True)
+            (client_directory(directory) / "artifacts").mkdir(parents=True)
         if task.input is not None:
-            given = place / "input"
-            artifact.copy_read_only(self.directory / "phases" / task.input / "artifacts", given)
+            input_directory = directory / "input"
+            artifacts.copy_read_only(
+                self.directory / "phases" / task.input / "artifacts", input_directory
+            )
         return launch_of(
-            task, environment, self.settings, self.run_id, self.gpu, given, place, self.threads
+            task,
+            environment,
+            self.settings,
+            self.run_id,
+            self.gpu,
+            input_directory,
+            directory,
+            self.threads,
         )
 
 
@@ -176,17 +185,17 @@ def launch_of(
     settings: Settings,
     run_id: str,
     gpu: Gpu | None,
-    given: Path | None,
-    place: Path,
+    input_directory: Path | None,
+    directory: Path,
     threads: int | None,
 ) -> Launch:
     """What the engine is told about a task: the contract of a scenario in `docs/contract.md`.
 
     Args:
-        given: the copy of the earlier phase's artifacts, or None.
-        place: the phase's directory, with its empty `artifacts`.
+        input_directory: the copy of the earlier phase's artifacts, or None.
+        directory: the phase's directory, with its empty `artifacts`.
     """
-    client, beside = None, client_place(place)
+    client, beside = None, client_directory(directory)
     if task.client is not None:
         client = Client(task.client, output=beside / "artifacts", logs=beside)
     return Launch(
@@ -202,9 +211,9 @@ def launch_of(
         },
         scenarios=settings.root / "scenarios",
         data=settings.data,
-        input=given,
-        output=place / "artifacts",
-        logs=place,
+        input=input_directory,
+        output=directory / "artifacts",
+        logs=directory,
         lms_path=settings.lms_path,
         gpu=None if gpu is None else gpu.uuid,
         threads=threads,
@@ -214,9 +223,9 @@ def launch_of(
     )
 
 
-def client_place(place: Path) -> Path:
+def client_directory(directory: Path) -> Path:
     """The directory of a phase's client."""
-    return place / "client"
+    return directory / "client"
 
 
 def facts_of(launch: Launch) -> LogFacts:
@@ -231,11 +240,11 @@ def facts_of(launch: Launch) -> LogFacts:
     """
     logs = _logs(launch.logs)
     if launch.client is None:
-        return log.parse(*logs)
+        return parser.parse(*logs)
     beside = _logs(launch.client.logs)
-    parts = [log.parse(*sources) for sources in (logs, beside)]
+    parts = [parser.parse(*sources) for sources in (logs, beside)]
     done = any(part.done for part in parts) and all(part.done or not part.markers for part in parts)
-    return log.parse(*logs, *beside).model_copy(update={"done": done})
+    return parser.parse(*logs, *beside).model_copy(update={"done": done})
 
 
 def _logs(directory: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""A shell where a phase of a finished run ran, with what it was given."""
+"""A shell where a phase of a finished run ran, with what it was input_directory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from harness.engine.protocol import Engine
 from harness.measure.gpu import Gpu
 from harness.plan.plan import Plan
 from harness.record.models import Outcome, PhaseRecord, RunRecord
-from harness.run import artifacts as artifact
+from harness.run import artifacts
 from harness.run.phase import launch_of
 from harness.run.settings import Settings
 
@@ -34,24 +34,27 @@ def enter(
     """Opens the shell of `phase_to_enter`; returns the shell's exit code.
 
     The phase's input is laid out as it was; its output directory is another one, so that the
-    run's artifacts stay what they were. For a phase that serves it is the server's place, and its
-    client is run by hand in it: the engine prints how.
+    run's artifacts stay what they were. For a phase that serves it is the server's directory,
+    and its client is run by hand in it: the engine prints how.
     """
     phase = phase_to_enter(record)
     if phase is None:
         return 0
     task = plan.tasks[phase.key]
-    place, given = directory / "shell" / phase.key, None
-    artifact.remove(place)
-    (place / "artifacts").mkdir(parents=True)
+    directory, input_directory = directory / "shell" / phase.key, None
+    artifacts.remove(directory)
+    (directory / "artifacts").mkdir(parents=True)
     if task.input is not None:
-        given = place / "input"
-        artifact.copy_read_only(directory / "phases" / task.input / "artifacts", given)
+        input_directory = directory / "input"
+        saved = directory / "phases" / task.input / "artifacts"
+        artifacts.copy_read_only(saved, input_directory)
     environment = engine.prepare(
         next(flavor for flavor in plan.environments if flavor.id == task.flavor),
         "virtual" if gpu is None else "gpu",
         print,
     )
-    launch = launch_of(task, environment, settings, record.id, gpu, given, place, threads=None)
+    launch = launch_of(
+        task, environment, settings, record.id, gpu, input_directory, directory, threads=None
+    )
     print(f"shell of {phase.key} ({phase.outcome.value}); leave it with `exit`")
     return engine.shell(launch)

@@ -18,15 +18,16 @@ from pathlib import Path
 from typing import Any
 
 from harness.base.error import EngineError, UnavailableError
-from harness.checks import judge as check
+from harness.checks import judge
+from harness.checks.evidence import Evidence
 from harness.engine.protocol import Engine, Environment
 from harness.measure.gpu import Gpu
 from harness.plan.order import dependents, ready
 from harness.plan.plan import Case, Plan, Task
 from harness.record.checks import Status
 from harness.record.models import CaseRecord, FlavorRecord, Outcome, PhaseRecord, RunRecord
-from harness.report import reports as report
-from harness.run import artifacts as artifact
+from harness.report import reports
+from harness.run import artifacts
 from harness.run.phase import Executor, Observer, lost, phase_record, plain, utc
 from harness.run.settings import Settings, host_facts
 
@@ -128,7 +129,7 @@ class _Run:
         self._write()
 
     def _note(self, flavor: str, **facts: Any) -> None:
-        """Adds facts to a flavor's record; a flavor that only lends its environment has none."""
+        """Adds facts to a flavor's record; one that the run has no case of has none."""
         if flavor in self._flavors:
             self._flavors[flavor] = self._flavors[flavor].model_copy(update=facts)
 
@@ -211,7 +212,7 @@ class _Run:
         for key in case.keys:
             judged = [self._judged.get(user.id) for user in self._users[key]]
             if all(record is not None and record.status is Status.PASSED for record in judged):
-                artifact.remove(self.directory / "phases" / key / "artifacts")
+                artifacts.remove(self.directory / "phases" / key / "artifacts")
 
     # --- recording -----------------------------------------------------------------------------
 
@@ -229,8 +230,8 @@ class _Run:
         )
         if case.skip is None:
             by_name = {phase.id: phase for phase in scenario.phase}
-            checks = check.judge(
-                check.Evidence(
+            checks = judge.judge(
+                Evidence(
                     scenario=scenario,
                     phases=tuple((by_name[use.name], self._phases[use.key]) for use in case.uses),
                     controls={
@@ -245,8 +246,8 @@ class _Run:
             if scenario.expects is None:
                 record = record.model_copy(update={"checks": checks})
             else:
-                caught = check.caught(scenario, checks)
-                record = record.model_copy(update={"checks": [caught], "evidence": checks})
+                caught = judge.caught(scenario, checks)
+                record = record.model_copy(update={"checks": [caught], "behind": checks})
         self._judged[record.id] = record
         self._observer.case_judged(record)
 
@@ -284,7 +285,7 @@ class _Run:
         of any size.
         """
         begin = time.monotonic()
-        report.write_all(self._snapshot(), self.directory)
+        reports.write_all(self._snapshot(), self.directory)
         now = time.monotonic()
         self._next_write = now + 20 * (now - begin)
 
@@ -305,7 +306,7 @@ class _Run:
             }
         )
         self._record = self._snapshot()
-        report.write_all(self._record, self.directory)
+        reports.write_all(self._record, self.directory)
         return self._record
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.checks.judge import judge_log
+from harness.checks.log_alone import judge_log
 from harness.logs.parser import parse
 from harness.record.checks import CheckId, Status
 from harness.record.facts import LogFacts

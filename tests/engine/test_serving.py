@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from harness.engine import serving
-from harness.engine.handle import Limits, Part
+from harness.engine.handle import Handle, Limits
 from harness.engine.protocol import Exit
 from harness.engine.serving import ReadyLog
 from harness.record.models import Outcome
@@ -62,16 +62,21 @@ class Script:
     """
 
     def __init__(
-        self, end: Exit, by_itself: bool, obeys: bool = True, excess: str | None = None
+        self, end: Exit, by_itself: bool, obeys: bool = True, over_limit: str | None = None
     ) -> None:
         self.stopped = 0
-        self._end, self._by_itself, self._obeys, self._excess = end, by_itself, obeys, excess
+        self._end, self._by_itself, self._obeys, self._over_limit = (
+            end,
+            by_itself,
+            obeys,
+            over_limit,
+        )
 
     def ended(self, seconds: float) -> bool:
         return self._by_itself
 
-    def excess(self) -> str | None:
-        return self._excess
+    def over_limit(self) -> str | None:
+        return self._over_limit
 
     def stop(self) -> bool:
         self.stopped += 1
@@ -92,7 +97,7 @@ def run(tmp_path: Path, server: Script, client: Script) -> Exit:
     (tmp_path / "log").write_bytes(READY)
 
     @contextlib.contextmanager
-    def start_client(port: int) -> Iterator[Part]:
+    def start_client(port: int) -> Iterator[Handle]:
         assert port == 5000
         yield client
 
@@ -137,12 +142,12 @@ def test_details_tell_of_both(tmp_path: Path) -> None:
         ),
         (
             Script(GOOD, False),
-            Script(GOOD, False, excess="wrote more than 1 MiB of log"),
+            Script(GOOD, False, over_limit="wrote more than 1 MiB of log"),
             Outcome.FAILED,
             "client: wrote more than 1 MiB of log",
         ),
         (
-            Script(GOOD, False, excess="wrote more than 1 MiB of log"),
+            Script(GOOD, False, over_limit="wrote more than 1 MiB of log"),
             Script(GOOD, False),
             Outcome.FAILED,
             "wrote more than 1 MiB of log",
@@ -160,7 +165,7 @@ def test_the_first_cause_is_told_first(
 def test_a_client_that_cannot_be_started_raises(tmp_path: Path) -> None:
     (tmp_path / "log").write_bytes(READY)
 
-    def start_client(port: int) -> contextlib.AbstractContextManager[Part]:
+    def start_client(port: int) -> contextlib.AbstractContextManager[Handle]:
         raise OSError("no")
 
     limits = Limits(20.0, threading.Event())

@@ -22,9 +22,9 @@ from harness.measure.meters import stat_value
 from harness.measure.sampler import Sampler, next_deadline
 from harness.measure.samples import (
     HEADER,
+    Accumulator,
     Sample,
     Samples,
-    Tally,
     counter_delta,
     from_line,
     read_samples,
@@ -120,18 +120,18 @@ def test_nothing_is_known_of_no_samples() -> None:
 
 
 def test_own_processes_are_not_foreign_in_the_end() -> None:
-    tally = Tally(0.05)
-    tally.add(Sample(0.0, foreign=1, foreign_pids=(8,), foreign_used=2))
-    early = tally.result(own_pids={8})
+    totals = Accumulator(0.05)
+    totals.add(Sample(0.0, foreign=1, foreign_pids=(8,), foreign_used=2))
+    early = totals.result(own_pids={8})
     assert (early.foreign_count, early.foreign_pids, early.foreign_peak) == (0, (), 0)
 
 
 def test_many_foreign_processes_are_counted_and_the_first_named() -> None:
-    tally = Tally(0.05)
+    totals = Accumulator(0.05)
     for number in range(100):
-        tally.add(Sample(number * 0.05, foreign=1, foreign_pids=(1000 + number,)))
-    assert tally.result().foreign_count == 100
-    assert tally.result().foreign_pids == tuple(range(1000, 1016))
+        totals.add(Sample(number * 0.05, foreign=1, foreign_pids=(1000 + number,)))
+    assert totals.result().foreign_count == 100
+    assert totals.result().foreign_pids == tuple(range(1000, 1016))
 
 
 def test_counters_make_a_difference() -> None:
@@ -170,7 +170,7 @@ def test_throughput_is_integrated() -> None:
 
 @pytest.mark.parametrize("share", [0.5, 0.99])
 def test_jitter_is_at_most_a_tenth_too_large(share: float) -> None:
-    quantile = Tally(1)._jitter
+    quantile = Accumulator(1)._jitter
     values = [1e-5 * 1.013**k for k in range(1000)]
     for value in values:
         quantile.add(value)

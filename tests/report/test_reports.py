@@ -14,8 +14,7 @@ from harness.base.error import HarnessError, UsageError
 from harness.record import store
 from harness.record.checks import CheckId, Status
 from harness.record.models import CaseRecord, FlavorRecord, RunRecord
-from harness.report import junit, summary, totals
-from harness.report import reports as report
+from harness.report import junit, reports, summary, totals
 from tests import records
 from tests.records import TF1
 
@@ -80,7 +79,7 @@ def test_a_green_exit_code_has_no_red_in_junit_and_the_other_way_round(tmp_path:
 
 def test_write_all_writes_every_report(tmp_path: Path) -> None:
     directory = tmp_path / "20250301-100000-3f2a"
-    written = report.write_all(records.run(), directory)
+    written = reports.write_all(records.run(), directory)
     assert [path.relative_to(directory).as_posix() for path in written] == [
         "record.json",
         "junit/tf1-tfkeras.xml",
@@ -97,24 +96,24 @@ def test_latest_moves_on_without_touching_what_it_pointed_to(tmp_path: Path) -> 
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "keep").write_text("")
-    reports = tmp_path / "reports"
-    reports.mkdir()
-    (reports / "latest").symlink_to(outside)
+    parent = tmp_path / "reports"
+    parent.mkdir()
+    (parent / "latest").symlink_to(outside)
     for name in ("one", "two"):
-        report.write_all(records.green(), reports / name)
-        assert (reports / "latest").readlink() == Path(name)
+        reports.write_all(records.green(), parent / name)
+        assert (parent / "latest").readlink() == Path(name)
     assert [path.name for path in outside.iterdir()] == ["keep"]
 
 
 def test_an_earlier_run_can_be_written_again_without_becoming_the_latest(tmp_path: Path) -> None:
-    report.write_all(records.green(), tmp_path / "new")
-    report.write_all(records.green(), tmp_path / "old", latest=False)
+    reports.write_all(records.green(), tmp_path / "new")
+    reports.write_all(records.green(), tmp_path / "old", latest=False)
     assert (tmp_path / "latest").readlink() == Path("new")
 
 
 def test_a_run_named_through_latest_does_not_make_a_loop(tmp_path: Path) -> None:
-    report.write_all(records.green(), tmp_path / "one")
-    report.write_all(store.load(tmp_path / "latest"), tmp_path / "latest")
+    reports.write_all(records.green(), tmp_path / "one")
+    reports.write_all(store.load(tmp_path / "latest"), tmp_path / "latest")
     assert (tmp_path / "latest").readlink() == Path("one")
 
 
@@ -123,7 +122,7 @@ def test_a_directory_in_the_place_of_latest_is_an_error_and_the_reports_are_writ
 ) -> None:
     (tmp_path / "latest").mkdir()
     with pytest.raises(HarnessError, match="latest") as caught:
-        report.write_all(records.green(), tmp_path / "one")
+        reports.write_all(records.green(), tmp_path / "one")
     assert "\n" not in str(caught.value)
     assert (tmp_path / "one" / "summary.md").is_file()
 
@@ -134,7 +133,7 @@ def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(atomic, "write", full)
     with pytest.raises(HarnessError, match="No space left on device"):
-        report.write_all(records.green(), tmp_path / "one")
+        reports.write_all(records.green(), tmp_path / "one")
 
 
 def test_a_summary_that_cannot_be_rendered_does_not_lose_the_others(
@@ -144,7 +143,7 @@ def test_a_summary_that_cannot_be_rendered_does_not_lose_the_others(
         raise RuntimeError("x")
 
     monkeypatch.setattr(summary, "markdown", broken)
-    assert len(report.write_all(records.green(), tmp_path / "one")) == 3
+    assert len(reports.write_all(records.green(), tmp_path / "one")) == 3
     assert "RuntimeError" in (tmp_path / "one" / "summary.md").read_text()
 
 
@@ -230,5 +229,5 @@ def test_a_directory_in_the_place_of_the_record_is_one_line(tmp_path: Path) -> N
 
 def test_the_flavor_of_a_record_need_not_be_listed(tmp_path: Path) -> None:
     run = records.record([records.case("one")], flavors=[])
-    report.write_all(run, tmp_path / "one")
+    reports.write_all(run, tmp_path / "one")
     assert (tmp_path / "one" / "junit" / f"{TF1}.xml").is_file()

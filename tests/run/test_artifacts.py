@@ -5,7 +5,7 @@ import os
 import pytest
 
 from harness.base.error import EngineError
-from harness.run import artifacts as artifact
+from harness.run import artifacts
 
 
 def test_copy_is_read_only_and_removable(tmp_path):
@@ -13,12 +13,12 @@ def test_copy_is_read_only_and_removable(tmp_path):
     (source / "deep").mkdir(parents=True)
     (source / "deep" / "model.h5").write_bytes(b"weights")
     target = tmp_path / "target"
-    artifact.copy_read_only(source, target)
+    artifacts.copy_read_only(source, target)
     copied = target / "deep" / "model.h5"
     assert copied.read_bytes() == b"weights"
     assert copied.stat().st_mode & 0o222 == 0
     assert target.stat().st_mode & 0o222 == 0
-    artifact.remove(target)
+    artifacts.remove(target)
     assert not target.exists()
 
 
@@ -28,13 +28,13 @@ def test_links_and_special_files_are_left_out(tmp_path):
     (source / "link").symlink_to("/etc/passwd")
     os.mkfifo(source / "fifo")
     (source / "plain").write_text("x")
-    artifact.copy_read_only(source, tmp_path / "target")
+    artifacts.copy_read_only(source, tmp_path / "target")
     assert [path.name for path in (tmp_path / "target").iterdir()] == ["plain"]
 
 
 def test_source_that_is_gone(tmp_path):
     with pytest.raises(EngineError, match="could not copy artifacts"):
-        artifact.copy_read_only(tmp_path / "gone" / "artifacts", tmp_path / "target")
+        artifacts.copy_read_only(tmp_path / "gone" / "artifacts", tmp_path / "target")
 
 
 def test_remove_does_not_follow_links(tmp_path):
@@ -42,10 +42,10 @@ def test_remove_does_not_follow_links(tmp_path):
     outside.mkdir()
     (outside / "kept").write_text("x")
     (tmp_path / "link").symlink_to(outside)
-    artifact.remove(tmp_path / "link")
+    artifacts.remove(tmp_path / "link")
     inside = tmp_path / "inside"
     inside.mkdir()
     (inside / "link").symlink_to(outside)
-    artifact.remove(inside)
+    artifacts.remove(inside)
     assert (outside / "kept").exists()
     assert not inside.exists()

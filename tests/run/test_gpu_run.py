@@ -138,7 +138,7 @@ def test_the_record_has_the_curve_that_was_played(tmp_path, nvml_library):
     assert "900.0 MiB" in verdict.message
     assert "PCIe 600.0 MiB sent, 600.0 MiB received, control 10.0 MiB sent" in verdict.message
     assert "largest gap 0." in verdict.message
-    assert verdict.numbers["ledger_bytes_in"] == verdict.numbers["pcie_rx_bytes"] == 600 * MIB
+    assert verdict.numbers["reported_bytes_in"] == verdict.numbers["pcie_rx_bytes"] == 600 * MIB
     assert isinstance(verdict.numbers["host_peak_bytes"], int)
     assert isinstance(verdict.numbers["samples"], int)
 

@@ -15,7 +15,7 @@ from harness.plan import planner
 from harness.record import store
 from harness.record.checks import CheckId, Status
 from harness.record.models import Outcome
-from harness.report import totals as tally
+from harness.report import totals
 from harness.run import run
 from harness.run.settings import Settings
 from tests.engines import ScriptedEngine, Silent, nap, unavailable, write_log
@@ -98,7 +98,7 @@ def test_every_case_is_judged_and_reported(project):
     assert (project / "reports/latest").resolve() == directory
     assert record.flavors[0].provenance["python"] == "3.7.16"
     assert "1.15.5" in record.flavors[0].provenance["versions"]
-    assert tally.exit_code(record) == 0
+    assert totals.exit_code(record) == 0
 
 
 def test_several_phases_at_a_time_but_a_load_only_after_its_save(project):
@@ -141,7 +141,7 @@ def test_artifacts_of_passed_cases_go_and_those_of_failed_cases_stay(project):
     record, directory = execute(project, ScriptedEngine(play))
     assert not (directory / "phases/test-flavor.basic.save-load.load/artifacts").exists()
     assert (directory / "phases/test-flavor.basic.save-load.save/artifacts/model.h5").exists()
-    assert tally.exit_code(record) == 1
+    assert totals.exit_code(record) == 1
 
 
 def test_contract_variables_reach_the_engine(project):
@@ -183,7 +183,7 @@ def test_a_flavor_that_cannot_be_had_is_named(project, problem, error, code):
     assert record.flavors[0].unavailable == str(problem)
     assert record.flavors[0].error is error
     assert {case.skip for case in record.cases} == {str(problem)}
-    assert tally.exit_code(record) == code
+    assert totals.exit_code(record) == code
 
 
 def test_other_flavors_go_on_without_one_that_cannot_be_had(tmp_path):
@@ -210,7 +210,7 @@ def test_a_crash_of_the_engine_is_an_error_of_its_phase(project):
         "save-load": Status.PASSED,
         "save-predict": Status.ERROR,
     }
-    assert tally.exit_code(record) == 2
+    assert totals.exit_code(record) == 2
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -259,9 +259,9 @@ def test_a_canary_passes_when_it_is_caught(tmp_path):
     caught, missed = record.cases
     assert [check.id for check in caught.checks] == [CheckId.CAUGHT]
     assert caught.status is Status.PASSED
-    assert len(caught.evidence) == 6
+    assert len(caught.behind) == 6
     assert missed.status is Status.FAILED
-    assert tally.exit_code(record) == 1
+    assert totals.exit_code(record) == 1
 
 
 def test_reproduce_command_quotes_values():

@@ -25,7 +25,7 @@ _HOME, _WORK, _TMP = "/home/phase", "/work", "/tmp"
 # What a phase that serves is called on its private network, and where it listens there.
 SERVER, HOST, PORT = "server", "0.0.0.0", 5000
 
-# A driver that is root lends its containers this uid, which no distribution gives to anybody.
+# A driver that is root gives its containers this uid, which no distribution gives to anybody.
 _UNPRIVILEGED = 65532
 
 # TensorFlow starts a few threads for each core and library, and each counts as a process.
@@ -36,7 +36,7 @@ _TMPFS = "8g"  # an upper limit for each scratch directory; what is used counts 
 # Rotation drops the oldest, so there is more room than for the logs that are kept.
 _DAEMON_LOG = {"max-size": "256m", "max-file": "3", "compress": "false"}
 
-Probe = Callable[[], Mapping[str, Any]]
+Inspect = Callable[[], Mapping[str, Any]]
 
 
 def user(daemon: Daemon) -> tuple[int, int]:
@@ -48,7 +48,7 @@ def user(daemon: Daemon) -> tuple[int, int]:
     return os.getuid(), os.getgid()
 
 
-def lend(launch: Launch, daemon: Daemon) -> None:
+def give_output(launch: Launch, daemon: Daemon) -> None:
     """Gives the output directory to the phase's uid where a driver that is root made it.
 
     Raises:
@@ -66,7 +66,7 @@ def environment(launch: Launch) -> dict[str, str]:
         temporary=_TMP,
         scenarios=_SCENARIOS,
         data=_DATA,
-        given=_INPUT,
+        input_directory=_INPUT,
         output=_OUTPUT,
         lms=_LMS,
     )
@@ -190,7 +190,7 @@ def _log_config(daemon: Daemon, terminal: bool | None) -> LogConfig:
 class ContainerTarget:
     """A container as the sampler sees it: its processes and its cgroup, on the host."""
 
-    def __init__(self, container: str, inspect: Probe) -> None:
+    def __init__(self, container: str, inspect: Inspect) -> None:
         self._container = container
         self._inspect = inspect
         self._directory: Path | None = None

@@ -12,8 +12,7 @@ from typing import Any
 from docker import APIClient
 from docker.errors import APIError
 
-from harness.engine.docker import container
-from harness.engine.docker import logs as log_file
+from harness.engine.docker import container, logs
 from harness.engine.docker.daemon import ERRORS
 from harness.engine.docker.logs import STDERR, STDOUT, LogFile
 from harness.engine.protocol import Exit, Launch
@@ -24,7 +23,7 @@ _DRAIN_S = 5.0
 
 
 class Run:
-    """One container from its start to its end, as `part.Part`."""
+    """One container from its start to its end, as `handle.Handle`."""
 
     def __init__(
         self,
@@ -66,7 +65,7 @@ class Run:
             self._oom_kills = max(self._oom_kills, self.target.oom_kills())
         return False
 
-    def excess(self) -> str | None:
+    def over_limit(self) -> str | None:
         """Nothing: a log keeps its beginning and its end, and the kernel sees to the rest."""
         return None
 
@@ -81,8 +80,8 @@ class Run:
         if self._broken is not None:
             raise self._broken
         again = (
-            log_file.replace(self.stdout, self._logs(stdout=True), self._log_limit),
-            log_file.replace(self.stderr, self._logs(stderr=True), self._log_limit),
+            logs.replace(self.stdout, self._logs(stdout=True), self._log_limit),
+            logs.replace(self.stderr, self._logs(stderr=True), self._log_limit),
         )
         facts = self._client.inspect_container(self._name)
         state = facts["State"]
@@ -91,7 +90,7 @@ class Run:
             return Exit(Outcome.ENGINE_ERROR, None, "the container cannot be killed", details)
         return container.read_exit(state, self._out_of_memory(state), details)
 
-    def _attach(self, logs: dict[int, LogFile]) -> threading.Thread:
+    def _attach(self, files: dict[int, LogFile]) -> threading.Thread:
         """Follows the streams in a thread; a quiet phase must not hit a read timeout."""
         params = {"stdout": 1, "stderr": 1, "stream": 1}
         raw = self._client.attach_socket(self._name, params)
@@ -103,7 +102,7 @@ class Run:
         def follow() -> None:
             # What breaks here is made good when the logs are read again.
             with contextlib.suppress(*ERRORS, ValueError):
-                log_file.demultiplex(stream, logs)
+                logs.demultiplex(stream, files)
             with contextlib.suppress(*ERRORS, ValueError):
                 stream.close()
 

@@ -17,10 +17,8 @@ from docker.errors import NotFound
 
 from harness.base.error import EngineError, UsageError
 from harness.catalog.flavors import Flavor
-from harness.engine import handle as part
-from harness.engine import owner, serving
-from harness.engine.docker import container, image, network
-from harness.engine.docker import logs as log_file
+from harness.engine import handle, owner, serving
+from harness.engine.docker import container, image, logs, network
 from harness.engine.docker.container_run import Run
 from harness.engine.docker.daemon import (
     DEADLINE_LABEL,
@@ -32,7 +30,7 @@ from harness.engine.docker.daemon import (
     pid_namespace,
 )
 from harness.engine.docker.logs import LogFile
-from harness.engine.handle import Limits, Part
+from harness.engine.handle import Handle, Limits
 from harness.engine.protocol import Environment, Exit, Launch
 from harness.measure.target import Target
 from harness.record.models import Outcome
@@ -57,7 +55,7 @@ class DockerEngine:
         self,
         capability: tuple[int, int] | None = None,
         grace_s: float = 5.0,
-        log_limit: int = log_file.LIMIT,
+        log_limit: int = logs.LIMIT,
     ) -> None:
         self.capability = capability
         self._grace_s = grace_s
@@ -95,7 +93,7 @@ class DockerEngine:
                 with self._running(client, launch) as run:
                     limits = Limits(launch.deadline_s, cancel)
                     started(run.target)
-                    return part.run(run, limits)
+                    return handle.run(run, limits)
             served = launch.serving(container.HOST, container.PORT)
             with (
                 network.private(client, launch) as private,
@@ -104,7 +102,7 @@ class DockerEngine:
                 limits = Limits(launch.deadline_s, cancel)
                 started(server.target)
 
-                def start_client(port: int) -> AbstractContextManager[Part]:
+                def start_client(port: int) -> AbstractContextManager[Handle]:
                     url = f"http://{container.SERVER}:{port}"
                     return self._running(client, launch.of_client(url), private)
 
@@ -214,7 +212,7 @@ class DockerEngine:
         private: str | None = None,
     ) -> str:
         """Creates the container, which never pulls an image, and returns its ID."""
-        container.lend(launch, self._daemon)
+        container.give_output(launch, self._daemon)
         configuration = container.configuration(client, self._daemon, launch, terminal, private)
         answer = client.create_container_from_config(configuration)  # type: ignore[no-untyped-call]
         return str(answer["Id"])

@@ -27,14 +27,14 @@ from pathlib import Path
 from uv import find_uv_bin
 
 from harness.engine.venv import interpreter
-from harness.engine import indexes as package_indexes, owner
+from harness.engine import indexes, owner
 from harness.catalog.entry import Accelerator
 from harness.catalog.flavors import Flavor
 from harness.engine.protocol import Environment, Exit, Launch
 from harness.measure.target import Target
-from harness.engine import handle as part, serving
+from harness.engine import handle, serving
 from harness.engine.venv import process
-from harness.engine.handle import Limits, Part
+from harness.engine.handle import Limits, Handle
 from harness.engine.venv.process import Command, ForkServer, Process, Running
 from harness.base.error import EngineError
 from harness.record.models import Outcome
@@ -133,9 +133,9 @@ class VenvEngine:
                 limits = Limits(launch.deadline_s, cancel)
                 started(ProcessTree(phase.pid))
                 if launch.client is None:
-                    return part.run(phase, limits)
+                    return handle.run(phase, limits)
 
-                def start_client(port: int) -> AbstractContextManager[Part]:
+                def start_client(port: int) -> AbstractContextManager[Handle]:
                     # It imports no framework: there is nothing to fork it from.
                     client = launch.of_client(f"http://{_HOST}:{port}")
                     return self._running(client, cold=True)
@@ -308,7 +308,7 @@ def _variables(launch: Launch, scratch: Path) -> dict[str, str]:
         temporary=str(scratch / "tmp"),
         scenarios=str(launch.scenarios),
         data=str(launch.data),
-        given=str(launch.input),
+        input_directory=str(launch.input),
         output=str(launch.output),
         lms=str(launch.lms_path),
     )
@@ -347,7 +347,7 @@ def _build(directory: Path, python: Path, requirements: Path, indexes: Sequence[
 
 
 def _uv(command: list[str]) -> str:
-    variables = {**os.environ, **package_indexes.uv_variables()}
+    variables = {**os.environ, **indexes.uv_variables()}
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", env=variables)
     if done.returncode != 0:
         said = [line.strip() for line in done.stderr.splitlines() if line.strip()]

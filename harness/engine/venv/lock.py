@@ -13,7 +13,7 @@ from harness.base import text
 from harness.base.error import EngineError
 from harness.catalog.catalog import Catalog
 from harness.catalog.flavors import Flavor
-from harness.engine import indexes as package_indexes
+from harness.engine import indexes
 
 # What installs the rest, and the GPU bases of one flavor, come with more than one Python: the lock
 # holds a version for each, from this one on.
@@ -107,5 +107,5 @@ def _run(command: Sequence[str], directory: Path) -> subprocess.CompletedProcess
         capture_output=True,
         text=True,
         errors="replace",
-        env={**os.environ, **package_indexes.uv_variables()},
+        env={**os.environ, **indexes.uv_variables()},
     )

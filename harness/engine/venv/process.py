@@ -77,7 +77,7 @@ def start(command: Command) -> Process:
 
 
 class Running:
-    """A started process group, as `part.Part`."""
+    """A started process group, as `handle.Handle`."""
 
     def __init__(self, started: Process, command: Command) -> None:
         self.pid = started.pid
@@ -105,7 +105,7 @@ class Running:
                 select.select([self._descriptor], [], [], seconds)
         return self._process.poll() is not None
 
-    def excess(self) -> str | None:
+    def over_limit(self) -> str | None:
         """Logs without bound."""
         if any(_size(log) > LOG_LIMIT for log in (self.command.stdout, self.command.stderr)):
             return f"wrote more than {LOG_LIMIT // 2**20} MiB of log"
@@ -114,14 +114,14 @@ class Running:
     def stop(self) -> bool:
         """TERM to the whole group, and KILL when it is still there after the grace period."""
         stop_group(self.pid, signal.SIGTERM)
-        obeyed = True
+        stopped_by_term = True
         try:
             self._process.wait(GRACE_S)
         except subprocess.TimeoutExpired:
-            obeyed = False
+            stopped_by_term = False
         stop_group(self.pid, signal.SIGKILL)
         self._process.wait()
-        return obeyed
+        return stopped_by_term
 
     def finish(self) -> Exit:
         """How it ended."""

@@ -13,8 +13,8 @@ from typing import Any
 from pydantic import Field
 
 from harness.base.text import MIB, mib
-from harness.checks import swapping_confirmed as swapping
-from harness.checks.evidence import kinds
+from harness.checks import swapping_confirmed
+from harness.checks.finding import kinds
 from harness.record.checks import Status
 from harness.record.model import Model
 from harness.record.models import Outcome, PhaseRecord
@@ -33,19 +33,19 @@ class Measurement(Model):
 
     Attributes:
         name: "control", "swapped", "control under the ceiling", "swapped under the ceiling".
-        pressure: factor on the batch size.
+        batch_scale: factor on the batch size.
         ceiling: bytes that the framework might take, or None for no limit.
         nvml_peak: greatest device memory of the phase's processes; where NVML lists no processes,
             of the device above what was in use before.
         framework_peak: the framework's own peak counter of a step.
-        bytes_out, bytes_in: what the ledger says one step moves.
+        bytes_out, bytes_in: what LMS says one step moves.
         pcie_tx, pcie_rx: sent by and to the GPU, over the whole phase.
         host_peak: greatest host memory of the phase: of its cgroup, else resident.
         pinned_peak: shared memory of its cgroup, where drivers put pinned buffers.
     """
 
     name: str
-    pressure: int
+    batch_scale: int
     ceiling: int | None = None
     outcome: Outcome
     out_of_memory: bool
@@ -64,7 +64,7 @@ class Measurement(Model):
     problem: str = ""
 
 
-class Finding(Model):
+class Requirement(Model):
     """One part of the proof."""
 
     name: str
@@ -89,7 +89,7 @@ class Proof(Model):
     measurements: list[Measurement] = Field(default_factory=list)
     ceiling: int | None = None
     nvml_ceiling: int | None = None
-    findings: list[Finding] = Field(default_factory=list)
+    findings: list[Requirement] = Field(default_factory=list)
 
     @property
     def status(self) -> Status:
@@ -100,31 +100,31 @@ class Proof(Model):
 
 
 def measurement(
-    name: str, record: PhaseRecord, pressure: int, ceiling: int | None = None
+    name: str, record: PhaseRecord, batch_scale: int, ceiling: int | None = None
 ) -> Measurement:
     """What one execution showed."""
     samples: Mapping[str, Any] = record.samples or {}
     facts = record.facts
-    trace = swapping.trace(facts, record.role)
-    ledger = swapping.ledger(facts)
+    trace = swapping_confirmed.trace(facts, record.role)
+    reported = swapping_confirmed.self_reported(facts)
     nvml = samples.get("process_peak")
     if nvml is None:
-        nvml = swapping.used(samples)
+        nvml = swapping_confirmed.used(samples)
     exhausted = kinds(facts, "out_of_memory")
     return Measurement(
         name=name,
-        pressure=pressure,
+        batch_scale=batch_scale,
         ceiling=ceiling,
         outcome=record.outcome,
         out_of_memory=bool(exhausted),
         nvml_peak=nvml,
         framework_peak=trace.peak_accelerator if trace else None,
-        bytes_out=ledger.bytes_out if ledger else None,
-        bytes_in=ledger.bytes_in if ledger else None,
+        bytes_out=reported.bytes_out if reported else None,
+        bytes_in=reported.bytes_in if reported else None,
         offloaded_peak=trace.peak_host if trace else None,
         pcie_tx=samples.get("pcie_tx_bytes"),
         pcie_rx=samples.get("pcie_rx_bytes"),
-        host_peak=swapping.host_peak(samples),
+        host_peak=swapping_confirmed.host_peak(samples),
         pinned_peak=samples.get("cgroup_shmem_peak"),
         step_ms=trace.step_ms if trace else None,
         samples=samples.get("n"),
@@ -133,18 +133,18 @@ def measurement(
     )
 
 
-def next_pressure(measured: Measurement, goal: int, most: int) -> int | None:
+def next_batch_scale(measured: Measurement, goal: int, most: int) -> int | None:
     """The factor to try next so that the control's activations reach the goal.
 
     Returns:
         None when they have, when the control ran out of memory or told no peak, or at `most`.
     """
     peak = measured.framework_peak
-    if peak is None or peak >= goal or measured.out_of_memory or measured.pressure >= most:
+    if peak is None or peak >= goal or measured.out_of_memory or measured.batch_scale >= most:
         return None
     # What does not grow with the batch makes the first guess fall short, never far beyond.
-    wanted = measured.pressure * goal / max(peak, 1)
-    return min(most, max(measured.pressure + 1, round(wanted + 0.5)))
+    wanted = measured.batch_scale * goal / max(peak, 1)
+    return min(most, max(measured.batch_scale + 1, round(wanted + 0.5)))
 
 
 def ceilings(control: Measurement, swapped: Measurement) -> tuple[int, int] | None:
@@ -161,14 +161,14 @@ def ceilings(control: Measurement, swapped: Measurement) -> tuple[int, int] | No
     return limit, limit + overhead
 
 
-def findings(proof: Proof) -> list[Finding]:
+def findings(proof: Proof) -> list[Requirement]:
     """Judges what was measured."""
     by_name = {entry.name: entry for entry in proof.measurements}
     control, swapped = by_name.get("control"), by_name.get("swapped")
     if control is None or swapped is None:
-        return [_finding("peaks", Status.ERROR, "the control or the swapped phase was not run")]
+        return [_requirement("peaks", Status.ERROR, "the control or the swapped phase was not run")]
     return [
-        _pressure(control, proof.goal),
+        _batch_scale(control, proof.goal),
         _peaks(control, swapped),
         _expected(control, swapped),
         _bus(control, swapped),
@@ -176,30 +176,30 @@ def findings(proof: Proof) -> list[Finding]:
     ]
 
 
-def _finding(name: str, status: Status, message: str) -> Finding:
-    return Finding(name=name, status=status, message=message)
+def _requirement(name: str, status: Status, message: str) -> Requirement:
+    return Requirement(name=name, status=status, message=message)
 
 
-def _pressure(control: Measurement, goal: int) -> Finding:
+def _batch_scale(control: Measurement, goal: int) -> Requirement:
     words = (
-        f"the control's step takes {mib(control.framework_peak)} at {control.pressure} times the"
+        f"the control's step takes {mib(control.framework_peak)} at {control.batch_scale} times the"
         f" batch size, wanted {mib(goal)}"
     )
     enough = control.framework_peak is not None and control.framework_peak >= goal
-    return _finding("pressure", Status.PASSED if enough else Status.ERROR, words)
+    return _requirement("batch scale", Status.PASSED if enough else Status.ERROR, words)
 
 
-def _peaks(control: Measurement, swapped: Measurement) -> Finding:
+def _peaks(control: Measurement, swapped: Measurement) -> Requirement:
     high, low = control.nvml_peak, swapped.nvml_peak
     words = f"NVML peak {mib(low)}, control {mib(high)}"
     if control.outcome is not Outcome.COMPLETED or swapped.outcome is not Outcome.COMPLETED:
-        return _finding("peaks", Status.ERROR, f"{words}: not both completed")
+        return _requirement("peaks", Status.ERROR, f"{words}: not both completed")
     if high is None or low is None:
-        return _finding("peaks", Status.ERROR, f"{words}: not known")
+        return _requirement("peaks", Status.ERROR, f"{words}: not known")
     if low >= high:
-        return _finding("peaks", Status.FAILED, f"{words}: the peak did not fall")
+        return _requirement("peaks", Status.FAILED, f"{words}: the peak did not fall")
     ratio = _ratio(swapped.framework_peak, control.framework_peak)
-    return _finding(
+    return _requirement(
         "peaks",
         Status.PASSED,
         f"{words}, saved {mib(high - low)}; the framework's own counter"
@@ -207,7 +207,7 @@ def _peaks(control: Measurement, swapped: Measurement) -> Finding:
     )
 
 
-def _expected(control: Measurement, swapped: Measurement) -> Finding:
+def _expected(control: Measurement, swapped: Measurement) -> Requirement:
     """Saved memory against what lay in host memory at the swapped run's fullest moment."""
     high, low, expected = (
         control.framework_peak,
@@ -216,50 +216,56 @@ def _expected(control: Measurement, swapped: Measurement) -> Finding:
     )
     name = "saved as much as was moved"
     if high is None or low is None or expected is None:
-        return _finding(name, Status.SKIPPED, "peaks of the framework are not known")
+        return _requirement(name, Status.SKIPPED, "peaks of the framework are not known")
     saved = high - low
     words = f"saved {mib(saved)}, {mib(expected)} in host memory at most"
     if expected < LEAST_EXPECTED:
-        return _finding(name, Status.ERROR, f"{words}: too little to tell")
+        return _requirement(name, Status.ERROR, f"{words}: too little to tell")
     if saved > expected * (1 + TOLERANCE) + TOLERANCE_BYTES:
-        return _finding(name, Status.ERROR, f"{words}: something else than swapping saved memory")
+        return _requirement(
+            name, Status.ERROR, f"{words}: something else than swapping saved memory"
+        )
     within = abs(saved - expected) <= max(TOLERANCE * expected, TOLERANCE_BYTES)
     more = "" if within else "; the peak is elsewhere than where most is swapped out"
-    return _finding(name, Status.PASSED, f"{words}, ratio {saved / expected:.2f}{more}")
+    return _requirement(name, Status.PASSED, f"{words}, ratio {saved / expected:.2f}{more}")
 
 
-def _bus(control: Measurement, swapped: Measurement) -> Finding:
+def _bus(control: Measurement, swapped: Measurement) -> Requirement:
     name = "bytes over the bus"
     if swapped.pcie_tx is None or control.pcie_tx is None:
-        return _finding(name, Status.SKIPPED, "this GPU counts no PCIe bytes")
+        return _requirement(name, Status.SKIPPED, "this GPU counts no PCIe bytes")
     words = (
         f"{mib(swapped.pcie_tx)} sent and {mib(swapped.pcie_rx)} received, control"
         f" {mib(control.pcie_tx)} and {mib(control.pcie_rx)}, {mib(swapped.bytes_out)} out and"
-        f" {mib(swapped.bytes_in)} in a step in the ledger"
+        f" {mib(swapped.bytes_in)} in a step self-reported"
     )
     if not swapped.bytes_out:
-        return _finding(name, Status.ERROR, f"{words}: the ledger has no bytes")
-    enough = swapped.pcie_tx - control.pcie_tx >= swapping.LEDGER_PART * swapped.bytes_out
-    return _finding(name, Status.PASSED if enough else Status.FAILED, words)
+        return _requirement(name, Status.ERROR, f"{words}: LMS reports no bytes")
+    enough = (
+        swapped.pcie_tx - control.pcie_tx >= swapping_confirmed.REPORTED_SHARE * swapped.bytes_out
+    )
+    return _requirement(name, Status.PASSED if enough else Status.FAILED, words)
 
 
-def _under(proof: Proof, by_name: Mapping[str, Measurement]) -> Iterator[Finding]:
+def _under(proof: Proof, by_name: Mapping[str, Measurement]) -> Iterator[Requirement]:
     control = by_name.get("control under the ceiling")
     swapped = by_name.get("swapped under the ceiling")
     name = "the control fails under the ceiling"
     if proof.ceiling is None or proof.nvml_ceiling is None or control is None:
-        yield _finding(name, Status.ERROR, "no ceiling: the peaks leave no room for one")
+        yield _requirement(name, Status.ERROR, "no ceiling: the peaks leave no room for one")
         return
     limit = f"under {mib(proof.ceiling)}"
     if not control.out_of_memory:
         # The framework did not obey the limit, so that the swapped run proves nothing under it.
         outcome = control.outcome.value.replace("_", " ")
-        yield _finding(name, Status.ERROR, f"{limit} it {outcome}, and did not run out of memory")
+        yield _requirement(
+            name, Status.ERROR, f"{limit} it {outcome}, and did not run out of memory"
+        )
         return
-    yield _finding(name, Status.PASSED, f"{limit} it ran out of memory")
+    yield _requirement(name, Status.PASSED, f"{limit} it ran out of memory")
     name = "the swapped phase finishes under the ceiling"
     if swapped is None:
-        yield _finding(name, Status.ERROR, "it was not run")
+        yield _requirement(name, Status.ERROR, "it was not run")
         return
     words = (
         f"{limit}: {swapped.outcome.value.replace('_', ' ')}, NVML peak {mib(swapped.nvml_peak)}"
@@ -271,7 +277,7 @@ def _under(proof: Proof, by_name: Mapping[str, Measurement]) -> Iterator[Finding
         status, more = Status.ERROR, ", which is not known"
     else:
         status, more = Status.PASSED, f", never above {mib(proof.nvml_ceiling)}"
-    yield _finding(name, status, words + more)
+    yield _requirement(name, status, words + more)
 
 
 def lines(proof: Proof) -> Iterator[str]:
@@ -282,8 +288,9 @@ def lines(proof: Proof) -> Iterator[str]:
         ended = "out of memory" if entry.out_of_memory else entry.outcome.value.replace("_", " ")
         gap = "?" if entry.largest_gap_s is None else f"{entry.largest_gap_s:.2f}"
         yield (
-            f"  {entry.name} (batch x {entry.pressure}): {ended}; NVML peak {mib(entry.nvml_peak)},"
-            f" framework {mib(entry.framework_peak)}; ledger {mib(entry.bytes_out)} out,"
+            f"  {entry.name} (batch x {entry.batch_scale}): {ended};"
+            f" NVML peak {mib(entry.nvml_peak)},"
+            f" framework {mib(entry.framework_peak)}; self-reported {mib(entry.bytes_out)} out,"
             f" {mib(entry.bytes_in)} in; PCIe {mib(entry.pcie_tx)} sent, {mib(entry.pcie_rx)}"
             f" received; host {mib(entry.host_peak)}, pinned {mib(entry.pinned_peak)};"
             f" {entry.samples or 0} samples, largest gap {gap} s"

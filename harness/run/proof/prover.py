@@ -83,14 +83,14 @@ def _task(plan: Plan, case: Case) -> tuple[str, Task]:
 def _measured(made: Proof, prover: _Prover, task: Task, most: int) -> Proof:
     """The proof with its measurements: control until it is large enough, swapped, the ceiling."""
     control = prover.measure("control", task, 1)
-    while (pressure := proof.next_pressure(control, made.goal, most)) is not None:
-        control = prover.measure("control", task, pressure)
-    swapped = prover.measure("swapped", task, control.pressure)
+    while (batch_scale := proof.next_batch_scale(control, made.goal, most)) is not None:
+        control = prover.measure("control", task, batch_scale)
+    swapped = prover.measure("swapped", task, control.batch_scale)
     measurements = [control, swapped]
     limits = proof.ceilings(control, swapped)
     if limits is not None:
         for name in ("control", "swapped"):
-            measurements.append(prover.measure(name, task, control.pressure, limits[0]))
+            measurements.append(prover.measure(name, task, control.batch_scale, limits[0]))
     return made.model_copy(
         update={
             "measurements": measurements,
@@ -144,11 +144,11 @@ class _Prover:
                 )
 
     def measure(
-        self, name: str, task: Task, pressure: int, ceiling: int | None = None
+        self, name: str, task: Task, batch_scale: int, ceiling: int | None = None
     ) -> Measurement:
         """Runs the phase once, in a process of its own: peaks are of a process's life."""
         self._runs += 1
-        variables = {**task.variables, "PRESSURE": str(pressure)}
+        variables = {**task.variables, "BATCH_SCALE": str(batch_scale)}
         if ceiling is not None:
             variables["MEMORY_CEILING"] = str(ceiling)
         record = self._execute(
@@ -161,7 +161,7 @@ class _Prover:
         )
         self.versions = record.facts.environment.get("versions") or self.versions
         shown = f"{name} under the ceiling" if ceiling is not None else name
-        return proof.measurement(shown, record, pressure, ceiling)
+        return proof.measurement(shown, record, batch_scale, ceiling)
 
     def _execute(self, task: Task) -> PhaseRecord:
         if self.cancel.is_set():

@@ -15,7 +15,7 @@ MIB = 2**20
 def measured(name: str = "control", **fields: Any) -> Measurement:
     base: dict[str, Any] = {
         "name": name,
-        "pressure": 4,
+        "batch_scale": 4,
         "outcome": Outcome.COMPLETED,
         "out_of_memory": False,
         "nvml_peak": 2500 * MIB,
@@ -79,7 +79,7 @@ def test_everything_that_has_to_be_seen():
 @pytest.mark.parametrize(
     ("measurements", "name", "status"),
     [
-        ((measured(framework_peak=900 * MIB), swapped()), "pressure", Status.ERROR),
+        ((measured(framework_peak=900 * MIB), swapped()), "batch scale", Status.ERROR),
         ((measured(), swapped(nvml_peak=2500 * MIB)), "peaks", Status.FAILED),
         ((measured(), swapped(nvml_peak=None)), "peaks", Status.ERROR),
         (
@@ -92,7 +92,7 @@ def test_everything_that_has_to_be_seen():
             "saved as much as was moved",
             Status.ERROR,
         ),
-        # The ledger claims what the bus never saw.
+        # LMS reports what the bus never saw.
         ((measured(), swapped(pcie_tx=12 * MIB)), "bytes over the bus", Status.FAILED),
         ((measured(pcie_tx=None), swapped()), "bytes over the bus", Status.SKIPPED),
         (
@@ -129,17 +129,17 @@ def test_no_measurement_proves_nothing():
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ({"framework_peak": 500 * MIB, "pressure": 1}, 5),
-        ({"framework_peak": 2047 * MIB, "pressure": 4}, 5),
+        ({"framework_peak": 500 * MIB, "batch_scale": 1}, 5),
+        ({"framework_peak": 2047 * MIB, "batch_scale": 4}, 5),
         ({"framework_peak": 2048 * MIB}, None),
         ({"framework_peak": None}, None),
-        ({"framework_peak": MIB, "pressure": 1}, 64),
-        ({"framework_peak": MIB, "pressure": 64}, None),
-        ({"framework_peak": MIB, "pressure": 1, "out_of_memory": True}, None),
+        ({"framework_peak": MIB, "batch_scale": 1}, 64),
+        ({"framework_peak": MIB, "batch_scale": 64}, None),
+        ({"framework_peak": MIB, "batch_scale": 1, "out_of_memory": True}, None),
     ],
 )
 def test_next_pressure(fields, expected):
-    assert proof.next_pressure(measured(**fields), 2048 * MIB, 64) == expected
+    assert proof.next_batch_scale(measured(**fields), 2048 * MIB, 64) == expected
 
 
 def test_a_ceiling_is_half_way():

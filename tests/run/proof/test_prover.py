@@ -28,9 +28,9 @@ SCRIPT = """
     import json, os, sys, time
 
     path, swapped = os.environ["LIVE_FILE"], os.environ["LMS_PROVIDER"] != "off"
-    pressure = int(os.environ.get("PRESSURE", "1"))
+    batch_scale = int(os.environ.get("BATCH_SCALE", "1"))
     ceiling = int(os.environ.get("MEMORY_CEILING", "0")) >> 20
-    peak = (30 if swapped else 90) * pressure
+    peak = (30 if swapped else 90) * batch_scale
     sent_before = int(open(path).read().split()[3])
 
     def live(used, sent):
@@ -49,12 +49,12 @@ SCRIPT = """
         sys.exit("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 90 MiB")
     if swapped:
         mark("lms_edited", provider="builtin", operations=4, swap_out=2, swap_in=2,
-             bytes_out=60 * pressure << 20, bytes_in=60 * pressure << 20, ms=1.0)
-    live(100 + peak, 60 * pressure if swapped else 1)
+             bytes_out=60 * batch_scale << 20, bytes_in=60 * batch_scale << 20, ms=1.0)
+    live(100 + peak, 60 * batch_scale if swapped else 1)
     time.sleep(0.4)
     mark("trace", function="train", meter="framework", swap_out=2 if swapped else 0,
          swap_in=2 if swapped else 0, bytes_out=0, bytes_in=0, peak_accelerator=peak << 20,
-         peak_host=(60 * pressure << 20) if swapped else 0, step_ms=20.0 if swapped else 10.0)
+         peak_host=(60 * batch_scale << 20) if swapped else 0, step_ms=20.0 if swapped else 10.0)
     mark("environment", versions={"torch": "2.13.0"})
     mark("done")
     open(os.path.join(os.environ["OUTPUT_DIR"], "model"), "w").write("weights")
@@ -104,7 +104,7 @@ def test_a_ceiling_between_the_peaks(tmp_path, nvml_library):
     ]
     control, swapped, refused, finished = made.measurements
     # 90 MiB a batch: the fifth reaches the goal.
-    assert {entry.pressure for entry in made.measurements} == {5}
+    assert {entry.batch_scale for entry in made.measurements} == {5}
     assert (control.nvml_peak, swapped.nvml_peak) == (550 * MIB, 250 * MIB)
     assert made.ceiling == 300 * MIB
     assert refused.out_of_memory

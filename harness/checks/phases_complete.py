@@ -1,0 +1,141 @@
+"""Check 1: every phase ended by itself, in time, with exit code 0 and nothing fatal in its log."""
+
+from __future__ import annotations
+
+from harness.base.text import clip, plural
+from harness.catalog.scenarios import Phase
+from harness.checks.evidence import Evidence
+from harness.checks.finding import (
+    MESSAGE_CHARACTERS,
+    Finding,
+    kinds,
+    problem_lines,
+    unjudged,
+)
+from harness.logs.native import no_gpu
+from harness.record.checks import Status
+from harness.record.facts import LogFacts, Problem
+from harness.record.models import Outcome, PhaseRecord
+
+_FATAL = ("traceback", "out_of_memory", "cuda_error", "nan_loss")
+_WORDS = {
+    "traceback": "exception",
+    "out_of_memory": "out of memory",
+    "cuda_error": "CUDA error",
+    "nan_loss": "loss is not a number",
+}
+
+
+def findings(evidence: Evidence) -> list[Finding]:
+    """What did not complete, one finding for each phase; one that passed where all did."""
+    findings: list[Finding] = []
+    for phase, record in evidence.phases:
+        finding = _phase_complete(phase, record, evidence.accelerator)
+        if (
+            record.outcome is Outcome.NOT_RUN
+            and findings
+            and findings[-1].status is not Status.PASSED
+        ):
+            continue  # the phase before says why
+        findings.append(finding)
+    if not findings:
+        return [unjudged("the case has no phase")]
+    if all(finding.status is Status.PASSED for finding in findings):
+        seconds = sum(record.duration_s or 0.0 for _, record in evidence.phases)
+        dropped = sum(record.facts.dropped for _, record in evidence.phases)
+        message = f"{plural(len(findings), 'phase')} completed in {seconds:.1f} s"
+        if dropped:
+            message += f"; {plural(dropped, 'fact')} of the logs are beyond the parser's bounds"
+        numbers = {"phases": len(findings), "seconds": round(seconds, 3), "dropped": dropped}
+        return [Finding(Status.PASSED, message, numbers)]
+    return [finding for finding in findings if finding.status is not Status.PASSED]
+
+
+def _phase_complete(phase: Phase, record: PhaseRecord, accelerator: str) -> Finding:
+    facts = record.facts
+    problems = [
+        problem
+        for problem in kinds(facts, *_FATAL)
+        if not (accelerator == "virtual" and no_gpu(problem))
+    ]
+    reason = f": {record.reason}" if record.reason else ""
+    broken: str | None = None
+    status = Status.FAILED
+    if record.outcome is Outcome.ENGINE_ERROR:
+        status, broken = Status.ERROR, f"the engine could not run it{reason}"
+    elif record.outcome is Outcome.INTERRUPTED:
+        status, broken = Status.ERROR, f"the run was interrupted{reason}"
+    elif record.outcome is Outcome.NOT_RUN:
+        status, broken = Status.ERROR, f"was not run{reason}"
+    elif record.outcome is Outcome.TIMED_OUT:
+        broken = f"timed out after {record.duration_s or phase.timeout_s:.0f} s{reason}"
+    elif record.outcome is Outcome.OUT_OF_MEMORY:
+        broken = f"the kernel killed it at its memory limit{reason}"
+    elif record.outcome is Outcome.KILLED:
+        broken = f"a signal killed it{reason}"
+    elif record.outcome is Outcome.FAILED or record.exit_code not in (0, None):
+        broken = f"exit code {'?' if record.exit_code is None else record.exit_code}"
+        if record.reason != broken:  # an engine has no other reason for a plain exit code
+            broken += reason
+    elif facts.markers and not facts.done and not kinds(facts, "malformed_marker"):
+        broken = "exit code 0, but it never said `done`: it stopped half way"
+    if status is Status.FAILED and problems:
+        cause = _cause(problems)
+        broken = f"{broken}; {cause}" if broken else cause
+    lines = problem_lines(phase.id, problems)
+    if broken is not None:
+        return Finding(
+            status,
+            f"{phase.id} phase {'failed' if status is Status.FAILED else 'not judged'}: {broken}",
+            {"exit_code": record.exit_code, "problems": len(problems)},
+            lines,
+            blocking=True,
+        )
+    malformed = kinds(facts, "malformed_marker")
+    if malformed:
+        return _malformed(phase.id, malformed)
+    return Finding(Status.PASSED, f"{phase.id} phase completed")
+
+
+def _malformed(phase: str, malformed: list[Problem]) -> Finding:
+    return Finding(
+        Status.ERROR,
+        f"{phase}: {plural(len(malformed), 'marker line')} cannot be read,"
+        f" first at line {malformed[0].line}: {clip(malformed[0].text, MESSAGE_CHARACTERS)}",
+        {"malformed_markers": len(malformed)},
+        problem_lines(phase, malformed),
+    )
+
+
+def _cause(problems: list[Problem]) -> str:
+    """The most telling problems in words: of each kind the last one, which ended the phase."""
+    causes = []
+    for kind, words in _WORDS.items():
+        found = [problem for problem in problems if problem.kind == kind]
+        if found:
+            causes.append(
+                f"{words} at line {found[-1].line}: {clip(found[-1].text, MESSAGE_CHARACTERS)}"
+            )
+    return "; ".join(causes)
+
+
+def of_log(facts: LogFacts) -> Finding:
+    """Whether the phase of this log completed, as far as the log shows it."""
+    problems = kinds(facts, *_FATAL)
+    missing_gpu = [problem for problem in problems if no_gpu(problem)]
+    problems = [problem for problem in problems if problem not in missing_gpu]
+    malformed = kinds(facts, "malformed_marker")
+    numbers = {"lines": facts.lines, "problems": len(problems), "markers": facts.markers}
+    if problems:
+        return Finding(Status.FAILED, _cause(problems), numbers, problem_lines("log", problems))
+    if malformed:
+        return _malformed("log", malformed)
+    if facts.markers and not facts.done:
+        return Finding(Status.FAILED, "there is no `done` marker: it stopped half way", numbers)
+    if facts.bytes == 0:
+        return unjudged("the log is empty")
+    message = f"no exception, NaN, out of memory or CUDA error in {plural(facts.lines, 'line')}"
+    message += "; the exit code is not known"
+    if missing_gpu:
+        message += f"; no GPU was seen (line {missing_gpu[0].line})"
+    return Finding(Status.PASSED, message, numbers, problem_lines("log", missing_gpu))
