@@ -2,54 +2,89 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import stat
 from pathlib import Path
 
+from harness.base import directory as directories
 from harness.base.error import EngineError
 
 _LIMIT = 32 * 2**30
+_DEPTH = 100  # directories within directories; copying recurses
 
 
 def copy_read_only(source: Path, target: Path) -> None:
     """Copies an artifact directory and takes away the right to write.
 
     Only plain files and directories are copied: a link could point anywhere, and reading a FIFO
-    would hang.
+    would hang. Where the copy fails, nothing of it is left.
 
     Raises:
-        EngineError: the copy failed, or the artifacts are larger than 32 GiB.
+        EngineError: a file or directory cannot be read, the artifacts are larger than 32 GiB or
+            nested deeper than 100 directories, or the copy cannot be written.
     """
     try:
-        if size(source) > _LIMIT:
-            raise EngineError(f"{source}: artifacts are larger than {_LIMIT // 2**30} GiB")
-        shutil.copytree(source, target, ignore=_special)
-        for directory, _, files in os.walk(target, topdown=False):
-            for name in files:
-                Path(directory, name).chmod(0o444)
-            Path(directory).chmod(0o555)
+        _copy(source, target)
+    except EngineError:
+        directories.remove(target)
+        raise
     except (OSError, shutil.Error) as problem:
-        raise EngineError(f"could not copy artifacts of {source.parent.name}: {problem}") from None
+        directories.remove(target)
+        raise EngineError(
+            f"could not copy artifacts of {source.parent.name}: {_told(problem, source)}"
+        ) from None
 
 
 def remove(directory: Path) -> None:
-    """Removes a directory that may be read-only; one that is not there is fine."""
-    if not directory.is_dir() or directory.is_symlink():
-        return
-    for parent, _, _ in os.walk(directory):
-        Path(parent).chmod(0o700)
-    shutil.rmtree(directory, ignore_errors=True)
+    """Removes a directory that may be read-only, or worse; one that is not there is fine."""
+    directories.remove(directory)
 
 
 def size(directory: Path) -> int:
-    """Bytes of the plain files below a directory."""
+    """Bytes of the plain files below a directory.
+
+    Raises:
+        OSError: a directory cannot be read.
+        EngineError: they are nested deeper than 100 directories.
+    """
     total = 0
-    for parent, _, files in os.walk(directory):
+    base = len(directory.parts)
+    for parent, _, files in os.walk(directory, onerror=_refuse):
+        if len(Path(parent).parts) - base > _DEPTH:
+            raise EngineError(f"{directory}: artifacts are nested deeper than {_DEPTH} directories")
         for name in files:
             entry = Path(parent, name).lstat()
             total += entry.st_size if stat.S_ISREG(entry.st_mode) else 0
     return total
+
+
+def _copy(source: Path, target: Path) -> None:
+    if size(source) > _LIMIT:
+        raise EngineError(f"{source}: artifacts are larger than {_LIMIT // 2**30} GiB")
+    shutil.copytree(source, target, ignore=_special)
+    for directory, _, files in os.walk(target, topdown=False):
+        for name in files:
+            Path(directory, name).chmod(0o444)
+        Path(directory).chmod(0o555)
+
+
+def _refuse(problem: OSError) -> None:
+    raise problem
+
+
+def _told(problem: OSError | shutil.Error, source: Path) -> str:
+    """One line of what could not be copied: the first of the causes, its path below the source."""
+    if isinstance(problem, shutil.Error) and problem.args and problem.args[0]:
+        path, _, reason = problem.args[0][0]
+        # Its reason repeats the path.
+        reason = str(reason).partition("] ")[2].partition(": ")[0] or str(reason)
+    else:
+        path, reason = problem.filename or source, problem.strerror or str(problem)
+    with contextlib.suppress(ValueError):
+        path = Path(str(path)).relative_to(source)
+    return f"{path}: {reason}"
 
 
 def _special(directory: str, names: list[str]) -> set[str]:
