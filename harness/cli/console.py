@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import threading
 import time
 from pathlib import Path
@@ -24,6 +25,8 @@ from harness.record.checks import Status
 from harness.record.models import CaseRecord, Outcome, PhaseRecord
 
 _POLL_S = 0.2
+_CHUNK = 2**20  # bytes of a log that are read at a time
+_LINE_LIMIT = 2**16  # characters of a line whose end is waited for
 
 
 class ConsoleObserver:
@@ -126,9 +129,7 @@ class _Tail:
 
     def __init__(self, console: Console, logs: Path) -> None:
         self._console = console
-        self._paths = [logs / "stdout.log", logs / "stderr.log"]
-        self._offsets = [0, 0]
-        self._rests = [b"", b""]
+        self._logs = [_Growing(logs / name) for name in ("stdout.log", "stderr.log")]
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="tail", daemon=True)
         self._thread.start()
@@ -136,24 +137,53 @@ class _Tail:
     def stop(self) -> None:
         self._end.set()
         self._thread.join()
-        self._print(last=True)
+        for log in self._logs:
+            while log.read():
+                self._print(log.lines())
+            self._print(log.lines(last=True))
 
     def _loop(self) -> None:
         while not self._end.wait(_POLL_S):
-            self._print()
+            for log in self._logs:
+                log.read()
+                self._print(log.lines())
 
-    def _print(self, last: bool = False) -> None:
-        for index, path in enumerate(self._paths):
-            try:
-                with path.open("rb") as stream:
-                    stream.seek(self._offsets[index])
-                    chunk = stream.read(2**20)
-            except OSError:
-                continue
-            self._offsets[index] += len(chunk)
-            lines = (self._rests[index] + chunk).split(b"\n")
-            self._rests[index] = b"" if last else lines.pop()[-(2**16) :]
-            for line in lines:
-                if line.strip():
-                    text = clean(line.decode("utf-8", "replace"))
-                    self._console.print(escape(text), highlight=False, soft_wrap=True)
+    def _print(self, lines: list[str]) -> None:
+        for line in lines:
+            if line.strip():
+                self._console.print(escape(clean(line)), highlight=False, soft_wrap=True)
+
+
+class _Growing:
+    """A log that grows, read piece by piece."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._text = ""  # read, and not handed out
+
+    def read(self) -> bool:
+        """Reads on, at most 1 MiB; whether there was anything."""
+        try:
+            with self._path.open("rb") as stream:
+                stream.seek(self._offset)
+                chunk = stream.read(_CHUNK)
+        except OSError:
+            return False
+        self._offset += len(chunk)
+        self._text += self._decoder.decode(chunk)
+        return bool(chunk)
+
+    def lines(self, last: bool = False) -> list[str]:
+        """The lines that were read; one without an end waits for it, unless it is the last.
+
+        A line that is longer than a terminal can make use of is cut into several.
+        """
+        lines = self._text.split("\n")
+        self._text = ""
+        if last:
+            return [*lines[:-1], lines[-1] + self._decoder.decode(b"", final=True)]
+        if len(lines[-1]) <= _LINE_LIMIT:
+            self._text = lines.pop()
+        return lines

@@ -78,3 +78,36 @@ def test_follow_prints_the_logs_while_they_grow(tmp_path):
         stream.write(b"line \xff\x1b[31m")
         watching.phase_finished(phase(task.key))
     assert "Epoch 1/1\nhalf a line \ufffd" in output.getvalue()
+
+
+def test_follow_shows_all_of_a_log_that_was_written_at_once(tmp_path):
+    """A phase may write more than a look takes in, and end before the next look."""
+    watching, output = observer(follow=True)
+    task = next(iter(planned(tmp_path / "checkout").tasks.values()))
+    lines = [f"line {number} " + "\u00e9\u20ac" * 50 for number in range(14_000)]
+    text = "\n".join(lines)
+    assert len(text.encode()) > 3 * 2**20
+    with watching:
+        watching.begin(1)
+        watching.phase_started(task, tmp_path)
+        (tmp_path / "stdout.log").write_text(text + "\nand its end")
+        (tmp_path / "stderr.log").write_text(("also " * 40 + "\n") * 10_000)
+        watching.phase_finished(phase(task.key))
+    shown = output.getvalue().splitlines()
+    assert [line for line in shown if line.startswith("line ")] == lines
+    assert shown.count("and its end") == 1
+    assert output.getvalue().count("also ") == 400_000
+
+
+def test_follow_loses_nothing_of_a_line_without_an_end(tmp_path):
+    watching, output = observer(follow=True)
+    task = next(iter(planned(tmp_path / "checkout").tasks.values()))
+    with watching:
+        watching.begin(1)
+        watching.phase_started(task, tmp_path)
+        (tmp_path / "stdout.log").write_text("begin" + "x" * 3_000_000 + "end")
+        watching.phase_finished(phase(task.key))
+    shown = "".join(output.getvalue().splitlines()[1:])
+    assert shown.startswith("begin")
+    assert shown.count("x") == 3_000_000
+    assert "xend" in shown

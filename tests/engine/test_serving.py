@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,13 @@ from harness.engine.serving import ReadyLog
 from harness.record.models import Outcome
 
 READY = b':::LMS {"event": "ready", "port": 5000}\n'
+
+
+def look(log: ReadyLog) -> int | None:
+    """Looks until all that is there was read, or the port is found."""
+    while (port := log.port()) is None and log.behind:
+        pass
+    return port
 
 
 @pytest.mark.parametrize(
@@ -32,7 +40,7 @@ READY = b':::LMS {"event": "ready", "port": 5000}\n'
 )
 def test_finds_the_port_in_whatever_a_log_says(tmp_path: Path, log: bytes) -> None:
     (tmp_path / "log").write_bytes(log)
-    assert ReadyLog(tmp_path / "log").port() == 5000
+    assert look(ReadyLog(tmp_path / "log")) == 5000
 
 
 def test_a_marker_is_read_when_its_line_is_whole(tmp_path: Path) -> None:
@@ -171,3 +179,61 @@ def test_a_client_that_cannot_be_started_raises(tmp_path: Path) -> None:
     limits = Limits(20.0, threading.Event())
     with pytest.raises(OSError, match="no"):
         serving.run(Script(GOOD, False), tmp_path / "log", start_client, limits)
+
+
+class Endless(io.RawIOBase):
+    """A log that always has more: whoever reads it to its end reads for ever."""
+
+    def __init__(self, reads: list[int]) -> None:
+        self._reads = reads
+
+    def readable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return offset
+
+    def read(self, size: int = -1) -> bytes:
+        self._reads.append(size)
+        assert len(self._reads) < 1000, "read on and on"
+        return b"x" * (size - 1) + b"\n"
+
+
+@pytest.mark.parametrize("why", ["deadline", "readiness", "stopped"])
+def test_a_server_that_floods_its_log_is_stopped_at_its_limits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    reads: list[int] = []
+    monkeypatch.setattr(Path, "open", lambda path, *mode, **how: Endless(reads))
+    cancel = threading.Event()
+    deadline_s = 0.0 if why == "deadline" else 600.0
+    if why == "readiness":
+        monkeypatch.setattr(serving, "READY_S", 0.0)
+    if why == "stopped":
+        cancel.set()
+    server = Script(BAD, False)
+
+    def start_client(port: int) -> contextlib.AbstractContextManager[Handle]:
+        raise AssertionError("it was never ready")
+
+    ended = serving.run(server, tmp_path / "log", start_client, Limits(deadline_s, cancel))
+    if why == "stopped":
+        assert ended.outcome is Outcome.INTERRUPTED
+    else:
+        assert ended.outcome is Outcome.TIMED_OUT
+        assert ended.reason.startswith("the server was not ready: still running after")
+    assert server.stopped == 1
+    assert len(reads) < 5
+    assert all(size <= 2**20 for size in reads)
+
+
+def test_what_is_left_of_an_ended_server_s_log_is_read(tmp_path: Path) -> None:
+    malformed = b':::LMS {"event": "ready", "port": 0}\n'
+    (tmp_path / "log").write_bytes(b"x\n" * 2_000_000 + malformed)
+
+    def start_client(port: int) -> contextlib.AbstractContextManager[Handle]:
+        raise AssertionError("it was never ready")
+
+    limits = Limits(60.0, threading.Event())
+    ended = serving.run(Script(BAD, True), tmp_path / "log", start_client, limits)
+    assert (ended.outcome, "without a port" in ended.reason) == (Outcome.FAILED, True)
