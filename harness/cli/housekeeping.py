@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import click
@@ -47,7 +48,7 @@ def images_command(root: Path, flavors_patterns: tuple[str, ...], gpu: str) -> i
     for flavor in selected.flavors:
         try:
             accelerator = "virtual" if chosen_gpu is None else "gpu"
-            environment = engine.prepare(flavor, accelerator, click.echo)
+            environment = engine.prepare(flavor, accelerator, click.echo, threading.Event())
             click.echo(f"{flavor.id}: {environment.handle}")
         except HarnessError as problem:
             click.echo(f"{flavor.id}: {problem}", err=True)

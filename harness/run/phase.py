@@ -25,7 +25,7 @@ from harness.plan.plan import Task
 from harness.record.facts import LogFacts
 from harness.record.models import CaseRecord, Outcome, PhaseRecord
 from harness.run import artifacts
-from harness.run.settings import Settings, memory_limit
+from harness.run.settings import Settings
 
 # A GPU is clear when no more is in use than a display takes.
 _CLEAR_BYTES = 2**30
@@ -62,6 +62,7 @@ class Executor:
     Attributes:
         directory: the run's directory; phases have theirs below it.
         threads: CPU threads for a phase, or None for no limit.
+        memory: bytes that a phase may use, its client as many.
     """
 
     engine: Engine
@@ -72,6 +73,7 @@ class Executor:
     observer: Observer
     cancel: threading.Event
     threads: int | None
+    memory: int
 
     def execute(self, task: Task, environment: Environment) -> PhaseRecord:
         """Runs one phase to its end. Called in worker threads: it never raises."""
@@ -176,6 +178,7 @@ class Executor:
             input_directory,
             directory,
             self.threads,
+            self.memory,
         )
 
 
@@ -188,6 +191,7 @@ def launch_of(
     input_directory: Path | None,
     directory: Path,
     threads: int | None,
+    memory: int,
 ) -> Launch:
     """What the engine is told about a task: the contract of a scenario in `docs/contract.md`.
 
@@ -218,7 +222,7 @@ def launch_of(
         gpu=None if gpu is None else gpu.uuid,
         threads=threads,
         deadline_s=task.timeout_s,
-        memory=memory_limit(1 if gpu is not None else settings.jobs_on_cpu()),
+        memory=memory,
         client=client,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from harness.engine.protocol import Engine
@@ -10,7 +11,7 @@ from harness.plan.plan import Plan
 from harness.record.models import Outcome, PhaseRecord, RunRecord
 from harness.run import artifacts
 from harness.run.phase import launch_of
-from harness.run.settings import Settings
+from harness.run.settings import Settings, memory_limit
 
 
 def phase_to_enter(record: RunRecord) -> PhaseRecord | None:
@@ -52,9 +53,18 @@ def enter(
         next(flavor for flavor in plan.environments if flavor.id == task.flavor),
         "virtual" if gpu is None else "gpu",
         print,
+        threading.Event(),
     )
     launch = launch_of(
-        task, environment, settings, record.id, gpu, input_directory, directory, threads=None
+        task,
+        environment,
+        settings,
+        record.id,
+        gpu,
+        input_directory,
+        directory,
+        threads=None,
+        memory=memory_limit(engine.resources(), 1),
     )
     print(f"shell of {phase.key} ({phase.outcome.value}); leave it with `exit`")
     return engine.shell(launch)

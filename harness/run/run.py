@@ -6,7 +6,6 @@ import concurrent.futures
 import contextlib
 import itertools
 import json
-import os
 import secrets
 import signal
 import threading
@@ -17,7 +16,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from harness.base.error import EngineError, UnavailableError
+from harness.base.error import EngineError, StoppedError, UnavailableError
 from harness.checks import judge
 from harness.checks.evidence import Evidence
 from harness.engine.protocol import Engine, Environment
@@ -29,7 +28,7 @@ from harness.record.models import CaseRecord, FlavorRecord, Outcome, PhaseRecord
 from harness.report import reports
 from harness.run import artifacts
 from harness.run.phase import Executor, Observer, lost, phase_record, plain, utc
-from harness.run.settings import Settings, host_facts
+from harness.run.settings import Settings, host_facts, memory_limit
 
 
 def execute(
@@ -76,6 +75,7 @@ class _Run:
         self._started = time.monotonic()
         self._next_write = 0.0
         self._gpu_lost: str | None = None
+        self._resources = engine.resources()
         now = datetime.now(timezone.utc)
         run_id = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         self.directory = settings.reports / run_id
@@ -91,7 +91,7 @@ class _Run:
             share=settings.share,
             command=settings.command,
             gpu=None if gpu is None else plain(asdict(gpu)),
-            host={**host_facts(), **engine.facts()},
+            host={**host_facts(self._resources), **engine.facts()},
             notes=list(settings.notes),
         )
 
@@ -107,8 +107,10 @@ class _Run:
                 break
             try:
                 environment = self._engine.prepare(
-                    flavor, self._accelerator, self._observer.message
+                    flavor, self._accelerator, self._observer.message, self.cancel
                 )
+            except StoppedError:
+                break
             except (UnavailableError, EngineError) as problem:
                 missing[flavor.id] = str(problem)
                 self._observer.message(f"{flavor.id}: not available: {problem}")
@@ -138,7 +140,7 @@ class _Run:
     def phases(self) -> None:
         """Runs all tasks, each after its input, several at a time on the CPU."""
         self._observer.begin(len(self._plan.tasks))
-        jobs = 1 if self._gpu is not None else self._settings.jobs_on_cpu()
+        jobs = 1 if self._gpu is not None else self._settings.jobs_on_cpu(self._resources)
         executor = Executor(
             engine=self._engine,
             settings=self._settings,
@@ -147,7 +149,8 @@ class _Run:
             directory=self.directory,
             observer=self._observer,
             cancel=self.cancel,
-            threads=max(1, (os.cpu_count() or 1) // jobs) if self._gpu is None else None,
+            threads=max(1, self._resources.cores // jobs) if self._gpu is None else None,
+            memory=memory_limit(self._resources, jobs),
         )
         running: dict[concurrent.futures.Future[PhaseRecord], Task] = {}
         pending = dict(self._plan.tasks)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import os
 import platform
 import shlex
 from collections.abc import Mapping
@@ -11,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
+from harness.engine.resources import Resources
 
 # What a TensorFlow phase takes at its peak, measured on the MNIST scenarios, with room to spare.
 _PHASE_MEMORY = 2 * 2**30
@@ -46,12 +44,11 @@ class Settings:
     options: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
-    def jobs_on_cpu(self) -> int:
+    def jobs_on_cpu(self, resources: Resources) -> int:
         """Phases at a time on the CPU: as asked, else as cores and memory allow."""
         if self.jobs is not None:
             return self.jobs
-        memory = psutil.virtual_memory().available // _PHASE_MEMORY
-        return max(1, min(os.cpu_count() or 1, memory))
+        return max(1, min(resources.cores, memory_limit(resources, 1) // _PHASE_MEMORY))
 
     def reproduce(self, flavor: str, scenario: str) -> str:
         """The command that runs one case by hand."""
@@ -59,20 +56,20 @@ class Settings:
         return " ".join(["make repro", f"FLAVOR={flavor}", f"SCENARIO={scenario}", *words])
 
 
-def memory_limit(jobs: int) -> int:
-    """Bytes one phase may use: nine tenths of the machine, divided among the jobs.
+def memory_limit(resources: Resources, jobs: int) -> int:
+    """Bytes one phase may use: nine tenths of what there is, divided among the jobs.
 
     On a GPU host memory is where swapped tensors go, and pinned pages count against the limit.
     """
-    return math.floor(psutil.virtual_memory().total * 0.9 / jobs)
+    return resources.memory_bytes * 9 // (10 * jobs)
 
 
-def host_facts() -> dict[str, Any]:
-    """The machine: name, cores, memory in bytes, kernel, Python of the driver."""
+def host_facts(resources: Resources) -> dict[str, Any]:
+    """The machine: name, cores and bytes of memory that phases may use, kernel, driver's Python."""
     return {
         "hostname": platform.node(),
-        "cores": os.cpu_count(),
-        "memory_bytes": psutil.virtual_memory().total,
+        "cores": resources.cores,
+        "memory_bytes": resources.memory_bytes,
         "kernel": platform.release(),
         "machine": platform.machine(),
         "driver_python": platform.python_version(),

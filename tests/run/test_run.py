@@ -154,7 +154,7 @@ def test_contract_variables_reach_the_engine(project):
     assert phase.variables["ACCELERATOR"] == "virtual"
     assert phase.variables["KERAS"] == "tf.keras"
     assert by_key[phase.key + ".control"].variables["LMS_PROVIDER"] == "off"
-    assert phase.threads == max(1, (os.cpu_count() or 1) // 2)
+    assert phase.threads == max(1, engine.resources().cores // 2)
 
 
 def test_a_save_that_fails_is_never_a_pass_of_its_loads(project):

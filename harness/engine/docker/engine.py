@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager
 from docker import APIClient
 from docker.errors import NotFound
 
-from harness.base.error import EngineError, UsageError
+from harness.base.error import EngineError, StoppedError, UsageError
 from harness.catalog.flavors import Flavor
 from harness.engine import handle, owner, serving
 from harness.engine.docker import container, image, logs, network
@@ -32,6 +32,7 @@ from harness.engine.docker.daemon import (
 from harness.engine.docker.logs import LogFile
 from harness.engine.handle import Handle, Limits
 from harness.engine.protocol import Environment, Exit, Launch
+from harness.engine.resources import Resources
 from harness.measure.target import Target
 from harness.record.models import Outcome
 
@@ -71,10 +72,21 @@ class DockerEngine:
         except ERRORS as problem:
             raise UsageError(f"Docker: {self._daemon.explain(problem)}") from problem
 
+    def resources(self) -> Resources:
+        """What the daemon's machine has."""
+        info = self._daemon.info
+        return Resources(cores=int(info["NCPU"]), memory_bytes=int(info["MemTotal"]))
+
     def prepare(
-        self, flavor: Flavor, accelerator: str, progress: Callable[[str], None]
+        self,
+        flavor: Flavor,
+        accelerator: str,
+        progress: Callable[[str], None],
+        cancel: threading.Event,
     ) -> Environment:
         """Builds the flavor's image unless there is one of the same inputs."""
+        if cancel.is_set():
+            raise StoppedError("the run was stopped")
         built = image.build(self._daemon, flavor, accelerator, self.capability, progress)
         return Environment(flavor.id, built.id, built.provenance)
 

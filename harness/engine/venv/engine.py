@@ -9,36 +9,32 @@ of a killed driver are is known from one small file for each running process.
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import hashlib
 import json
 import os
-import re
 import shlex
-import shutil
 import signal
 import subprocess
+import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
-from uv import find_uv_bin
-
-from harness.engine.venv import interpreter
-from harness.engine import indexes, owner
-from harness.catalog.entry import Accelerator
-from harness.catalog.flavors import Flavor
-from harness.engine.protocol import Environment, Exit, Launch
-from harness.measure.target import Target
-from harness.engine import handle, serving
-from harness.engine.venv import process
-from harness.engine.handle import Limits, Handle
-from harness.engine.venv.process import Command, ForkServer, Process, Running
+from harness.base import atomic
+from harness.base import directory as directories
 from harness.base.error import EngineError
-from harness.record.models import Outcome
+from harness.catalog.flavors import Flavor
+from harness.engine import handle, owner, resources, serving
+from harness.engine.handle import Handle, Limits
+from harness.engine.protocol import Environment, Exit, Launch
+from harness.engine.resources import Resources
+from harness.engine.venv import environment, interpreter, process, uv
+from harness.engine.venv.fork_server import ForkServers
+from harness.engine.venv.process import Command, Process, Running
 from harness.engine.venv.process_tree import ProcessTree
+from harness.measure.target import Target
+from harness.record.models import Outcome
 
 _HOST = "127.0.0.1"  # where a server listens
 # The host's proxies and indexes are for builds; a phase gets nothing of the host's environment
@@ -64,29 +60,37 @@ class VenvEngine:
         self._processes = cache / "processes"
         self._scratch = cache / "scratch"
         self._warm = warm
-        self._local = threading.local()
-        self._servers: list[ForkServer] = []
-        self._lock = threading.Lock()
+        self._servers = ForkServers(self._scratch)
 
     def preflight(self, gpu: str | None) -> None:
         """A process sees the GPU that the host sees: nothing more to check."""
 
+    def resources(self) -> Resources:
+        """What this process may use, and with it every phase."""
+        return resources.of_host()
+
     def prepare(
-        self, flavor: Flavor, accelerator: str, progress: Callable[[str], None]
+        self,
+        flavor: Flavor,
+        accelerator: str,
+        progress: Callable[[str], None],
+        cancel: threading.Event,
     ) -> Environment:
         """Makes the flavor's environment unless one of the same lock file is there."""
-        given = interpreter.stand_in(flavor.id)
-        if given is not None:
-            progress(f"{flavor.id}: {given.path} stands in for the environment ({given.setting})")
-            executable = given.path
+        named = interpreter.stand_in(flavor.id)
+        if named is not None:
+            progress(f"{flavor.id}: {named.path} stands in for the environment ({named.setting})")
+            executable = named.path
             provenance = {
-                "python": given.version,
-                "python found by": given.setting,
-                "requirements": f"not used: {given.setting} stands in for the environment",
-                "packages": " ".join(given.packages),
+                "python": named.version,
+                "python found by": named.setting,
+                "requirements": f"not used: {named.setting} stands in for the environment",
+                "packages": " ".join(named.packages),
             }
         else:
-            executable, provenance = self._made(flavor, accelerator, progress)
+            executable, provenance = environment.make(
+                self._environments, flavor, accelerator, progress, cancel
+            )
         return Environment(
             flavor=flavor.id,
             handle=str(executable),
@@ -94,34 +98,6 @@ class VenvEngine:
             variables=flavor.variables,
             provenance=provenance,
         )
-
-    def _made(
-        self, flavor: Flavor, accelerator: str, progress: Callable[[str], None]
-    ) -> tuple[Path, dict[str, str]]:
-        """The interpreter of the flavor's own environment, and its provenance."""
-        key: Accelerator = "gpu" if accelerator == "gpu" else "virtual"
-        name = flavor.requirements[key]
-        requirements = flavor.directory / name
-        lock = hashlib.sha256(requirements.read_bytes()).hexdigest()
-        python = interpreter.find(flavor.python)
-        inputs = hashlib.sha256(f"{lock} {python.path} {python.version}".encode()).hexdigest()[:12]
-        directory = self._environments / f"{flavor.id}-{accelerator}-{inputs}"
-        facts = directory / "ready.json"
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(directory.with_suffix(".lock")):
-            if not facts.is_file():
-                progress(f"{flavor.id}: environment with Python {python.version}")
-                indexes = flavor.indexes.get(key, ())
-                packages = _build(directory, python.path, requirements, indexes)
-                facts.write_text(json.dumps({"packages": packages}), encoding="utf-8")
-            packages = json.loads(facts.read_text(encoding="utf-8"))["packages"]
-        provenance = {
-            "python": python.version,
-            "python found by": python.source,
-            "requirements": f"{name} sha256:{lock}",
-            "packages": " ".join(packages),
-        }
-        return directory / "bin" / "python", provenance
 
     def execute(
         self, launch: Launch, started: Callable[[Target], None], cancel: threading.Event
@@ -152,7 +128,7 @@ class VenvEngine:
             EngineError: it could not be started.
         """
         scratch = self._scratch / f"{launch.run_id}.{launch.key}"
-        shutil.rmtree(scratch, ignore_errors=True)
+        directories.remove(scratch)
         try:
             (scratch / "home").mkdir(parents=True)
             (scratch / "tmp").mkdir()
@@ -161,22 +137,16 @@ class VenvEngine:
                 started = process.start(command) if cold else self._start(command, launch)
             except OSError as problem:
                 raise EngineError(f"could not start the phase: {problem}") from problem
-            registration = self._register(started.pid)
-            try:
-                with Running(started, command) as running:
-                    yield running
-            finally:
-                process.stop_group(started.pid, signal.SIGKILL)
-                started.wait()
-                registration.unlink(missing_ok=True)
+            with contextlib.closing(started):
+                registration = self._register(started.pid, scratch)
+                yield Running(started, command)
+            registration.unlink(missing_ok=True)
         finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+            directories.remove(scratch)
 
     def close(self) -> None:
         """Ends the fork servers."""
-        with self._lock:
-            while self._servers:
-                self._servers.pop().close()
+        self._servers.close()
 
     def shell(self, launch: Launch) -> int:
         """Opens a shell with the phase's environment, in a scratch directory.
@@ -200,15 +170,21 @@ class VenvEngine:
         try:
             return subprocess.run(["/bin/sh", "-i"], cwd=scratch, env=variables).returncode
         finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+            directories.remove(scratch)
 
     def reap(self) -> list[str]:
-        """Kills process groups whose driver is dead."""
+        """Ends what a dead driver left running, and removes its scratch directories.
+
+        A supervisor ends with its driver, and all that it started with it. What is found here lost
+        both at once.
+        """
         removed = []
+        there = {path.name: path for path in self._scratch.glob("*")}
         for path in self._processes.glob("*.json"):
             try:
                 entry = json.loads(path.read_text(encoding="utf-8"))
                 driver, leader = owner.parse(entry["driver"]), owner.parse(entry["process"])
+                scratch = there.get(entry["scratch"])
             except (OSError, ValueError, KeyError, TypeError):
                 path.unlink(missing_ok=True)
                 continue
@@ -217,6 +193,8 @@ class VenvEngine:
             if leader is not None and leader.alive():
                 process.stop_group(leader.pid, signal.SIGKILL)
                 removed.append(f"process {leader.pid} of a driver that is gone")
+            if scratch is not None:
+                directories.remove(scratch)
             path.unlink(missing_ok=True)
         return removed
 
@@ -225,68 +203,39 @@ class VenvEngine:
         removed = [
             f"environment {path.name}" for path in self._environments.glob("*") if path.is_dir()
         ]
-        shutil.rmtree(self._environments, ignore_errors=True)
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        directories.remove(self._environments)
+        directories.remove(self._scratch)
         return removed
 
     def facts(self) -> dict[str, str]:
-        """The version of uv."""
-        answer = subprocess.run([find_uv_bin(), "--version"], capture_output=True, text=True)
-        return {"engine": "venv", "uv": answer.stdout.strip().removeprefix("uv ")}
+        """The version of uv, and what this platform cannot do."""
+        answer = uv.run(["--version"], threading.Event())
+        facts = {"engine": "venv", "uv": answer.strip().removeprefix("uv ")}
+        if sys.platform != "linux":
+            facts["limits"] = (
+                "a process that leaves its phase's process group outlives the phase: only Linux"
+                " gives orphans to another process than init"
+            )
+        return facts
 
     def _start(self, command: Command, launch: Launch) -> Process:
         """Starts a phase: forked where the flavor names modules to preload, else from nothing.
 
         A GPU's phases start from nothing, as they do in a container.
         """
-        if not self._warm or not launch.environment.preload or launch.gpu is not None:
-            return process.start(command)
-        key = (launch.environment.handle, launch.threads)
-        if getattr(self._local, "key", None) != key:
-            # One server a thread, and each thread goes flavor by flavor: the last one's is done.
-            if getattr(self._local, "server", None) is not None:
-                with self._lock:
-                    self._servers.remove(self._local.server)
-                self._local.server.close()
-            self._local.key, self._local.server = key, self._serve(command, launch)
-        server: ForkServer | None = self._local.server
-        if server is not None:
-            try:
-                return server.start(command)
-            except OSError:
-                self._local.key = None  # it is gone: the next phase gets another one
-        return process.start(command)
+        forked = None
+        if self._warm and launch.environment.preload and launch.gpu is None:
+            forked = self._servers.start(command, launch)
+        return process.start(command) if forked is None else forked
 
-    def _serve(self, command: Command, launch: Launch) -> ForkServer | None:
-        home = self._scratch / f"{launch.run_id}.home"
-        home.mkdir(parents=True, exist_ok=True)
-        variables = {**command.environment, "HOME": str(home), "TMPDIR": str(home)}
-        for name in ("INPUT_DIR", "OUTPUT_DIR", *launch.variables):
-            variables.pop(name, None)
-        variables.update(launch.environment.variables)
-        try:
-            server = ForkServer(
-                command.python,
-                launch.scenarios / "common" / "forkserver.py",
-                launch.environment.preload,
-                variables,
-            )
-        except OSError:
-            return None  # what cannot be preloaded is imported by each phase itself
-        with self._lock:
-            self._servers.append(server)
-        return server
-
-    def _register(self, pid: int) -> Path:
-        self._processes.mkdir(parents=True, exist_ok=True)
-        path = self._processes / f"{pid}.json"
-        process = owner.of(pid)
+    def _register(self, pid: int, scratch: Path) -> Path:
+        leader = owner.of(pid)
         entry = {
             "driver": owner.current().text(),
-            "process": process.text() if process else "",
+            "process": leader.text() if leader else "",
+            "scratch": scratch.name,
         }
-        path.write_text(json.dumps(entry), encoding="utf-8")
-        return path
+        return atomic.write(self._processes / f"{pid}.json", json.dumps(entry))
 
 
 def _command(launch: Launch, scratch: Path) -> Command:
@@ -302,7 +251,7 @@ def _command(launch: Launch, scratch: Path) -> Command:
 
 def _variables(launch: Launch, scratch: Path) -> dict[str, str]:
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    environment = Path(launch.environment.handle).parent
+    binaries = Path(launch.environment.handle).parent
     contract = launch.contract(
         home=str(scratch / "home"),
         temporary=str(scratch / "tmp"),
@@ -315,54 +264,7 @@ def _variables(launch: Launch, scratch: Path) -> dict[str, str]:
     return {
         **kept,
         **_MALLOC,
-        "PATH": f"{environment}:/usr/local/bin:/usr/bin:/bin",
+        "PATH": f"{binaries}:/usr/local/bin:/usr/bin:/bin",
         "CUDA_VISIBLE_DEVICES": launch.gpu or "",
         **contract,
     }
-
-
-def _build(directory: Path, python: Path, requirements: Path, indexes: Sequence[str]) -> list[str]:
-    """Makes an environment from a hash-locked file; returns the packages as `pip freeze` would.
-
-    Args:
-        indexes: where packages are looked for that this machine's own indexes do not have.
-    """
-    shutil.rmtree(directory, ignore_errors=True)
-    uv = find_uv_bin()
-    executable = str(directory / "bin" / "python")
-    _uv([uv, "venv", "--quiet", "--no-project", "--python", str(python), str(directory)])
-    sync = [
-        *(uv, "pip", "sync", "--quiet", "--python", executable),
-        *("--require-hashes", "--compile-bytecode", str(requirements)),
-    ]
-    try:
-        _uv(sync)
-    except EngineError:
-        # A mirror may have everything, and let nothing else through: so it is asked alone first.
-        if not indexes:
-            raise
-        more = [f"--extra-index-url={index}" for index in indexes]
-        _uv([*sync, *more, "--index-strategy=unsafe-best-match"])
-    return _uv([uv, "pip", "freeze", "--quiet", "--python", executable]).split()
-
-
-def _uv(command: list[str]) -> str:
-    variables = {**os.environ, **indexes.uv_variables()}
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", env=variables)
-    if done.returncode != 0:
-        said = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        step = " ".join(command[1:3])
-        raise EngineError(f"uv {step} failed: {_plain(' '.join(said))[-400:] or 'no message'}")
-    return done.stdout
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"\x1b\[[0-9;]*m", "", text)).strip()
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """One driver at a time builds an environment; a lock of a dead process is free."""
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield

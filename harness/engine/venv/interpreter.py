@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from uv import find_uv_bin
-
 from harness.base import text
-from harness.base.error import UnavailableError
+from harness.base.error import EngineError, UnavailableError
+from harness.engine.venv import uv
+
+_PREFERENCES = ("UV_MANAGED_PYTHON", "UV_NO_MANAGED_PYTHON", "UV_PYTHON_PREFERENCE")
 
 
 @dataclass(frozen=True)
@@ -63,20 +64,20 @@ def stand_in(flavor: str, environ: Mapping[str, str] = os.environ) -> StandIn | 
         UnavailableError: it does not run, or is older than Python 3.8, which cannot list packages.
     """
     name = "PYTHON_" + flavor.replace("-", "_")
-    given = environ.get(name)
-    if not given:
+    named = environ.get(name)
+    if not named:
         return None
     try:
         answer = subprocess.run(
-            [given, "-c", _PACKAGES], capture_output=True, text=True, timeout=60, check=True
+            [named, "-c", _PACKAGES], capture_output=True, text=True, timeout=60, check=True
         ).stdout
         version, packages = json.loads(answer)
     except (OSError, subprocess.SubprocessError, ValueError) as problem:
         raise UnavailableError(
-            f"{name}={given} is not a working Python of 3.8 or later"
+            f"{name}={named} is not a working Python of 3.8 or later"
             f" ({text.one_line(str(problem), 200)})"
         ) from None
-    return StandIn(name, Path(given).absolute(), version, tuple(packages))
+    return StandIn(name, Path(named).absolute(), version, tuple(packages))
 
 
 def setting_name(version: str) -> str:
@@ -85,79 +86,82 @@ def setting_name(version: str) -> str:
 
 
 def find(
-    version: str, environ: Mapping[str, str] = os.environ, download: bool = True
+    version: str,
+    environ: Mapping[str, str] = os.environ,
+    download: bool = True,
+    cancel: threading.Event | None = None,
 ) -> Interpreter:
     """Finds a Python of a version ("3.7"): the setting, PATH, pyenv's, then uv's own download.
 
     Raises:
         UnavailableError: none can be had, or the one that the setting names is not usable.
+        StoppedError: `cancel` was set.
     """
+    cancel = cancel or threading.Event()
     name = setting_name(version)
-    given = environ.get(name)
-    if given:
-        found = _probe(Path(given), version, "setting")
+    named = environ.get(name)
+    if named:
+        found = _probe(named, version, "setting")
         if found is None:
-            raise UnavailableError(f"{name}={given} is not a working Python {version}")
+            raise UnavailableError(f"{name}={named} is not a working Python {version}")
         return found
-    for path, source in _candidates(version, environ):
-        found = _probe(path, version, source)
+    for path, source in ((environ.get("PATH", ""), "PATH"), (_pyenv(version, environ), "pyenv")):
+        found = _found_by_uv(version, path, source, cancel) if path else None
         if found is not None:
             return found
     if download:
-        managed = _managed(version)
-        if managed is not None:
-            return managed
+        try:
+            uv.run(["python", "install", "--quiet", version], cancel)
+            found = _found_by_uv(version, None, "uv", cancel)
+        except EngineError:
+            found = None
+        if found is not None:
+            return found
     raise UnavailableError(
         f"no Python {version}: not on PATH, not under pyenv, and uv could not download it;"
         f" install it or set {name}=/path/to/python{version}"
     )
 
 
-def _candidates(version: str, environ: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
-    on_path = shutil.which(f"python{version}", path=environ.get("PATH"))
-    if on_path:
-        yield Path(on_path), "PATH"
+def _pyenv(version: str, environ: Mapping[str, str]) -> str:
+    """pyenv's versions as a search path, the latest first: uv does not know pyenv."""
     root = environ.get("PYENV_ROOT") or Path(environ.get("HOME", "/")) / ".pyenv"
-    installed = Path(root, "versions").glob(f"{version}.*/bin/python")
-    for path in sorted(installed, key=_patch_number, reverse=True):
-        yield path, "pyenv"
+    installed = Path(root, "versions").glob(f"{version}.*/bin")
+    latest_first = sorted(installed, key=lambda path: _numbers(path.parent.name), reverse=True)
+    return os.pathsep.join(str(path) for path in latest_first)
 
 
-def _patch_number(path: Path) -> int:
-    match = re.search(r"\d+\.\d+\.(\d+)", path.parent.parent.name)
-    return int(match[1]) if match else -1
+def _numbers(name: str) -> list[int]:
+    return [int(digits) for digits in re.findall(r"\d+", name)]
 
 
-def _probe(path: Path, version: str, source: str) -> Interpreter | None:
-    """Runs the interpreter: a pyenv shim of a version that is not enabled is there, but fails."""
-    code = "import sys, venv; print('%d.%d.%d' % sys.version_info[:3])"
+def _found_by_uv(
+    version: str, path: str | None, source: str, cancel: threading.Event
+) -> Interpreter | None:
+    """What uv finds on a search path, or among its own where there is none.
+
+    uv runs what it finds, and passes over what does not work, such as a pyenv shim of a version
+    that is not enabled. The order of the places is ours: its own settings of it do not count.
+    """
+    environ = {key: value for key, value in os.environ.items() if key not in _PREFERENCES}
+    where = "--managed-python" if path is None else "--no-managed-python"
+    if path is not None:
+        environ["PATH"] = path
+    arguments = ["python", "find", "--no-project", "--system", where, version]
+    try:
+        answer = uv.run(arguments, cancel, environ)
+    except EngineError:
+        return None
+    return _probe(answer.strip(), version, source)
+
+
+def _probe(path: str, version: str, source: str) -> Interpreter | None:
+    """Asks an interpreter for its full version; None where it does not run or has another one."""
+    code = "import sys; print('%d.%d.%d' % sys.version_info[:3])"
     try:
         answer = subprocess.run(
             [path, "-I", "-c", code], capture_output=True, text=True, timeout=30, check=True
         ).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, ValueError, subprocess.SubprocessError):
         return None
-    if not answer.startswith(version + "."):
-        return None
-    return Interpreter(path, answer, source)
-
-
-def _managed(version: str) -> Interpreter | None:
-    uv = find_uv_bin()
-    try:
-        subprocess.run(
-            [uv, "python", "install", "--quiet", version],
-            capture_output=True,
-            timeout=600,
-            check=True,
-        )
-        path = subprocess.run(
-            [uv, "python", "find", "--managed-python", version],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=True,
-        ).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return _probe(Path(path), version, "uv")
+    return Interpreter(Path(path), answer, source) if answer.startswith(version + ".") else None

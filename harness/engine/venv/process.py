@@ -1,13 +1,15 @@
-"""Processes of phases: started cold, or forked from one that has imported the framework."""
+"""Processes of phases and of `uv`: each below a supervisor that ends all that descends from it."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
-import select
+import selectors
 import signal
+import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -16,11 +18,15 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from harness.engine.protocol import Exit
+from harness.engine.venv import supervisor
 from harness.record.models import Outcome
 
 GRACE_S = 5.0  # between TERM and KILL
 LOG_LIMIT = 256 * 2**20  # bytes of one log
-_START_S = 120.0  # an import from a cold disk
+_START_S = 60.0  # a supervisor's own start on a loaded machine
+_END_S = 20.0  # its patience with what it has to end, and more
+
+Stream = int | IO[bytes]
 
 
 class Process(Protocol):
@@ -30,15 +36,18 @@ class Process(Protocol):
     def pid(self) -> int:
         """Its pid, and that of its process group."""
 
-    def poll(self) -> int | None:
-        """Exit code, minus the signal's number where one ended it, None while it runs."""
-
     def wait(self, timeout: float | None = None) -> int:
-        """Waits for the end.
+        """Waits for the end of the process and of all that descends from it.
+
+        Returns:
+            The exit code, minus the signal's number where one ended it.
 
         Raises:
             subprocess.TimeoutExpired: it still runs.
         """
+
+    def close(self) -> None:
+        """Ends it with all that descends from it, where that has not ended."""
 
 
 @dataclass(frozen=True)
@@ -65,15 +74,136 @@ def start(command: Command) -> Process:
         OSError: it could not be started.
     """
     with command.stdout.open("wb") as stdout, command.stderr.open("wb") as stderr:
-        return subprocess.Popen(
+        return Supervised(
             command.arguments,
-            stdin=subprocess.DEVNULL,
+            command.environment,
             stdout=stdout,
             stderr=stderr,
-            cwd=command.directory,
-            env=dict(command.environment),
-            start_new_session=True,
+            directory=command.directory,
         )
+
+
+class Answers:
+    """Lines of JSON from a pipe or socket, with a timeout."""
+
+    def __init__(self, stream: IO[bytes] | socket.socket) -> None:
+        self._stream = stream
+        self._buffer = b""
+        # Not select(), which knows no descriptor above 1023.
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(stream, selectors.EVENT_READ)
+
+    def next(self, timeout: float | None) -> dict[str, Any] | None:
+        """The next answer; {} at the end of the stream; None when none comes in time."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while b"\n" not in self._buffer:
+            left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
+            if not self._selector.select(left):
+                return None
+            try:
+                chunk = os.read(self._stream.fileno(), 4096)
+            except ConnectionError:
+                chunk = b""
+            if not chunk:
+                return {}
+            self._buffer += chunk
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        try:
+            answer = json.loads(line)
+        except ValueError:
+            return {}
+        return answer if isinstance(answer, dict) else {}
+
+    def close(self) -> None:
+        """Closes the stream."""
+        self._selector.close()
+        self._stream.close()
+
+
+class Supervised:
+    """A command below its supervisor, as `Process`. See `supervisor`."""
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        stdin: Stream = subprocess.DEVNULL,
+        stdout: Stream = subprocess.DEVNULL,
+        stderr: Stream = subprocess.DEVNULL,
+        directory: Path | None = None,
+    ) -> None:
+        """Starts it.
+
+        Raises:
+            OSError: it could not be started.
+        """
+        own, its = socket.socketpair()
+        self._answers = Answers(own)
+        self._channel = own
+        self._code: int | None = None
+        self._lock = threading.Lock()
+        try:
+            with its:
+                self._supervisor = subprocess.Popen(
+                    [
+                        *(sys.executable, "-I", "-S", supervisor.__file__, str(its.fileno())),
+                        *arguments,
+                    ],
+                    stdin=stdin,
+                    stdout=stdout,
+                    stderr=stderr,
+                    cwd=directory,
+                    env=dict(environment),
+                    pass_fds=(its.fileno(),),
+                    start_new_session=True,
+                )
+        except BaseException:
+            self._answers.close()
+            raise
+        self.stdin, self.stdout = self._supervisor.stdin, self._supervisor.stdout
+        first = self._answers.next(_START_S) or {}
+        if "pid" not in first:
+            self.close()
+            for stream in (self.stdin, self.stdout):
+                if stream is not None:
+                    stream.close()
+            raise OSError(first.get("error", "its supervisor did not start"))
+        self.pid = int(first["pid"])
+
+    def wait(self, timeout: float | None = None) -> int:
+        """See `Process`."""
+        with self._lock:
+            if self._code is None:
+                answer = self._answers.next(timeout)
+                if answer is None:
+                    raise subprocess.TimeoutExpired(str(self.pid), timeout or 0.0)
+                # A supervisor that was killed took the command with it.
+                self._code = exit_code(answer)
+            return self._code
+
+    def end_descendants(self) -> None:
+        """Ends all that descends from the command, which goes on."""
+        with self._lock:
+            if self._code is not None:
+                return
+            with contextlib.suppress(OSError):
+                self._channel.sendall(b"\n")
+            answer = self._answers.next(_END_S) or {}
+            if "ended" not in answer:  # so has the command, or the supervisor does not answer
+                self._code = exit_code(answer)
+
+    def close(self) -> None:
+        """See `Process`."""
+        with self._lock:
+            self._answers.close()
+            if self._code is None:
+                self._code = -signal.SIGKILL
+        try:
+            self._supervisor.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            self._supervisor.kill()
+            self._supervisor.wait()
 
 
 class Running:
@@ -83,27 +213,14 @@ class Running:
         self.pid = started.pid
         self.command = command
         self._process = started
-        self._descriptor: int | None = None
-        with contextlib.suppress(AttributeError, OSError):
-            self._descriptor = os.pidfd_open(started.pid)
-
-    def __enter__(self) -> Running:
-        return self
-
-    def __exit__(self, *problem: object) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
 
     def ended(self, seconds: float) -> bool:
-        """Whether it has ended; returns as soon as it does, where the kernel can tell."""
-        if self._process.poll() is not None:
-            return True
-        if seconds > 0:
-            if self._descriptor is None:
-                time.sleep(min(seconds, 0.02))
-            else:
-                select.select([self._descriptor], [], [], seconds)
-        return self._process.poll() is not None
+        """Whether it has ended, with all that descends from it; returns as soon as it has."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     def over_limit(self) -> str | None:
         """Logs without bound."""
@@ -114,11 +231,7 @@ class Running:
     def stop(self) -> bool:
         """TERM to the whole group, and KILL when it is still there after the grace period."""
         stop_group(self.pid, signal.SIGTERM)
-        stopped_by_term = True
-        try:
-            self._process.wait(GRACE_S)
-        except subprocess.TimeoutExpired:
-            stopped_by_term = False
+        stopped_by_term = self.ended(GRACE_S)
         stop_group(self.pid, signal.SIGKILL)
         self._process.wait()
         return stopped_by_term
@@ -138,6 +251,12 @@ class Running:
         return Exit(Outcome.KILLED, 128 - code, reason, details)
 
 
+def exit_code(answer: Mapping[str, Any]) -> int:
+    """The exit code that an answer tells; that of a kill where it tells none."""
+    status = answer.get("status")
+    return -signal.SIGKILL if status is None else os.waitstatus_to_exitcode(int(status))
+
+
 def stop_group(pid: int, number: signal.Signals) -> None:
     """Sends a signal to a process group, if it is still there."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -149,120 +268,3 @@ def _size(log: Path) -> int:
         return log.stat().st_size
     except FileNotFoundError:
         return 0  # a fork makes its logs itself, a moment after it was started
-
-
-class ForkServer:
-    """A process of a flavor that has imported its framework, from which phases are forked.
-
-    One phase at a time. See `scenarios/common/forkserver.py`.
-    """
-
-    def __init__(
-        self, python: str, server: Path, modules: Sequence[str], environment: Mapping[str, str]
-    ) -> None:
-        """Starts the server.
-
-        Raises:
-            OSError: it could not be started, or says that it cannot fork safely.
-        """
-        self._process = subprocess.Popen(
-            [python, "-s", "-u", str(server), *modules],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=dict(environment),
-            start_new_session=True,
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._requests: IO[bytes] = self._process.stdin
-        self._answers = _Answers(self._process.stdout)
-        first = self._answers.next(_START_S)
-        if first is None or "ready" not in first:
-            self.close()
-            raise OSError(str((first or {}).get("error", "the fork server did not start")))
-
-    def start(self, command: Command) -> Process:
-        """Forks a phase.
-
-        Raises:
-            OSError: the server is gone.
-        """
-        request = {
-            "script": str(command.script),
-            "environment": dict(command.environment),
-            "directory": str(command.directory),
-            "stdout": str(command.stdout),
-            "stderr": str(command.stderr),
-        }
-        self._requests.write(json.dumps(request).encode() + b"\n")
-        self._requests.flush()
-        answer = self._answers.next(_START_S)
-        if answer is None or "pid" not in answer:
-            raise OSError("the fork server ended")
-        return _Forked(int(answer["pid"]), self._answers)
-
-    def close(self) -> None:
-        """Ends the server; a phase that still runs is not touched."""
-        with contextlib.suppress(OSError):
-            self._requests.close()
-        self._process.kill()
-        self._process.wait()
-        self._answers.close()
-
-
-class _Forked:
-    """A phase whose exit status the fork server tells."""
-
-    def __init__(self, pid: int, answers: _Answers) -> None:
-        self.pid = pid
-        self._answers = answers
-        self._code: int | None = None
-        self._lock = threading.Lock()
-
-    def poll(self) -> int | None:
-        return self._next(0.0)
-
-    def wait(self, timeout: float | None = None) -> int:
-        code = self._next(timeout)
-        if code is None:
-            raise subprocess.TimeoutExpired(str(self.pid), timeout or 0.0)
-        return code
-
-    def _next(self, timeout: float | None) -> int | None:
-        with self._lock:
-            if self._code is None:
-                answer = self._answers.next(timeout)
-                if answer is not None:
-                    # A server that ends before its phase was killed together with it.
-                    status = answer.get("status")
-                    self._code = -9 if status is None else os.waitstatus_to_exitcode(int(status))
-            return self._code
-
-
-class _Answers:
-    """Lines of JSON from a pipe, with a timeout."""
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        self._stream = stream
-        self._buffer = b""
-
-    def next(self, timeout: float | None) -> dict[str, Any] | None:
-        """The next answer; {} at the end of the stream; None when none comes in time."""
-        while b"\n" not in self._buffer:
-            readable, _, _ = select.select([self._stream], [], [], timeout)
-            if not readable:
-                return None
-            chunk = os.read(self._stream.fileno(), 4096)
-            if not chunk:
-                return {}
-            self._buffer += chunk
-        line, _, self._buffer = self._buffer.partition(b"\n")
-        try:
-            answer: dict[str, Any] = json.loads(line)
-        except ValueError:
-            return {}
-        return answer
-
-    def close(self) -> None:
-        self._stream.close()

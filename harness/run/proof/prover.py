@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import threading
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from harness.base import atomic
-from harness.base.error import EngineError, UsageError
+from harness.base.error import EngineError, StoppedError, UsageError
 from harness.engine.protocol import Engine, Environment
 from harness.measure.gpu import Gpu
 from harness.plan.plan import Case, Plan, Task
@@ -20,7 +19,7 @@ from harness.run.phase import Executor, Observer, plain
 from harness.run.proof import proof
 from harness.run.proof.proof import Measurement, Proof
 from harness.run.run import stop_signals
-from harness.run.settings import Settings
+from harness.run.settings import Settings, memory_limit
 
 FILE = "proof.json"
 
@@ -114,6 +113,7 @@ class _Prover:
         name = f"proof-{datetime.now(timezone.utc):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         self.directory = settings.reports / name
         self.directory.mkdir(parents=True)
+        resources = engine.resources()
         self._executor = Executor(
             engine=engine,
             settings=settings,
@@ -122,7 +122,8 @@ class _Prover:
             directory=self.directory,
             observer=observer,
             cancel=self.cancel,
-            threads=os.cpu_count(),
+            threads=resources.cores,
+            memory=memory_limit(resources, 1),
         )
 
     def prepare(self, task: Task) -> None:
@@ -132,9 +133,12 @@ class _Prover:
             task = self._plan.tasks[task.input]
             before.insert(0, task)
         for flavor in self._plan.needed:
-            self._environments[flavor.id] = self._engine.prepare(
-                flavor, "gpu", self._observer.message
-            )
+            try:
+                self._environments[flavor.id] = self._engine.prepare(
+                    flavor, "gpu", self._observer.message, self.cancel
+                )
+            except StoppedError:
+                raise KeyboardInterrupt from None
         for earlier in before:
             record = self._execute(earlier)
             if record.outcome is not Outcome.COMPLETED:

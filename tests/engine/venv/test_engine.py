@@ -2,18 +2,22 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 
 import psutil
 import pytest
 
+from tests import users
 from tests.paths import ROOT
+from harness.engine import owner
 from harness.engine.protocol import Environment, Launch
 from harness.engine.venv.engine import VenvEngine
 from harness.record.models import Outcome
@@ -45,6 +49,15 @@ def launch(tmp_path: Path, script: str, **changes) -> Launch:
         "deadline_s": 20.0,
     }
     return Launch(**{**given, **changes})
+
+
+def with_fork_server(phase: Launch) -> Path:
+    """The folder of modules that a flavor's fork server can import for these phases."""
+    common = phase.scenarios / "common"
+    common.mkdir()
+    server = ROOT / "scenarios" / "common" / "forkserver.py"
+    (common / "forkserver.py").write_text(server.read_text())
+    return common
 
 
 def execute(engine, launch, cancel=None):
@@ -155,14 +168,14 @@ def test_log_without_bound_stops_the_phase(engine, tmp_path, monkeypatch):
     assert "1 MiB of log" in ended.reason
 
 
-def test_next_start_removes_what_a_killed_driver_left(engine, tmp_path):
-    phase = launch(tmp_path, "import time; print('up', flush=True); time.sleep(60)")
+def test_a_killed_driver_leaves_nothing_that_runs(engine, tmp_path):
+    phase = launch(tmp_path, "import os, time; print(os.getpid(), flush=True); time.sleep(60)")
     code = f"""
         import sys, threading
         from pathlib import Path
         sys.path.insert(0, {str(ROOT)!r})
-        from harness.engine import Environment, Launch
-        from harness.engine.venv import VenvEngine
+        from harness.engine.protocol import Environment, Launch
+        from harness.engine.venv.engine import VenvEngine
         paths = Path({str(tmp_path)!r})
         VenvEngine(paths / "cache").execute(
             Launch("k", "r", Environment("f", sys.executable), "phase.py", {{}},
@@ -177,14 +190,37 @@ def test_next_start_removes_what_a_killed_driver_left(engine, tmp_path):
     assert engine.reap() == []  # the driver lives
     os.kill(driver.pid, signal.SIGKILL)
     driver.wait()
-    removed = engine.reap()
-    assert len(removed) == 1
-    pid = int(removed[0].split()[1])
-    deadline = time.monotonic() + 5
-    while psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie":
+    pid = int(log.read_text())
+    deadline = time.monotonic() + 20
+    while psutil.pid_exists(pid):
         assert time.monotonic() < deadline
         time.sleep(0.02)
+    assert [path.name for path in (tmp_path / "cache/scratch").iterdir()] == ["r.k"]
+    engine.reap()
+    assert list((tmp_path / "cache/scratch").iterdir()) == []
+    assert list((tmp_path / "cache/processes").iterdir()) == []
+
+
+@pytest.mark.parametrize("scratch", ["r.k", "../../outside", "..", ""])
+def test_next_start_ends_what_lost_driver_and_supervisor(engine, tmp_path, scratch):
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "cache/scratch/r.k").mkdir(parents=True)
+    gone = subprocess.Popen(["/bin/true"])
+    driver = owner.of(gone.pid)
+    gone.wait()
+    left = subprocess.Popen(["/bin/sleep", "60"], start_new_session=True)
+    leader = owner.of(left.pid)
+    assert driver is not None
+    assert leader is not None
+    entry = {"driver": driver.text(), "process": leader.text(), "scratch": scratch}
+    (tmp_path / "cache/processes").mkdir()
+    (tmp_path / "cache/processes/1.json").write_text(json.dumps(entry))
+    assert engine.reap() == [f"process {left.pid} of a driver that is gone"]
+    assert left.wait(20) == -signal.SIGKILL
     assert engine.reap() == []
+    assert (tmp_path / "cache/scratch/r.k").exists() == (scratch != "r.k")
+    assert (tmp_path / "outside").exists()
+    assert (tmp_path / "cache/processes").exists()
 
 
 def test_a_preloaded_module_sees_the_flavor_s_variables(engine, tmp_path):
@@ -198,10 +234,7 @@ def test_a_preloaded_module_sees_the_flavor_s_variables(engine, tmp_path):
         variables={"LMS_PROVIDER": "off", "BACKEND": "torch", "OF_PHASE": "1"},
         threads=1,
     )
-    common = phase.scenarios / "common"
-    common.mkdir()
-    server = ROOT / "scenarios" / "common" / "forkserver.py"
-    (common / "forkserver.py").write_text(server.read_text())
+    common = with_fork_server(phase)
     (common / "chosen.py").write_text(
         "import os\nBACKEND, OF_PHASE = os.environ.get('BACKEND'), os.environ.get('OF_PHASE')\n"
     )
@@ -211,3 +244,80 @@ def test_a_preloaded_module_sees_the_flavor_s_variables(engine, tmp_path):
         engine.close()
     assert ended.outcome is Outcome.COMPLETED, ended.reason
     assert (tmp_path / "logs" / "stdout.log").read_text() == "torch None\n"
+
+
+def test_flavors_with_one_interpreter_share_no_fork_server(engine, tmp_path):
+    """Each has modules and variables of its own, and both may stand on one interpreter."""
+    phase = launch(
+        tmp_path, "import sys; print(sys.modules['common.first'].BACKEND)", threads=1
+    )
+    common = with_fork_server(phase)
+    for name in ("first", "second"):
+        (common / f"{name}.py").write_text("import os\nBACKEND = os.environ.get('BACKEND')\n")
+    seen = []
+    try:
+        for flavor, module, backend in (
+            ("one", "first", "torch"),
+            ("two", "first", "jax"),
+            ("two", "second", "jax"),
+        ):
+            variables = {"BACKEND": backend}
+            environment = Environment(
+                flavor, sys.executable, preload=(f"common.{module}",), variables=variables
+            )
+            ended, _ = execute(engine, replace(phase, environment=environment))
+            seen.append((ended.code, (tmp_path / "logs/stdout.log").read_text()))
+    finally:
+        engine.close()
+    assert seen == [(0, "torch\n"), (0, "jax\n"), (1, "")]
+    assert list((tmp_path / "cache/scratch").iterdir()) == []  # nor a server's home
+
+
+def test_phases_start_above_descriptor_1023(engine, tmp_path):
+    """Descriptors of a driver that holds many files are beyond what select() knows."""
+    phase = launch(tmp_path, "print('ran')", threads=1)
+    with_fork_server(phase)
+    warm = replace(phase, environment=replace(phase.environment, preload=("decimal",)))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 2048:
+        pytest.skip(f"this user may open {hard} files only")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (2048, hard))
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        for each in (phase, warm):
+            ended, _ = execute(engine, each)
+            assert ended.outcome is Outcome.COMPLETED, ended.reason
+            assert (tmp_path / "logs/stdout.log").read_text() == "ran\n"
+    finally:
+        engine.close()
+        for descriptor in held:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def leave_unreadable(directory: str) -> None:
+    """Runs a phase whose scratch directory its owner may not enter afterwards."""
+    script = """
+        import os
+        os.makedirs("deep/deeper")
+        open("deep/deeper/file", "w").close()
+        os.chmod("deep/deeper", 0)
+        os.chmod("deep", 0)
+        os.chmod(os.environ["HOME"], 0)
+        try:
+            os.listdir("deep")
+        except PermissionError:
+            print("refused")
+    """
+    path = Path(directory)
+    ended, _ = execute(VenvEngine(path / "cache"), launch(path, script))
+    assert ended.outcome is Outcome.COMPLETED, ended.reason
+    assert (path / "logs/stdout.log").read_text() == "refused\n"
+
+
+def test_scratch_that_its_owner_may_not_enter_is_removed(tmp_path):
+    code = f"from tests.engine.venv import test_engine as t; t.leave_unreadable({str(tmp_path)!r})"
+    subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, preexec_fn=users.obey_modes, check=True, timeout=60
+    )
+    assert list((tmp_path / "cache/scratch").iterdir()) == []

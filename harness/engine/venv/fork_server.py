@@ -1,0 +1,173 @@
+"""Fork servers: processes that have imported a flavor's framework, from which phases are forked."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+
+from harness.base import directory as directories
+from harness.engine.protocol import Launch
+from harness.engine.venv.process import Answers, Command, Process, Supervised, exit_code, stop_group
+
+_START_S = 120.0  # an import from a cold disk
+
+
+class ForkServer:
+    """One process; it forks one phase at a time. See `scenarios/common/forkserver.py`."""
+
+    def __init__(
+        self, python: str, server: Path, modules: Sequence[str], environment: Mapping[str, str]
+    ) -> None:
+        """Starts the server.
+
+        Raises:
+            OSError: it could not be started, or says that it cannot fork safely.
+        """
+        self._process = Supervised(
+            [python, "-s", "-u", str(server), *modules],
+            environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._requests = self._process.stdin
+        self._answers = Answers(self._process.stdout)
+        first = self._answers.next(_START_S)
+        if first is None or "ready" not in first:
+            self.close()
+            raise OSError(str((first or {}).get("error", "the fork server did not start")))
+
+    def start(self, command: Command) -> Process:
+        """Forks a phase.
+
+        Raises:
+            OSError: the server is gone.
+        """
+        request = {
+            "script": str(command.script),
+            "environment": dict(command.environment),
+            "directory": str(command.directory),
+            "stdout": str(command.stdout),
+            "stderr": str(command.stderr),
+        }
+        self._requests.write(json.dumps(request).encode() + b"\n")
+        self._requests.flush()
+        answer = self._answers.next(_START_S)
+        if answer is None or "pid" not in answer:
+            raise OSError("the fork server ended")
+        return _Forked(int(answer["pid"]), self._answers, self._process)
+
+    def close(self) -> None:
+        """Ends the server, and a phase that still runs."""
+        with contextlib.suppress(OSError):
+            self._requests.close()
+        self._process.close()
+        self._answers.close()
+
+
+class _Forked:
+    """A phase whose exit status the fork server tells."""
+
+    def __init__(self, pid: int, answers: Answers, server: Supervised) -> None:
+        self.pid = pid
+        self._answers = answers
+        self._server = server
+        self._code: int | None = None
+        self._lock = threading.Lock()
+
+    def wait(self, timeout: float | None = None) -> int:
+        with self._lock:
+            if self._code is None:
+                answer = self._answers.next(timeout)
+                if answer is None:
+                    raise subprocess.TimeoutExpired(str(self.pid), timeout or 0.0)
+                self._server.end_descendants()
+                # A server that ends before its phase was killed together with it.
+                self._code = exit_code(answer)
+            return self._code
+
+    def close(self) -> None:
+        stop_group(self.pid, signal.SIGKILL)
+        self.wait()
+
+
+class ForkServers:
+    """The fork servers of an engine: one for each thread that runs phases."""
+
+    def __init__(self, scratch: Path) -> None:
+        """Servers get their home directories below `scratch`."""
+        self._scratch = scratch
+        self._local = threading.local()
+        self._servers: dict[ForkServer, Path] = {}
+        self._lock = threading.Lock()
+
+    def start(self, command: Command, launch: Launch) -> Process | None:
+        """Forks a phase; None where it has to start from nothing.
+
+        Each thread goes flavor by flavor: what it forked from last is done when another is needed.
+        """
+        key = _key(launch)
+        if getattr(self._local, "key", None) != key:
+            self._end(getattr(self._local, "server", None))
+            self._local.key, self._local.server = key, self._serve(command, launch)
+        server: ForkServer | None = self._local.server
+        if server is None:
+            return None
+        try:
+            return server.start(command)
+        except OSError:
+            self._local.key = None  # it is gone: the next phase gets another one
+            return None
+
+    def close(self) -> None:
+        """Ends all servers."""
+        for server in list(self._servers):
+            self._end(server)
+
+    def _serve(self, command: Command, launch: Launch) -> ForkServer | None:
+        self._scratch.mkdir(parents=True, exist_ok=True)
+        home = Path(tempfile.mkdtemp(prefix=f"{launch.run_id}.home.", dir=self._scratch))
+        variables = {**command.environment, "HOME": str(home), "TMPDIR": str(home)}
+        for name in ("INPUT_DIR", "OUTPUT_DIR", *launch.variables):
+            variables.pop(name, None)
+        variables.update(launch.environment.variables)
+        try:
+            server = ForkServer(
+                command.python,
+                launch.scenarios / "common" / "forkserver.py",
+                launch.environment.preload,
+                variables,
+            )
+        except OSError:
+            directories.remove(home)
+            return None  # what cannot be preloaded is imported by each phase itself
+        with self._lock:
+            self._servers[server] = home
+        return server
+
+    def _end(self, server: ForkServer | None) -> None:
+        with self._lock:
+            home = None if server is None else self._servers.pop(server, None)
+        if server is not None and home is not None:
+            server.close()
+            directories.remove(home)
+
+
+def _key(launch: Launch) -> Hashable:
+    """What a server is made for: two flavors may share an interpreter, and import other modules."""
+    environment = launch.environment
+    return (
+        environment.flavor,
+        environment.handle,
+        environment.preload,
+        tuple(sorted(environment.variables.items())),
+        launch.scenarios,
+        launch.threads,
+    )
