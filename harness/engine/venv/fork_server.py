@@ -88,8 +88,10 @@ class _Forked:
                 answer = self._answers.next(timeout)
                 if answer is None:
                     raise subprocess.TimeoutExpired(str(self.pid), timeout or 0.0)
-                self._server.end_descendants()
-                # A server that ends before its phase was killed together with it.
+                if "status" in answer:
+                    self._server.end_descendants()
+                else:  # the server itself is gone, or about to be: so is its phase
+                    self._server.close()
                 self._code = exit_code(answer)
             return self._code
 
@@ -114,10 +116,12 @@ class ForkServers:
         Each thread goes flavor by flavor: what it forked from last is done when another is needed.
         """
         key = _key(launch)
-        if getattr(self._local, "key", None) != key:
-            self._end(getattr(self._local, "server", None))
-            self._local.key, self._local.server = key, self._serve(command, launch)
-        server: ForkServer | None = self._local.server
+        server: ForkServer | None = getattr(self._local, "server", None)
+        closed = server is not None and server not in self._servers
+        if closed or getattr(self._local, "key", None) != key:
+            self._end(server)
+            server = self._serve(command, launch)
+            self._local.key, self._local.server = key, server
         if server is None:
             return None
         try:

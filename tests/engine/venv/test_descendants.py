@@ -82,7 +82,7 @@ def beating(output: Path) -> list[int]:
 def test_all_descendants_end_with_their_phase(
     tmp_path: Path, warm: bool, then: str, outcome: Outcome
 ) -> None:
-    deadline_s = 3.0 if outcome is Outcome.TIMED_OUT else 60.0
+    deadline_s = 6.0 if outcome is Outcome.TIMED_OUT else 60.0
     phase = launch(tmp_path, f"{DETACH}\n    {then}\n", deadline_s=deadline_s, threads=1)
     if warm:
         phase = warmed(phase)

@@ -273,6 +273,17 @@ def test_flavors_with_one_interpreter_share_no_fork_server(engine, tmp_path):
     assert list((tmp_path / "cache/scratch").iterdir()) == []  # nor a server's home
 
 
+def test_an_engine_that_was_closed_forks_again(engine, tmp_path):
+    phase = launch(tmp_path, "import sys; print('decimal' in sys.modules)", threads=1)
+    with_fork_server(phase)
+    phase = replace(phase, environment=replace(phase.environment, preload=("decimal",)))
+    for _ in range(2):
+        ended, _ = execute(engine, phase)
+        engine.close()
+        assert ended.outcome is Outcome.COMPLETED, ended.reason
+        assert (tmp_path / "logs/stdout.log").read_text() == "True\n"
+
+
 def test_phases_start_above_descriptor_1023(engine, tmp_path):
     """Descriptors of a driver that holds many files are beyond what select() knows."""
     phase = launch(tmp_path, "print('ran')", threads=1)
