@@ -140,6 +140,8 @@ def _build(
             more = [f"--extra-index-url={index}" for index in indexes]
             uv.run([*sync, *more, "--index-strategy=unsafe-best-match"], cancel)
         frozen = uv.run(["pip", "freeze", "--quiet", "--python", executable], cancel)
+    except StoppedError:
+        raise  # whoever stops a run does not wait for gigabytes to be removed; the next build does
     except BaseException:
         _clear(directory)
         raise

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import tempfile
 import threading
@@ -51,8 +50,7 @@ def run(
         stdout.seek(0)
         stderr.seek(0)
         if code != 0:
-            said = text.clean(stderr.read().decode("utf-8", "replace"))
-            said = re.sub(r"\s+", " ", said).strip()
+            said = " ".join(text.clean(stderr.read().decode("utf-8", "replace")).split())
             step = " ".join(arguments[:2])
             raise EngineError(f"uv {step} failed: {said[-400:] or 'no message'}")
         return stdout.read().decode("utf-8", "replace")

@@ -182,8 +182,7 @@ def test_a_stopped_run_ends_uv_and_what_it_started(
     thread.join()
     assert len(running) == 2
     assert not any(psutil.pid_exists(pid) for pid in running)
-    (lock,) = (tmp_path / "environments").iterdir()
-    assert lock.suffix == ".lock"
+    assert list((tmp_path / "environments").rglob("ready.json")) == []
     monkeypatch.undo()
     monkeypatch.setenv("PYTHON_" + VERSION.replace(".", "_"), REAL)
     assert works(make(tmp_path, flavor)[0])
