@@ -13,7 +13,6 @@ import fcntl
 import hashlib
 import json
 import os
-import re
 import shlex
 import shutil
 import signal
@@ -37,6 +36,7 @@ from harness.engine.venv import process
 from harness.engine.handle import Limits, Handle
 from harness.engine.venv.process import Command, ForkServer, Process, Running
 from harness.base.error import EngineError
+from harness.base.text import without_terminal
 from harness.record.models import Outcome
 from harness.engine.venv.process_tree import ProcessTree
 
@@ -357,7 +357,7 @@ def _uv(command: list[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"\x1b\[[0-9;]*m", "", text)).strip()
+    return " ".join(without_terminal(text).split())
 
 
 @contextlib.contextmanager
