@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from common import marker
 
+from common import marker
 from harness import log
 
 
