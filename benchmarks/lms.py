@@ -24,6 +24,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "scenarios"
 
 import numpy as np
 import tensorflow.compat.v1 as tf
+
 from meters.run_metadata import measure
 from providers.parameters import Parameters
 from providers.tensorflow.graph import edit

@@ -63,7 +63,8 @@ def _batch(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Labelled:
 
     if member.size > _LARGEST_MEMBER:
         raise ValueError(f"{member.name} has {member.size} bytes")
-    content = _Unpickler(archive.extractfile(member), encoding="bytes").load()
+    file: typing.Any = archive.extractfile(member)
+    content = _Unpickler(file, encoding="bytes").load()
     if not isinstance(content, dict):
         raise ValueError(f"{member.name} is no dict")
     values, labels = content.get(b"data"), content.get(b"labels")

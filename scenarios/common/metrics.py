@@ -26,15 +26,15 @@ class History:
         self.step_ms: typing.List[float] = []
         self._started = 0.0
 
-    def on_batch_begin(self, batch: int, logs: typing.Optional[dict] = None) -> None:
+    def on_batch_begin(self, batch: int, logs: typing.Any = None) -> None:
         """Called by Keras."""
         self._started = time.perf_counter()
 
-    def on_batch_end(self, batch: int, logs: typing.Optional[dict] = None) -> None:
+    def on_batch_end(self, batch: int, logs: typing.Any = None) -> None:
         """Called by Keras."""
         self.step_ms.append((time.perf_counter() - self._started) * 1000.0)
 
-    def on_epoch_end(self, epoch: int, logs: typing.Optional[dict] = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: typing.Any = None) -> None:
         """Called by Keras."""
         mark(logs or {}, epoch=epoch + 1, split="train")
 

@@ -159,6 +159,6 @@ def _output_bytes(node: _Node) -> Count:
 def _wall_ms(nodes: _Nodes) -> typing.Optional[float]:
     if not nodes:
         return None
-    start = min(node.all_start_micros for node in nodes)
-    end = max(node.all_start_micros + node.all_end_rel_micros for node in nodes)
+    start: int = min(node.all_start_micros for node in nodes)
+    end: int = max(node.all_start_micros + node.all_end_rel_micros for node in nodes)
     return (end - start) / 1000.0

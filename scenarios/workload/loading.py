@@ -65,13 +65,13 @@ def _mend_optimizer(model: typing.Any, path: str) -> None:
     Keras 3.15 builds it for the variables that the model has beside its layers', which are none: it
     has no slots, its state is dropped without a word, and `fit` fails.
     """
-    optimizer = getattr(model, "optimizer", None)
+    optimizer: typing.Any = getattr(model, "optimizer", None)
     of_none = getattr(optimizer, "built", False) and not optimizer._trainable_variables
     if not of_none or not model.trainable_variables:
         return
     import h5py
 
-    mended = type(optimizer).from_config(optimizer.get_config())
+    mended = optimizer.__class__.from_config(optimizer.get_config())
     mended.build(model.trainable_variables)
     with h5py.File(path, "r") as file:
         values = _optimizer_weights(file)

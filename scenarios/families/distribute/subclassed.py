@@ -44,7 +44,7 @@ def refusal(save: typing.Callable[[], typing.Any]) -> typing.Optional[str]:
 
 
 def _class(keras: typing.Any) -> typing.Any:
-    class SubclassedModel(keras.Model):  # type: ignore[misc, name-defined]
+    class SubclassedModel(keras.Model):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self._dense_layer = keras.layers.Dense(UNITS, name="output_layer")

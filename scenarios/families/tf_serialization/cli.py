@@ -57,7 +57,8 @@ def signature(text: str, name: str = "serving_default") -> typing.Dict[Key, str]
         elif entry is not None:
             field, _, value = line.partition(": ")
             if field in _FIELDS:
-                found[(*entry, field)] = value
+                key = (*entry, field)
+                found[key] = value
     return found
 
 

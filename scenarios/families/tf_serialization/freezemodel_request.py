@@ -50,8 +50,8 @@ def main(url: str) -> None:
         marker.claim(f"the answer to the seed's request {number}", expected, answer)
         marker.claim(f"the status of answer {number}", 200, status)
         marker.claim(f"the content type of answer {number}", "application/json", kind)
-    for name, request in BAD:
-        marker.claim(f"the status for {name}", 400, refusal(ask(predict, request)))
+    for name, bad in BAD:
+        marker.claim(f"the status for {name}", 400, refusal(ask(predict, bad)))
     marker.claim("the status for another path", 404, refusal(ask(url + "/api/x", SHOWN[0][0])))
     marker.claim("the status for GET", 405, refusal(ask(predict, None)))
     marker.claim("the status for a huge body", 413, huge(url))

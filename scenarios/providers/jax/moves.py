@@ -81,7 +81,7 @@ class Moves:
             if direction == "out":
                 handle, after = self._swap_out(_ready(inputs[0], ()))
                 known[equation.invars[0]] = after
-                results = [handle]
+                results: typing.List[typing.Any] = [handle]
             elif direction == "in":
                 results = [_Later(functools.partial(self._swap_in, inputs[0]))]
             elif any(_moves(inner) for inner in _inner(equation)):
@@ -148,10 +148,11 @@ def _apply(equation: _Equation, inputs: typing.List[_Value]) -> typing.List[_Val
     present = [value for value in inputs if isinstance(value, jax.Array) and value.size]
     if present or not any(isinstance(value, _Later) for value in inputs):
         return apply(present)
-    return [
-        _Later(lambda awaited, index=index: apply(awaited)[index])
-        for index in range(len(equation.outvars))
-    ]
+
+    def one(index: int, awaited: typing.Iterable[_Value]) -> _Value:
+        return apply(awaited)[index]
+
+    return [_Later(functools.partial(one, index)) for index in range(len(equation.outvars))]
 
 
 def _direction(equation: _Equation) -> typing.Optional[str]:
@@ -240,7 +241,7 @@ def _call(name: str, method: str, result: typing.Callable[["_Slot"], _Aval]) -> 
 
     primitive = core.Primitive(name)
 
-    @primitive.def_abstract_eval
+    @primitive.def_abstract_eval  # type: ignore[untyped-decorator]
     def abstract(*operands: typing.Any, slot: _Slot) -> _Aval:
         return result(slot)
 

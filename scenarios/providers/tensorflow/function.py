@@ -62,13 +62,13 @@ class FunctionEditor(Provider):
         """The Python function, placed, and with the edit as the end of its trace."""
         tf, device = self._runtime.tf, self._runtime.phase.accelerator_device
 
-        @tf.autograph.experimental.do_not_convert
+        @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
         def placed() -> typing.Any:
             # A trace does not take over the device scope that it is started in. A strategy
             # places what is its own.
             return tf.device(None if tf.distribute.has_strategy() else device)
 
-        @tf.autograph.experimental.do_not_convert
+        @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
         def finish() -> None:
             self._edit(training)
 
@@ -168,7 +168,8 @@ def _wrap(model: typing.Any, name: str, made: typing.Any, traced: _Wrap) -> typi
 
 def _turn_jit_compile_off(model: typing.Any) -> None:
     """XLA compiles what it is given as one, and knows no swap to another device."""
-    owners = ((model, "the model"), (getattr(model, "optimizer", None), "the optimizer"))
+    optimizer: typing.Any = getattr(model, "optimizer", None)
+    owners = ((model, "the model"), (optimizer, "the optimizer"))
     for owner, words in owners:
         if getattr(owner, "jit_compile", None):
             owner.jit_compile = False

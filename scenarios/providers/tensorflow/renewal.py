@@ -86,7 +86,7 @@ def _values(tf: typing.Any, graph: typing.Any, session: typing.Any) -> _Values:
 def _forget(model: typing.Any) -> None:
     """Drops the callables, of the old session, that Keras' functions keep."""
     for name in ("train_function", "test_function", "predict_function"):
-        function = getattr(model, name, None)
+        function: typing.Any = getattr(model, name, None)
         if hasattr(function, "_callable_fn"):
             function._callable_fn = None
             function._session = None

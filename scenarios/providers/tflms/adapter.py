@@ -38,7 +38,7 @@ class Adapter(Provider):
         self._lms.batch_size = batch_size
 
     @property
-    def is_training(self) -> bool:  # type: ignore[override]
+    def is_training(self) -> bool:
         """Whether the model will be trained."""
         return bool(self._lms.is_training)
 
@@ -48,7 +48,7 @@ class Adapter(Provider):
 
     def set_params(self, params: typing.Any) -> None:
         """Called by Keras."""
-        super().set_params(params)
+        super().set_params(params)  # type: ignore[misc]
         self._reporting(lambda: self._lms.set_params(params))
 
     def set_model(self, model: typing.Any) -> None:

@@ -6,6 +6,7 @@ from types import SimpleNamespace as Record
 from typing import Any
 
 import pytest
+
 from meters.function_call import measure
 from meters.measurement import Measurement
 from meters.profiler import Event

@@ -1,6 +1,7 @@
 """Parameters from JSON."""
 
 import pytest
+
 from providers.parameters import Parameters
 
 

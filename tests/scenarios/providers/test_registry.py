@@ -7,9 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from providers import registry
 
 from common.phase import Phase
+from providers import registry
 
 
 def runtime(directory: Path, **variables: str) -> Any:

@@ -9,22 +9,23 @@ from typing import Any
 
 import pytest
 
-from common import meter_jax
+from meters import jax_program
 from tests.scenarios.phases import SCENARIOS, interpreter
 
 MODEL = """
 import json, sys, types
 import jax, keras, numpy as np
-from common import meter_jax
-from lms import offload_jax
+from meters import jax_program
+from providers.jax.policy import OffloadPolicy
+from providers.off.jax import PolicyControl
 
 def create(provider="builtin", **phase):
     phase = types.SimpleNamespace(
-        **dict(dict(on_gpu=False, corrupt=False, edit_in_place=False), **phase)
+        **dict(dict(on_gpu=False, corrupt=False, edit_in_place=False, parameters="{}"), **phase)
     )
-    mixin = offload_jax.Untouched if provider == "off" else offload_jax.OffloadPolicy
+    mixin = PolicyControl if provider == "off" else OffloadPolicy
     callback = type("LMSCallback", (mixin, keras.callbacks.Callback), {})
-    return callback(types.SimpleNamespace(phase=phase), "{}", 16)
+    return callback(types.SimpleNamespace(phase=phase), 16)
 
 keras.utils.set_random_seed(1)
 layers = keras.layers
@@ -47,8 +48,8 @@ TRAIN = """
 lms = create(sys.argv[1], corrupt=sys.argv[2] == "True")
 history = fit(32, lms)
 weights = [value.tolist() for value in model.get_weights()]
-measured = meter_jax.measure(lambda: fit(16, lms), on_gpu=False)
-print("RESULT", json.dumps([history, weights, measured]))
+measured = jax_program.measure(lambda: fit(16, lms), on_gpu=False)
+print("RESULT", json.dumps([history, weights, measured._asdict()]))
 """
 
 # A step that has run is traced again for a callback that edits; one that edits in place is late.
@@ -56,8 +57,8 @@ FROZEN = """
 fit(16, create("off"))
 late = create(edit_in_place=True)
 fit(16, late)
-frozen = meter_jax.measure(lambda: fit(16, late), on_gpu=False)
-print("RESULT", json.dumps(frozen))
+frozen = jax_program.measure(lambda: fit(16, late), on_gpu=False)
+print("RESULT", json.dumps(frozen._asdict()))
 """
 
 # The program that a GPU would be given, and how much of the step it computes twice.
@@ -120,7 +121,7 @@ def test_swapping_changes_the_peak_and_not_the_result() -> None:
 
 
 @pytest.mark.tensorflow
-def test_ledger_is_what_the_program_has() -> None:
+def test_what_is_announced_is_what_the_program_has() -> None:
     (_, _, measured), markers = run(TRAIN, "builtin", "False")
     (edited,) = markers
     assert edited["swap_out"] == measured["swap_out_executed"] > 5
@@ -166,8 +167,8 @@ ENTRY %main {
   ROOT %copy.5 = pred[4,2]{1,0} copy(%copy.3)
 }
 """
-    assert list(meter_jax.copies(text).values()) == [2, 2, 40, 40]
-    assert set(meter_jax.copies("").values()) == {None}
+    assert jax_program.copies(text) == (2, 2, 40, 40)
+    assert set(jax_program.copies("")) == {None}
 
 
 def _flat(values: Any) -> list[float]:

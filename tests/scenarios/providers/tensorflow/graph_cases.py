@@ -12,6 +12,7 @@ sys.path.insert(0, sys.argv[1])
 
 import numpy as np
 import tensorflow.compat.v1 as tf
+
 from meters.run_metadata import measure
 from providers.parameters import Parameters
 from providers.tensorflow.graph import edit
@@ -63,7 +64,7 @@ def train(lms=True, evaluate=False, **options):
     function.run_options = tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE)
     function.run_metadata = metadata
     losses = [float(model.train_on_batch(IMAGES, LABELS)) for _ in range(3)]
-    result = {"losses": losses, "trace": measure(metadata, ACCELERATOR, HOST)}
+    result = {"losses": losses, "trace": measure(metadata, ACCELERATOR, HOST)._asdict()}
     if evaluate:
         result["evaluated"] = float(model.test_on_batch(IMAGES, LABELS))
     if done:

@@ -68,7 +68,7 @@ def test_control_swaps_nothing(cases):
     assert cases["control"]["trace"]["swap_out_bytes"] == 0
 
 
-def test_ledger_agrees_with_the_meter(cases):
+def test_announced_counts_agree_with_the_meter(cases):
     edit, trace = cases["modes"][3]["edit"], cases["modes"][3]["trace"]
     assert edit["bytes_out"] == pytest.approx(trace["swap_out_bytes"], rel=0.05)
 

@@ -10,21 +10,25 @@ from typing import Any
 
 import pytest
 
-from common import meter_torch
+from meters import torch_allocator
 from tests.scenarios.phases import SCENARIOS, interpreter
 
 CODE = """
 import json, sys, types
 import keras, numpy as np, torch
-from common import meter_torch
-from lms import offload_torch, offload_torch_storage as storage
+from meters import torch_allocator
+from providers.off.torch import SavedTensorControl
+from providers.torch import storage
+from providers.torch.saved_tensors import SavedTensorSwapper
 
 provider, corrupt = sys.argv[1], sys.argv[2] == "True"
 torch.set_num_threads(1)
-phase = types.SimpleNamespace(on_gpu=False, corrupt=corrupt, edit_in_place=False)
-mixin = offload_torch.Untouched if provider == "off" else offload_torch.SavedTensorSwapper
+phase = types.SimpleNamespace(
+    on_gpu=False, corrupt=corrupt, edit_in_place=False, parameters="{}"
+)
+mixin = SavedTensorControl if provider == "off" else SavedTensorSwapper
 create = type("LMSCallback", (mixin, keras.callbacks.Callback), {})
-lms = create(types.SimpleNamespace(phase=phase), "{}", 32)
+lms = create(types.SimpleNamespace(phase=phase), 32)
 keras.utils.set_random_seed(1)
 layers = keras.layers
 model = keras.Sequential(
@@ -42,7 +46,7 @@ def step():
     with lms.swapping():
         model.train_on_batch(x[:32], y[:32])
 
-measured = meter_torch.measure(step, on_gpu=False)
+measured = torch_allocator.measure(step, on_gpu=False)
 
 # One storage, saved as itself and as a view: out once, and changed in place: out again.
 host = storage.NumpyMemory()
@@ -63,11 +67,11 @@ resident = storage.Step(host, "cpu", frozenset([tensor.untyped_storage()._cdata]
 assert resident.pack(tensor) is tensor and resident.pack(tensor.t()).equal(tensor.t())
 assert not resident.moved.swap_out
 
-reader = create(types.SimpleNamespace(phase=phase), "{}")
+reader = create(types.SimpleNamespace(phase=phase))
 reader.is_training = False
 reader.set_model(model)
 model.predict(x[:8], verbose=0, callbacks=[reader])
-print("RESULT", json.dumps([history.history, weights, measured]))
+print("RESULT", json.dumps([history.history, weights, measured._asdict()]))
 """
 
 
@@ -101,7 +105,7 @@ def test_swapping_changes_the_peak_and_nothing_else() -> None:
 
 
 @pytest.mark.tensorflow
-def test_ledger_is_what_the_meter_saw() -> None:
+def test_what_is_announced_is_what_the_meter_saw() -> None:
     (_, _, measured), markers = run("builtin")
     (edited,) = [marker for marker in markers if marker["event"] == "lms_edited"]
     assert edited["swap_out"] == measured["swap_out_executed"] > 10
@@ -139,5 +143,5 @@ def test_copies_of_a_gpu_are_those_of_pinned_memory() -> None:
         event("Memcpy HtoD (Pinned -> Device)", 20),
         event("aten::relu", 7),
     ]
-    assert list(meter_torch.copies(events).values()) == [2, 1, 50, 20]
-    assert set(meter_torch.copies([event("aten::relu", 7)]).values()) == {None}
+    assert torch_allocator.copies(events) == (2, 1, 50, 20)
+    assert set(torch_allocator.copies([event("aten::relu", 7)])) == {None}
