@@ -129,7 +129,7 @@ def _start_functions(phase: Phase) -> Runtime:
 def _start_keras3(phase: Phase) -> Runtime:
     if phase.keras != "keras":
         errors.refuse(
-            f"KERAS_BACKEND is {phase.backend}, and {phase.keras} runs on TensorFlow alone"
+            f"KERAS_BACKEND is {phase.backend}, and {phase.keras} runs only on TensorFlow"
         )
     if phase.backend == "torch":
         from frameworks import torch_backend

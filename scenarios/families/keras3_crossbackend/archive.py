@@ -84,7 +84,7 @@ def as_saved(values: typing.Sequence[typing.Any], path: str) -> typing.List[typi
 
 
 def _weights(path: str) -> typing.Union[str, io.BytesIO]:
-    """What h5py can open, of a `.keras` file or of one with weights alone."""
+    """What h5py can open, of a `.keras` file or of one with only weights."""
     if not zipfile.is_zipfile(path):
         return path
     with zipfile.ZipFile(path) as archive:

@@ -1,4 +1,4 @@
-"""An ONNX file of an image classifier, read and evaluated by the `onnx` package alone."""
+"""An ONNX file of an image classifier, read and evaluated by nothing but the `onnx` package."""
 
 import platform
 import typing

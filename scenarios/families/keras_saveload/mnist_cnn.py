@@ -85,8 +85,8 @@ class MnistCnn(KerasWorkload):
     def _adadelta(self) -> typing.Any:
         """Keras' Adadelta.
 
-        With Keras 3 at the rate that was the default when the example was written: at today's, a
-        thousandth of it, the few steps hardly change the model, and a wrong one would not show.
+        With Keras 3 at the rate that was the default when the example was written: at its own, a
+        thousandth of that, the few steps hardly change the model, and a wrong one would not show.
         """
         rate = {"learning_rate": 1.0} if self.phase.keras3 else {}
         return self.keras.optimizers.Adadelta(**rate)

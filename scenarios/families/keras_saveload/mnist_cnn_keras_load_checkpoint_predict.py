@@ -1,6 +1,6 @@
 """Build the model, LMS first, restore a tf.train.Checkpoint, and predict.
 
-There is no train function here, so the optimizer's part of the checkpoint has no variables.
+There is no train function here: the optimizer's values in the checkpoint have no variables.
 """
 
 from families.keras_saveload.mnist_cnn import MnistCnn

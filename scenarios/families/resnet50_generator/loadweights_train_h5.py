@@ -1,6 +1,6 @@
 """Build the model, LMS first, load its weights from HDF5, and go on training from a generator.
 
-LMS comes before the weights, for the reason given in `loadweights_train.py`.
+LMS comes before the weights, for the reason that is in `loadweights_train.py`.
 """
 
 from families.resnet50_generator.resnet50 import Resnet50

@@ -37,7 +37,7 @@ Routes = typing.Dict[str, typing.Callable[[typing.Any], Answer]]
 
 
 class BadRequestError(ValueError):
-    """What a client sent cannot be answered; the text is one line, of ours alone."""
+    """What a client sent cannot be answered; the text is one line, none of it the client's."""
 
     def __init__(self, text: str, status: int = 400) -> None:
         super().__init__(text)

@@ -167,7 +167,7 @@ def _wrap(model: typing.Any, name: str, made: typing.Any, traced: _Wrap) -> typi
 
 
 def _turn_jit_compile_off(model: typing.Any) -> None:
-    """XLA compiles what it is given as one, and knows no swap to another device."""
+    """XLA compiles a function as one program, and knows no swap to another device."""
     optimizer: typing.Any = getattr(model, "optimizer", None)
     owners = ((model, "the model"), (optimizer, "the optimizer"))
     for owner, words in owners:

@@ -92,10 +92,10 @@ def edit(
     parameters: `Parameters`.
     accelerator: `'gpu'` for the operations whose device is no CPU (one without a device is
         the accelerator's), or a device such as `'/device:CPU:1'`, or several in a tuple, for
-        exactly their operations. A tensor that goes from one accelerator to another is left alone.
+        exactly their operations. A tensor that goes from one accelerator to another is not swapped.
     host: device of the swap operations.
     training: whether the graph will be run in Keras' training phase; the branches of the other
-        phase are left alone.
+        phase are left as they are.
     batch_size: stands in for an unknown first dimension in the bytes of the `Edit`.
     corrupt: swap back wrong values, so that a harness can be seen to notice.
 

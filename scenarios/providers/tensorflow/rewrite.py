@@ -45,7 +45,7 @@ class Rewriter:
     def copy(self, tensor: _Tensor, device: str, name: str) -> _Tensor:
         """Adds an operation that copies `tensor`, of rank 1 or more, into memory of `device`.
 
-        A roll by no places never shares its input's buffer. DeepCopy does the same, but counts
+        A roll by zero never shares its input's buffer. DeepCopy does the same, but counts
         as stateful, and a function runs its stateful operations in the order of their creation.
         """
         if device not in self._zeros:

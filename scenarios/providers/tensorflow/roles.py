@@ -102,7 +102,7 @@ class Roles:
     def is_update(self, operation: int) -> bool:
         """Whether it sets a variable."""
         name = self._topology.types[operation]
-        return any(part in name for part in _UPDATES)
+        return any(word in name for word in _UPDATES)
 
 
 def _on_device(devices: typing.List[str], accelerator: Accelerator) -> typing.List[bool]:

@@ -33,7 +33,7 @@ class Topology:
     consumers: per operation, a list of `(output, consumer, input)`.
     order: indices in topological order; an operation on a cycle that is no while loop is absent.
     levels: per operation, the length of the longest path that leads to it; -1 if not in `order`.
-    in_loop: per operation, whether it is part of a while loop, its Enter and Exit included.
+    in_loop: per operation, whether it is in a while loop, its Enter and Exit included.
     branches: per operation, the set of `(predicate, outcome)` under all of which it is alive;
         empty for one that always executes. See `branches_of`.
     """

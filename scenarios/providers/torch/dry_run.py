@@ -3,8 +3,8 @@
 import typing
 
 from common.runtime import Runtime
+from providers.torch.host_memory import HostMemory
 from providers.torch.saved_tensors import SavedTensorSwapper
-from providers.torch.storage import HostMemory
 
 
 class DryRun(SavedTensorSwapper):

@@ -16,6 +16,7 @@ from providers import announcement
 from providers.announcement import Swaps
 from providers.interface import Provider
 from providers.torch import storage
+from providers.torch.host_memory import HostMemory, NumpyMemory, PinnedMemory
 from providers.torch.release import ReleasingGraph
 
 
@@ -36,7 +37,7 @@ class SavedTensorSwapper(Provider):
     def __init__(self, runtime: Runtime, batch_size: typing.Optional[int] = None) -> None:
         super().__init__(runtime, batch_size)
         self._step_model: typing.Any = None
-        self._host: typing.Optional[storage.HostMemory] = None
+        self._host: typing.Optional[HostMemory] = None
         self._entered: typing.Optional[contextlib.ExitStack] = None
         self._moved: typing.Optional[storage.Moved] = None
         self._reported = False
@@ -96,9 +97,7 @@ class SavedTensorSwapper(Provider):
         phase = self._runtime.phase
         if self._host is None:
             self._host = (
-                storage.PinnedMemory(self.parameters.synchronous_swapout)
-                if phase.on_gpu
-                else storage.NumpyMemory()
+                PinnedMemory(self.parameters.synchronous_swapout) if phase.on_gpu else NumpyMemory()
             )
         step = storage.Step(
             self._host,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import json
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from meters import jax_program
-from tests.scenarios.phases import SCENARIOS, interpreter
+from tests.scenarios.phases import SCENARIOS, interpreter, run_code
 
 MODEL = """
 import json, sys, types
@@ -153,6 +154,15 @@ def test_gpu_program_offloads_and_computes_nothing_twice() -> None:
     for operation in ("convolution", "dot_general", "exponential"):
         assert offloaded.count(f"stablehlo.{operation}") == plain.count(f"stablehlo.{operation}")
     assert edited["swap_out"] > 5
+
+
+@pytest.mark.tensorflow
+def test_policy_needs_nothing_that_keras_has_imported(tmp_path: Path) -> None:
+    # A fresh process, in which nobody else has imported what the policy is made of.
+    code = "from providers.jax.policy import policy; print('made', callable(policy()))"
+    ended = run_code("keras3-jax", code, tmp_path)
+    assert ended.code == 0, ended.log
+    assert "made True" in ended.log
 
 
 def test_copies_of_a_gpu_are_read_from_the_text() -> None:

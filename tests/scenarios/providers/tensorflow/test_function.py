@@ -94,6 +94,7 @@ def script(run):
 
     function = lms.function(outer)
     value = tf.ones([8, 8])
+    assert lms.parameters.swapout_threshold == 1
     assert np.allclose(function(value), outer(value))
     (added,) = swaps(function)
     assert any("PartitionedCall" in op.name for op in added)
@@ -164,6 +165,17 @@ def test_every_trace_is_edited(flavor: str, cases: Callable[[str, str], Ended]) 
     assert ended.log.count("[LMS][0] Added") == len(edits)
     (note,) = ended.of("note")
     assert note["text"] == "jit_compile of the model is turned off for LMS"
+
+
+@pytest.mark.parametrize("flavor", FUNCTIONS)
+def test_announced_parameters_are_those_of_the_edit(
+    flavor: str, cases: Callable[[str, str], Ended]
+) -> None:
+    edits = cases(flavor, "builtin").of("lms_edited")
+    thresholds = [edit["parameters"]["swapout_threshold"] for edit in edits]
+    # Three traces train. A forward function swaps at a distance that is one less.
+    assert thresholds[0] == 1
+    assert thresholds[-1] == 0
 
 
 @pytest.mark.parametrize("flavor", FUNCTIONS)

@@ -19,6 +19,7 @@ import keras, numpy as np, torch
 from meters import torch_allocator
 from providers.off.torch import SavedTensorControl
 from providers.torch import storage
+from providers.torch.host_memory import NumpyMemory
 from providers.torch.saved_tensors import SavedTensorSwapper
 
 provider, corrupt = sys.argv[1], sys.argv[2] == "True"
@@ -49,7 +50,7 @@ def step():
 measured = torch_allocator.measure(step, on_gpu=False)
 
 # One storage, saved as itself and as a view: out once, and changed in place: out again.
-host = storage.NumpyMemory()
+host = NumpyMemory()
 hooks = storage.Step(host, "cpu", frozenset())
 tensor = torch.arange(12.0).reshape(3, 4)
 first, second = hooks.pack(tensor), hooks.pack(tensor.t()[1:])
