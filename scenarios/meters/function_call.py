@@ -180,19 +180,50 @@ def _peak_and_retained(buffers: typing.List[Buffer]) -> typing.Tuple[Count, Coun
 
 
 def _bound_bytes(buffers: typing.List[Buffer], placement: Placement) -> Count:
-    """Outputs of an operation and of those it reads from, the greatest sum of them.
+    """Buffers of an operation and those that it reads, the greatest sum of them.
 
     Of an operation with several outputs a reader may hold a single one: those are not counted.
     """
-    outputs: typing.Dict[str, typing.List[int]] = {}
+    of_operation: typing.Dict[str, typing.List[Buffer]] = {}
     for buffer in buffers:
-        if buffer.is_output:
-            outputs.setdefault(buffer.operation, []).append(buffer.bytes)
+        of_operation.setdefault(buffer.operation, []).append(buffer)
     bound: Count = None
-    for operation, sizes in outputs.items():
-        read = [outputs.get(name, ()) for name in placement.inputs(operation)]
-        bound = max(bound or 0, sum(sizes) + sum(size[0] for size in read if len(size) == 1))
+    for operation, own in of_operation.items():
+        outputs = [buffer for buffer in own if buffer.is_output]
+        workspace, _ = _peak_and_retained([buffer for buffer in own if not buffer.is_output])
+        held = {id(buffer): buffer.bytes for buffer in outputs}
+        for name in placement.inputs(operation):
+            found = _read(name, own[0].started, of_operation, placement)
+            if found is not None:
+                held[id(found)] = found.bytes
+        bound = max(bound or 0, sum(held.values()) + (workspace or 0))
     return bound
+
+
+def _read(
+    operation: str,
+    time: int,
+    of_operation: typing.Dict[str, typing.List[Buffer]],
+    placement: Placement,
+    depth: int = 4,
+) -> typing.Optional[Buffer]:
+    """The buffer that a reader of an operation's output holds at a time; None if not known.
+
+    An operation without a buffer of its own hands on one that it reads: of those that are alive
+    the smallest, at least.
+    """
+    outputs = [
+        buffer
+        for buffer in of_operation.get(operation, ())
+        if buffer.is_output and (buffer.released is None or buffer.released > time)
+    ]
+    if outputs or depth == 0:
+        return outputs[0] if len(outputs) == 1 else None
+    read = [
+        _read(name, time, of_operation, placement, depth - 1)
+        for name in placement.inputs(operation)
+    ]
+    return min((buffer for buffer in read if buffer), key=lambda b: b.bytes, default=None)
 
 
 def _moved(buffers: typing.List[Buffer], names: typing.Set[str]) -> Count:

@@ -14,8 +14,8 @@ class Measurement(typing.NamedTuple):
     accelerator_retained_bytes: allocated by the step and not released when it ended: values that
         were fetched, and buffers that took the place of a variable's former one.
     accelerator_bound_bytes: size of all inputs and outputs of the operation for which that is
-        greatest, a lower bound of the peak of any schedule; what a kernel needs as workspace
-        comes on top.
+        greatest, with its kernel's workspace where the framework records it: a lower bound of the
+        peak of any schedule.
     swap_out_executed, swap_in_executed: swap operations, or copies, that were executed.
     swap_out_bytes, swap_in_bytes: what they moved.
     graph_swap_out, graph_swap_in: swap operations in the graph, or moves in the compiled program,

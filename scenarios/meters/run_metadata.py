@@ -130,6 +130,7 @@ def _bound_bytes(nodes: _Nodes) -> Count:
         ]
         buffers = dict(sizes[name] for name in names if name in sizes)
         size = sum(buffers[address] for address in set(buffers) - resident)
+        size += node.memory_stats.temp_memory_size
         bound = max(bound or 0, size)
     return bound
 

@@ -22,7 +22,7 @@ class SessionControl(SessionEditor):
 class FunctionControl(FunctionEditor):
     """Makes the same fresh functions and edits no trace."""
 
-    def _apply(self, graph: typing.Any, training: bool) -> None:
+    def _apply(self, graph: typing.Any, training: bool, results: typing.Sequence[str]) -> None:
         pass
 
 

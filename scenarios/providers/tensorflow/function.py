@@ -69,23 +69,26 @@ class FunctionEditor(Provider):
             return tf.device(None if tf.distribute.has_strategy() else device)
 
         @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
-        def finish() -> None:
-            self._edit(training)
+        def finish(result: typing.Any) -> None:
+            self._edit(training, result)
 
         def traced(*arguments: typing.Any, **options: typing.Any) -> typing.Any:
             with placed():
                 result = python_function(*arguments, **options)
-            finish()
+            finish(result)
             return result
 
         return traced
 
-    def _edit(self, training: bool) -> None:
-        graph = self._runtime.tf.compat.v1.get_default_graph()
+    def _edit(self, training: bool, result: typing.Any) -> None:
+        tf = self._runtime.tf
+        graph = tf.compat.v1.get_default_graph()
         if hasattr(graph, "captures"):  # not where tf.functions are set to run eagerly
-            self._apply(graph, training)
+            values = tf.nest.flatten(result, expand_composites=True)
+            of_graph = [value for value in values if getattr(value, "graph", None) is graph]
+            self._apply(graph, training, [value.op.name for value in of_graph])
 
-    def _apply(self, graph: typing.Any, training: bool) -> None:
+    def _apply(self, graph: typing.Any, training: bool, results: typing.Sequence[str]) -> None:
         phase, logger = self._runtime.phase, self._runtime.tf.get_logger()
         announcement.log(logger, f"Editing function {graph.name} for LMS")
         parameters = self.parameters if training else _nearer(self.parameters)
@@ -97,6 +100,7 @@ class FunctionEditor(Provider):
             training=training,
             corrupt=phase.corrupt,
             batch_size=self.batch_size,
+            results=results,
         )
         announcement.edited(logger, self.name, edit.swaps, parameters)
 

@@ -85,6 +85,7 @@ def edit(
     training: bool = True,
     batch_size: Count = None,
     corrupt: bool = False,
+    results: typing.Iterable[str] = (),
 ) -> Edit:
     """Adds swap operations to a graph, in place, and returns an `Edit`.
 
@@ -98,6 +99,7 @@ def edit(
         phase are left as they are.
     batch_size: stands in for an unknown first dimension in the bytes of the `Edit`.
     corrupt: swap back wrong values, so that a harness can be seen to notice.
+    results: of a FuncGraph, names of the operations whose outputs the function gives.
 
     A graph that has swap operations of ours or of TFLMS is left as it is.
     """
@@ -107,7 +109,8 @@ def edit(
         return _already_edited(found, batch_size, started)
     record = _Record(batch_size)
     with _uncollected():
-        depth = _rewrite(graph, parameters, accelerator, host, training, corrupt, record)
+        topology = Topology(graph, results)
+        _rewrite(topology, parameters, accelerator, host, training, corrupt, record)
     return Edit(
         operations=record.operations,
         swap_out=len(record.swap_out_names),
@@ -116,7 +119,7 @@ def edit(
         bytes_out=record.bytes_out,
         bytes_in=record.bytes_in,
         milliseconds=_milliseconds_since(started),
-        levels=depth,
+        levels=topology.depth,
         swap_out_names=tuple(record.swap_out_names),
         swap_in_names=tuple(record.swap_in_names),
         already_edited=False,
@@ -137,21 +140,20 @@ def _uncollected() -> typing.Iterator[None]:
 
 
 def _rewrite(
-    graph: typing.Any,
+    topology: Topology,
     parameters: Parameters,
     accelerator: Accelerator,
     host: str,
     training: bool,
     corrupt: bool,
     record: "_Record",
-) -> int:
-    """Plans and inserts; returns the number of levels of the graph."""
-    topology = Topology(graph)
+) -> None:
+    """Plans and inserts."""
     roles = Roles(topology, accelerator, training)
     schedule = Schedule(topology, roles)
     selection = Selection(topology, roles, schedule, parameters)
     swaps = list(selection.swaps())
-    with Rewriter(graph).editing() as rewriter:
+    with Rewriter(topology.graph).editing() as rewriter:
         copies = _Copies(rewriter, accelerator, host, corrupt, topology.is_function)
         editor = _Editor(topology, rewriter, copies, record)
         for swap in swaps:
@@ -161,7 +163,6 @@ def _rewrite(
         for before, after in selection.chain():
             editor.chain(before, after)
     record.operations = rewriter.added
-    return topology.depth
 
 
 class _Record:

@@ -13,7 +13,9 @@ from providers.tensorflow.topology import Topology
 # Between the ranks of two scheduled operations there is room for every operation that is put
 # off until just before the second, and for the swap operations of all of them.
 _ROOM_PER_OPERATION = 4
-_SEVERAL, _UNUSED, _UPDATES = -1, -2, -3
+# Stateful by their definition; without a reader nobody runs them.
+_READS = frozenset(["Placeholder", "ReadVariableOp", "VarHandleOp"])
+_SEVERAL, _UNUSED, _CALL = -1, -2, -3
 
 
 class Schedule:
@@ -26,7 +28,8 @@ class Schedule:
         they run when their consumer does.
     ranks: per operation, its position in the schedule.
     sinks: per operation, the one operation without successors that it leads to, or None if it
-        leads to several. Whoever runs that one runs all operations that lead to it.
+        leads to several or to none that is run. Whoever runs that one runs all operations that
+        lead to it. In a function all that has an effect or is a result is one: a call runs it all.
     """
 
     def __init__(self, topology: Topology, roles: Roles) -> None:
@@ -83,7 +86,9 @@ class Schedule:
         topology = self._topology
         sinks = [_UNUSED] * len(topology.operations)
         for operation in reversed(topology.order):
-            if self._successors[operation]:
+            if self._is_run_by_call(operation):
+                sinks[operation] = _CALL
+            elif self._successors[operation]:
                 reached = {sinks[successor] for successor in self._successors[operation]}
                 reached.discard(_UNUSED)
                 if len(reached) > 1:
@@ -92,12 +97,20 @@ class Schedule:
                     sinks[operation] = reached.pop() if reached else _UNUSED
             elif self._is_by_product(operation):
                 sinks[operation] = _UNUSED
-            elif topology.is_function and self._roles.is_update(operation):
-                # A function runs all its updates; what they are grouped in comes later.
-                sinks[operation] = _UPDATES
             else:
                 sinks[operation] = operation
         return [None if sink in (_SEVERAL, _UNUSED) else sink for sink in sinks]
+
+    def _is_run_by_call(self, operation: int) -> bool:
+        """Whether a call of the function runs an operation for its own sake."""
+        topology = self._topology
+        return topology.is_function and (
+            operation in topology.results
+            or (
+                topology.operations[operation].op_def.is_stateful
+                and topology.types[operation] not in _READS
+            )
+        )
 
     def _is_by_product(self, operation: int) -> bool:
         """Whether an operation without successors was made for nobody.
@@ -105,9 +118,11 @@ class Schedule:
         Every assignment comes with a read of the variable, and the gradients with one of the
         model's input. What a step is run for is a scalar, such as the loss, or has no output.
         """
+        if self._topology.is_function:
+            return True
         if not self._topology.operations[operation].outputs:
             return False
-        return self._topology.types[operation] == "ReadVariableOp" or (
+        return self._topology.types[operation] in _READS or (
             self._roles.runs[operation] and self._roles.is_swappable(operation, 0)
         )
 

@@ -28,6 +28,7 @@ class Topology:
     inputs: per operation, a list of `(producer, output)`, in the order of its data inputs.
     controls: per operation, a list of the indices of its control inputs.
     is_function: whether the graph is a FuncGraph.
+    results: of a function, the operations whose outputs it gives.
     effects: for a function, the operations that it will make an operation wait for because of
         their side effects; see `_order_of_effects`.
     consumers: per operation, a list of `(output, consumer, input)`.
@@ -38,7 +39,8 @@ class Topology:
         empty for one that always executes. See `branches_of`.
     """
 
-    def __init__(self, graph: typing.Any) -> None:
+    def __init__(self, graph: typing.Any, results: typing.Iterable[str] = ()) -> None:
+        """results: names of operations."""
         operations = graph.get_operations()
         index = {operation: number for number, operation in enumerate(operations)}
         self.graph = graph
@@ -53,6 +55,7 @@ class Topology:
             [index[control] for control in operation.control_inputs] for operation in operations
         ]
         self.is_function = hasattr(graph, "captures")
+        self.results = {index[graph.get_operation_by_name(name)] for name in results}
         self.effects: typing.Dict[int, typing.List[int]] = (
             self._order_of_effects() if self.is_function else {}
         )

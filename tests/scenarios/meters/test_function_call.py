@@ -34,6 +34,13 @@ FUNCTIONS = {
         node("call", "b:z:0", calls="inner"),
     ),
     "inner": function("inner", node("c"), node("lms/swapin_hidden", calls="inner")),
+    "handing_on": function(
+        "handing_on",
+        node("a"),
+        node("lms/swapin_a_0"),
+        node("b", "a:output:0", "lms/swapin_a_0:output:0"),
+        node("call/c", "b:z:0"),
+    ),
     # As Keras 3 has it: the step is in a branch of a conditional in the function of the iterator.
     "iterator": function("iterator", node("outer", calls="branches", device="")),
     "branches": function("branches", node("cond", calls="branch", device="")),
@@ -88,7 +95,25 @@ def test_peak_is_of_each_device_and_of_what_the_step_gives_back() -> None:
     assert result.accelerator_peak_bytes == 150
     assert result.host_peak_bytes == 100
     assert result.accelerator_retained_bytes == 1000
-    assert result.accelerator_bound_bytes == 250  # a, the swap-in and b
+    assert result.accelerator_bound_bytes == 150  # b and the swap-in; a is gone
+
+
+def test_the_bound_holds_a_workspace_and_a_buffer_that_was_handed_on() -> None:
+    result = measured(
+        *called("handing_on"),
+        allocated(5, "a", 100, 1),
+        released(15, 1),
+        allocated(20, "lms/swapin_a_0", 70, 2),  # b works in it, and has no buffer of its own
+        allocated(30, "call/c", 7, 3),
+        allocated(31, "call/c", 500, 4, region_type="temp"),
+        allocated(32, "call/c", 20, 5, region_type="temp"),
+        released(33, 5),
+        released(34, 4),
+        released(40, 2),
+        released(41, 3),
+        name="handing_on",
+    )
+    assert result.accelerator_bound_bytes == 597  # c, both of its workspaces, and what b hands on
 
 
 def test_names_of_inlined_calls_are_resolved() -> None:

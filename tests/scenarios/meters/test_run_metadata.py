@@ -7,7 +7,7 @@ from meters.run_metadata import measure
 JOB = "/job:localhost/replica:0/task:0"
 
 
-def node(name, changes=(), outputs=(), kind="Op", inputs="", start=0, end=1):
+def node(name, changes=(), outputs=(), kind="Op", inputs="", start=0, end=1, workspace=0):
     return Record(
         node_name=name,
         timeline_label=f"[cpu 1B 1B] {name} = {kind}({inputs})",
@@ -27,6 +27,7 @@ def node(name, changes=(), outputs=(), kind="Op", inputs="", start=0, end=1):
             )
             for slot, (address, size) in enumerate(outputs)
         ],
+        memory_stats=Record(temp_memory_size=workspace),
         all_start_micros=start,
         all_end_rel_micros=end,
     )
@@ -94,6 +95,16 @@ def test_bound_counts_a_buffer_once_and_a_variable_not_at_all():
         ]
     )
     assert result.accelerator_bound_bytes == 30
+
+
+def test_the_workspace_of_a_kernel_is_in_the_bound():
+    result = measured(
+        d1=[
+            node("a", outputs=[(1, 100)]),
+            node("b", outputs=[(2, 10)], inputs="a", workspace=500),
+        ]
+    )
+    assert result.accelerator_bound_bytes == 610
 
 
 def test_wall_time_spans_both_devices():
