@@ -24,9 +24,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "scenarios"
 
 import numpy as np
 import tensorflow.compat.v1 as tf
-from common.meter import measure
-from lms.graph import edit
-from lms.parameters import Parameters
+
+from meters.run_metadata import measure
+from providers.parameters import Parameters
+from providers.tensorflow.graph import edit
 
 ACCELERATOR, HOST = "/device:CPU:1", "/device:CPU:0"
 BATCH_SIZE, IMAGE_SIZE, CLASSES = 8, 224, 15
@@ -102,16 +103,16 @@ def compare_steps():
     control, lms = runs[False].trace(), runs[True].trace()
     step = {key: statistics.median(values) for key, values in seconds.items()}
     return {
-        "control_peak_mib": control["accelerator_peak_bytes"] / MIB,
-        "lms_peak_mib": lms["accelerator_peak_bytes"] / MIB,
-        "retained_mib": lms["accelerator_retained_bytes"] / MIB,
-        "bound_mib": lms["accelerator_bound_bytes"] / MIB,
-        "peak_to_bound": lms["accelerator_peak_bytes"] / lms["accelerator_bound_bytes"],
-        "host_peak_mib": lms["host_peak_bytes"] / MIB,
-        "swap_out_executed": lms["swap_out_executed"],
-        "swap_in_executed": lms["swap_in_executed"],
-        "swapped_out_mib": lms["swap_out_bytes"] / MIB,
-        "swapped_in_mib": lms["swap_in_bytes"] / MIB,
+        "control_peak_mib": control.accelerator_peak_bytes / MIB,
+        "lms_peak_mib": lms.accelerator_peak_bytes / MIB,
+        "retained_mib": lms.accelerator_retained_bytes / MIB,
+        "bound_mib": lms.accelerator_bound_bytes / MIB,
+        "peak_to_bound": lms.accelerator_peak_bytes / lms.accelerator_bound_bytes,
+        "host_peak_mib": lms.host_peak_bytes / MIB,
+        "swap_out_executed": lms.swap_out_executed,
+        "swap_in_executed": lms.swap_in_executed,
+        "swapped_out_mib": lms.swap_out_bytes / MIB,
+        "swapped_in_mib": lms.swap_in_bytes / MIB,
         "control_step_s": step[False],
         "lms_step_s": step[True],
         "step_ratio": step[True] / step[False],

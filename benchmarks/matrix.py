@@ -2,7 +2,7 @@
 
 The matrix: 16 cases with all evidence, controls and meters, several phases at a time. The bare
 phases: the same 25 scripts one after another, each in its environment, with no digest, trace,
-control, sampler or record (LMS_EVIDENCE=0), TensorFlow's own default of threads. Prints the
+control, sampler or record (LMS_MEASURE=0), TensorFlow's own default of threads. Prints the
 median ratio of pairs run in turn.
 """
 
@@ -64,7 +64,7 @@ def bare(tasks: list[plan.Task], pythons: dict[str, str]) -> float:
                 "PYTHONPATH": str(ROOT / "scenarios"),
                 "LMS_PROVIDER": task.provider,
                 "LMS_PARAMS": json.dumps(dict(task.parameters)),
-                "LMS_EVIDENCE": "0",
+                "LMS_MEASURE": "0",
                 "ACCELERATOR": "virtual",
                 "DATA_DIR": name,
                 "OUTPUT_DIR": str(output),

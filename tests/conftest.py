@@ -22,6 +22,25 @@ if os.environ.get("CI"):
 _STAND_IN = "lms-harness-test/python3"
 
 
+def pytest_report_header(config: pytest.Config) -> str:
+    """Says before anything runs how long it takes."""
+    if config.option.markexpr == "not slow":
+        return (
+            "harness: the short tests, about 6 minutes on 2 cores once the flavors' environments"
+            " are built (`make matrix` builds them, else the tests do); `make test ALL=1` runs all"
+        )
+    return "harness: all tests, about 25 minutes on 2 cores once the environments are built"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keeps on one worker what would disturb each other, or shares what took long to make."""
+    for item in items:
+        if item.get_closest_marker("docker") is not None:
+            item.add_marker(pytest.mark.xdist_group("docker"))  # `clean` removes all of ours
+        elif item.get_closest_marker("tensorflow") is not None:
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]

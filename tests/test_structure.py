@@ -23,11 +23,11 @@ Arrows = dict[str, set[str]]
 
 
 def modules(folder: str) -> dict[str, Path]:
-    """Dotted names of the modules below a folder of the checkout, without `__init__` files."""
+    """Dotted names of the modules below a folder, without packages and starters."""
     return {
         ".".join(path.relative_to(ROOT).with_suffix("").parts): path
         for path in sorted((ROOT / folder).rglob("*.py"))
-        if path.name != "__init__.py"
+        if path.name not in ("__init__.py", "__main__.py")
     }
 
 

@@ -9,31 +9,65 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from typing import AnyStr
 
 MIB = 2**20
 
 # Control sequences of ECMA-48: CSI, then OSC and its kin up to BEL or ST, then two-byte escapes.
 # The counts are bounded so that an unterminated sequence cannot swallow the rest of a log.
-_TERMINAL = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]{0,64}[ -/]{0,8}[@-~]"
+_SEQUENCES = (
+    r"\x1b\[[0-?]{0,64}[ -/]{0,8}[@-~]"
     r"|\x1b[\]PX^_][^\x07\x1b\n]{0,512}(?:\x07|\x1b\\)"
     r"|\x1b[ -/]{1,4}[0-~]"
     r"|\x1b[=>78cDEHMNOZ\\]"
 )
+_TERMINAL = re.compile(rf"{_SEQUENCES}|\x9b[0-?]{{0,64}}[ -/]{{0,8}}[@-~]")
+_TERMINAL_BYTES = re.compile(_SEQUENCES.encode("ascii"))
 # Forbidden in XML 1.0, and the control characters that it only discourages.
 _ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 _SUSPECT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _ERASED = re.compile("\x08+(?=\r|\n|$)|(?<=\r)\x08+")  # Keras rubs its progress bar out
 _LINE_END = re.compile("\r+\n")
 _ATTACHMENT = re.compile(r"\[(?=\[ATTACHMENT)", re.IGNORECASE)
 _BLANK = re.compile(r"\s+")
 
 
+def without_terminal(raw: AnyStr) -> AnyStr:
+    """Returns what was read without a terminal's control sequences; lines stay lines."""
+    if isinstance(raw, bytes):
+        return _TERMINAL_BYTES.sub(b"", raw) if b"\x1b" in raw else raw
+    return _TERMINAL.sub("", raw)
+
+
+def bounded(raw: bytes | str, limit: int = 1000) -> str:
+    """Returns what was read as text that is safe to store: no control character, bounded.
+
+    Args:
+        raw: what was read; bytes that are no UTF-8 become U+FFFD.
+        limit: characters kept. Longer text keeps its two ends, because a warning of TensorFlow
+            names its operation at the start and says what happened at the end.
+    """
+    ends = 4 * limit
+    cut = len(raw) > 2 * ends  # so that the cost does not grow with the length
+    if isinstance(raw, bytes):
+        text = (raw[:ends] + raw[-ends:] if cut else raw).decode("utf-8", "replace")
+    else:
+        text = raw[:ends] + raw[-ends:] if cut else raw
+    if not text.isprintable():
+        text = _CONTROL.sub("\ufffd", without_terminal(text.replace("\b", "")))
+    text = text.strip()
+    if len(text) <= limit and not cut:
+        return text
+    half = limit // 2 - 2
+    return f"{text[:half]} … {text[-half:]}"
+
+
 def clean(text: str) -> str:
     """Returns the text as it may stand in any report; lines stay lines."""
     if _SUSPECT.search(text) is None:
         return text
-    text = _TERMINAL.sub("", text)
+    text = without_terminal(text)
     if "\r" in text or "\x08" in text:
         text = _ERASED.sub("", text)
         text = _LINE_END.sub("\n", text)

@@ -12,7 +12,7 @@ from harness.checks.finding import (
     problem_lines,
     unjudged,
 )
-from harness.logs.native import no_gpu
+from harness.logs.grammar.cuda import no_gpu
 from harness.record.checks import Status
 from harness.record.facts import LogFacts, Problem
 from harness.record.models import Outcome, PhaseRecord

@@ -7,9 +7,7 @@ unless a name says otherwise, PCIe's TX is from the GPU to the host (swap-out).
 from __future__ import annotations
 
 import dataclasses
-import math
-from collections.abc import Collection, Iterable, Iterator
-from pathlib import Path
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 MAX_FOREIGN_PIDS = 16
@@ -77,7 +75,6 @@ class Samples:
         duration_s: from the first sample to the last.
         max_gap_s: longest time between two samples.
         missed: ticks left out.
-        jitter_p99_s: 99th percentile of how late samples were, up to 10 % too large.
         gpu_samples: samples that hold device memory; fewer than `n` when the GPU was lost.
         memory_version: of NVML's memory call, 1 or 2.
         gpu_used_baseline: of the first sample.
@@ -98,7 +95,6 @@ class Samples:
     duration_s: float = 0.0
     max_gap_s: float = 0.0
     missed: int = 0
-    jitter_p99_s: float | None = None
     gpu_samples: int = 0
     memory_version: int | None = None
     gpu_total: int | None = None
@@ -138,39 +134,6 @@ def to_line(sample: Sample) -> str:
     return ",".join(cells) + "\n"
 
 
-def from_line(line: str) -> Sample | None:
-    """The sample of a line; None for the header, and for a line that was cut off."""
-    cells = line.rstrip("\n").split(",")
-    if not line.endswith("\n") or line == HEADER or len(cells) != len(Sample._fields):
-        return None
-    values: dict[str, Any] = {}
-    for name, cell in zip(Sample._fields, cells, strict=True):
-        if name == "foreign_pids":
-            values[name] = tuple(map(int, cell.split()))
-        elif name in ("t_s", "late_s"):
-            values[name] = float(cell) if cell else None
-        else:
-            values[name] = int(cell) if cell else None
-    return Sample(**values)
-
-
-def read_samples(path: Path) -> Iterator[Sample]:
-    """Samples of a file, also of one whose writer was killed."""
-    with path.open(encoding="ascii", newline="\n") as file:
-        for line in file:
-            sample = from_line(line)
-            if sample is not None:
-                yield sample
-
-
-def summarise(samples: Iterable[Sample], interval_s: float) -> Samples:
-    """The summary of samples, all else unknown."""
-    totals = Accumulator(interval_s)
-    for sample in samples:
-        totals.add(sample)
-    return totals.result()
-
-
 def counter_delta(previous: int, current: int, bits: int) -> int | None:
     """Bytes between two readings of a counter that may have come round once.
 
@@ -198,7 +161,6 @@ class Accumulator:
         self._max_gap_s = 0.0
         self._first: float | None = None
         self._last: float | None = None
-        self._jitter = _Quantile()
         self._baseline: int | None = None
         self._memory_version: int | None = None
         self._total: int | None = None
@@ -211,8 +173,6 @@ class Accumulator:
         """Adds a sample that is later than those before it."""
         self._n += 1
         self._missed += sample.missed
-        if sample.late_s is not None:
-            self._jitter.add(sample.late_s)
         if self._first is None or self._last is None:
             self._first = sample.t_s
         else:
@@ -256,7 +216,6 @@ class Accumulator:
             duration_s=(self._last or 0.0) - (self._first or 0.0),
             max_gap_s=self._max_gap_s,
             missed=self._missed,
-            jitter_p99_s=self._jitter.at(0.99),
             gpu_samples=self._gpu_samples,
             memory_version=self._memory_version,
             gpu_total=self._total,
@@ -349,32 +308,3 @@ class _Pcie:
         # As long as a value of 64 bits stays below 2**32, it may be 32 bits wide underneath.
         narrow = self._highest < 2**32
         return self.source == "counters" and not (narrow and self._max_gap_s > _SAFE_GAP_S)
-
-
-class _Quantile:
-    """A quantile of positive durations in constant memory: buckets that grow by 10 %."""
-
-    _SMALLEST_S = 1e-6
-    _GROWTH = math.log(1.1)
-    _BUCKETS = 200  # to about 190 s
-
-    def __init__(self) -> None:
-        self._counts = [0] * self._BUCKETS
-        self._n = 0
-
-    def add(self, seconds: float) -> None:
-        bucket = 0
-        if seconds > self._SMALLEST_S:
-            bucket = math.ceil(math.log(seconds / self._SMALLEST_S) / self._GROWTH)
-        self._counts[min(bucket, self._BUCKETS - 1)] += 1
-        self._n += 1
-
-    def at(self, share: float) -> float | None:
-        """Upper edge of the bucket that holds the quantile; None for no durations."""
-        rank = math.ceil(share * self._n)
-        seen = 0
-        for bucket, count in enumerate(self._counts):
-            seen += count
-            if count and seen >= rank:
-                return self._SMALLEST_S * math.exp(bucket * self._GROWTH)
-        return None

@@ -4,20 +4,40 @@ from __future__ import annotations
 
 from typing import Any
 
+from harness.record.fields import (
+    Count,
+    Digested,
+    Duration,
+    Function,
+    Name,
+    Number,
+    OptionalCount,
+    OptionalName,
+    OptionalScalar,
+    Scalar,
+    Sha256,
+    Stage,
+    Text,
+)
 from harness.record.model import Model
 
 
-class Edit(Model):
+class EditFields(Model):
+    """What a report of an edit says, whoever writes it."""
+
+    provider: OptionalName = None
+    swap_out: Count
+    swap_in: Count
+    bytes_out: OptionalCount = None
+    bytes_in: OptionalCount = None
+
+
+class Edit(EditFields):
     """One report that LMS edited a graph, from a marker or from a native TFLMS line."""
 
     source: str  # "marker" or "native"
-    provider: str | None = None
-    operations: int
-    swap_out: int
-    swap_in: int
-    bytes_out: int | None = None
-    bytes_in: int | None = None
-    milliseconds: float | None = None
+    operations: Count
+    milliseconds: Duration = None
     line: int
     text: str
 
@@ -51,39 +71,50 @@ class Problem(Model):
     text: str
 
 
-class Metric(Model):
+class MetricFields(Model):
+    """A loss or an accuracy."""
+
+    name: Name
+    value: Number  # None: not a finite number
+    epoch: OptionalCount = None
+    split: OptionalName = None
+
+
+class Metric(MetricFields):
     """A loss or an accuracy that a phase reported."""
 
-    name: str
-    value: float | None  # None: not a finite number
-    epoch: int | None = None
-    split: str | None = None
     line: int
 
 
-class Digest(Model):
+class DigestFields(Model):
     """A digest over values as the session holds them.
 
     Attributes:
-        of: "weights", "optimizer" or "predictions".
         stage: "saved" (before the save), "restored" (after the load), "final" (end of the phase).
+    """
+
+    of: Digested
+    stage: Stage
+    sha256: Sha256
+    tensors: OptionalCount = None
+    bytes: OptionalCount = None
+
+
+class Digest(DigestFields):
+    """A digest that a phase reported.
+
+    Attributes:
         values: the numbers themselves, for predictions only (a small fixed batch, flattened).
     """
 
-    of: str
-    stage: str
-    sha256: str
-    tensors: int | None = None
-    bytes: int | None = None
     values: list[float] | None = None
     line: int
 
 
-class Trace(Model):
+class TraceFields(Model):
     """One step as TensorFlow's own records show it, from outside LMS.
 
     Attributes:
-        function: "train" or "predict".
         swap_out, swap_in: swap operations that were really executed in the step.
         bytes_out, bytes_in: bytes that they moved.
         peak_accelerator, peak_host: peak live bytes allocated in the step, per device.
@@ -92,27 +123,38 @@ class Trace(Model):
             executed, where models run in traced functions.
     """
 
-    function: str
+    function: Function
+    meter: OptionalName = None
+    swap_out: OptionalCount = None
+    swap_in: OptionalCount = None
+    bytes_out: OptionalCount = None
+    bytes_in: OptionalCount = None
+    peak_accelerator: OptionalCount = None
+    peak_host: OptionalCount = None
+    lower_bound: OptionalCount = None
+    step_ms: Duration = None
+    graph_swap_out: OptionalCount = None
+    graph_swap_in: OptionalCount = None
+
+
+class Trace(TraceFields):
+    """One step that a phase traced."""
+
     meter: str
-    swap_out: int | None = None
-    swap_in: int | None = None
-    bytes_out: int | None = None
-    bytes_in: int | None = None
-    peak_accelerator: int | None = None
-    peak_host: int | None = None
-    lower_bound: int | None = None
-    step_ms: float | None = None
-    graph_swap_out: int | None = None
-    graph_swap_in: int | None = None
     line: int
 
 
-class Claim(Model):
+class ClaimFields(Model):
     """Something that has to be so, by a document, and what was found."""
 
-    text: str
-    expected: bool | int | float | str
-    found: bool | int | float | str | None
+    text: Text
+    expected: Scalar
+    found: OptionalScalar = None
+
+
+class Claim(ClaimFields):
+    """A claim that a phase made."""
+
     line: int
 
     @property

@@ -8,6 +8,7 @@ other, and `labels`, a list of 10000 numbers (https://www.cs.toronto.edu/~kriz/c
 import os
 import pickle
 import tarfile
+import typing
 
 FILE = "cifar-10-python.tar.gz"
 SIDE = 32
@@ -17,7 +18,10 @@ CLASSES = 10
 _LARGEST_MEMBER = 64 * 2**20
 
 
-def read(path, train, test):
+Labelled = typing.Tuple[typing.Any, typing.Any]
+
+
+def read(path: str, train: int, test: int) -> typing.Tuple[Labelled, Labelled]:
     """The first images of the archive, in its order.
 
     train, test: how many images at most. Returns `(images, labels)` of each: uint8
@@ -26,7 +30,7 @@ def read(path, train, test):
     Raises ValueError with one line where the file is no such archive.
     """
     wanted = {"data_batch_": train, "test_batch": test}
-    parts = {kind: [] for kind in wanted}
+    found: typing.Dict[str, typing.List[Labelled]] = {kind: [] for kind in wanted}
     try:
         with tarfile.open(path, "r|gz") as archive:
             for member in archive:
@@ -34,71 +38,72 @@ def read(path, train, test):
                 if kind is None or wanted[kind] <= 0:
                     continue
                 images, labels = _batch(archive, member)
-                parts[kind].append((images[: wanted[kind]], labels[: wanted[kind]]))
-                wanted[kind] -= len(parts[kind][-1][1])
+                found[kind].append((images[: wanted[kind]], labels[: wanted[kind]]))
+                wanted[kind] -= len(found[kind][-1][1])
                 if max(wanted.values()) <= 0:
                     break  # the rest need not be unpacked
     except Exception as problem:  # a damaged or hostile pickle can raise any
-        raise ValueError("{}: no CIFAR-10 archive: {}".format(path, problem or repr(problem)))
-    for kind in sorted(parts):
-        if not parts[kind]:
-            raise ValueError("{}: no CIFAR-10 archive: no {}*".format(path, kind))
-    return _joined(parts["data_batch_"]), _joined(parts["test_batch"])
+        raise ValueError(f"{path}: no CIFAR-10 archive: {problem or repr(problem)}")
+    for kind in sorted(found):
+        if not found[kind]:
+            raise ValueError(f"{path}: no CIFAR-10 archive: no {kind}*")
+    return _joined(found["data_batch_"]), _joined(found["test_batch"])
 
 
-def _kind(member):
+def _kind(member: tarfile.TarInfo) -> typing.Optional[str]:
     name = os.path.basename(member.name)
     if not member.isfile():
         return None
     return next((kind for kind in ("data_batch_", "test_batch") if name.startswith(kind)), None)
 
 
-def _batch(archive, member):
+def _batch(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Labelled:
     """Images and labels of one pickle."""
     import numpy as np
 
     if member.size > _LARGEST_MEMBER:
-        raise ValueError("{} has {} bytes".format(member.name, member.size))
-    content = _Unpickler(archive.extractfile(member), encoding="bytes").load()
+        raise ValueError(f"{member.name} has {member.size} bytes")
+    file: typing.Any = archive.extractfile(member)
+    content = _Unpickler(file, encoding="bytes").load()
     if not isinstance(content, dict):
-        raise ValueError("{} is no dict".format(member.name))
+        raise ValueError(f"{member.name} is no dict")
     values, labels = content.get(b"data"), content.get(b"labels")
     if not isinstance(values, _Array) or not isinstance(labels, list):
-        raise ValueError("{} has no data and labels".format(member.name))
+        raise ValueError(f"{member.name} has no data and labels")
     if any(type(label) is not int or not 0 <= label < CLASSES for label in labels):
-        raise ValueError("{} has labels beyond 0 to {}".format(member.name, CLASSES - 1))
+        raise ValueError(f"{member.name} has labels beyond 0 to {CLASSES - 1}")
     planes = np.frombuffer(values.content, np.uint8)
     planes = planes.reshape(len(labels), COLOURS, SIDE, SIDE)
     return planes.transpose(0, 2, 3, 1), np.array(labels, np.uint8)
 
 
-def _joined(parts):
+def _joined(batches: typing.Sequence[Labelled]) -> Labelled:
     import numpy as np
 
-    images, labels = zip(*parts)
+    images, labels = zip(*batches)
     return np.ascontiguousarray(np.concatenate(images)), np.concatenate(labels)
 
 
-class _DType(object):
+class _DType:
     """Stands for the type of an array; only bytes are taken."""
 
-    def __init__(self, code, *arguments):
+    def __init__(self, code: typing.Any, *arguments: typing.Any) -> None:
         if code not in (b"u1", "u1"):
-            raise pickle.UnpicklingError("an array of {!r}".format(code))
+            raise pickle.UnpicklingError(f"an array of {code!r}")
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: typing.Any) -> None:
         pass
 
 
-class _Array(object):
+class _Array:
     """Stands for an array: its bytes."""
 
     content = b""
 
-    def __init__(self, *arguments):
+    def __init__(self, *arguments: typing.Any) -> None:
         pass
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: typing.Any) -> None:
         _, _, kind, is_fortran, content = state
         if not isinstance(kind, _DType) or is_fortran or not isinstance(content, bytes):
             raise pickle.UnpicklingError("an array that is no plain one of bytes")
@@ -115,9 +120,9 @@ class _Unpickler(pickle.Unpickler):
         ("numpy", "dtype"): _DType,
     }
 
-    def find_class(self, module, name):
+    def find_class(self, module: str, name: str) -> type:
         """Called by the pickle for each global it names."""
         known = self._KNOWN.get((module, name))
         if known is None:
-            raise pickle.UnpicklingError("a batch names {}.{}".format(module, name))
+            raise pickle.UnpicklingError(f"a batch names {module}.{name}")
         return known

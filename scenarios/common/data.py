@@ -3,80 +3,55 @@
 import os
 import typing
 
-from . import cifar10
-from .phase import refuse
+from common import cifar10
+from common.errors import refuse
 
 _DIGITS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data")
 _SIDE = 28
 _TRAIN_DIGITS = 1500
 _PALETTE_SEED = 10
+CLASSES = 10
 
 
-class Digits(
-    typing.NamedTuple(
-        "Digits",
-        [
-            ("name", str),
-            ("x_train", typing.Any),
-            ("y_train", typing.Any),
-            ("x_test", typing.Any),
-            ("y_test", typing.Any),
-        ],
-    )
-):
-    """Grey images and their labels.
+class Images(typing.NamedTuple):
+    """Images and their labels.
 
-    name: which data set this is. x_train, x_test: uint8 [images, 28, 28], 0 to 255.
-    y_train, y_test: uint8 [images], 0 to 9.
+    name: which data set this is. x_train, x_test: uint8 [images, 28, 28] in grey or
+    [images, 32, 32, 3] in colour, 0 to 255. y_train, y_test: uint8 [images], 0 to 9.
     """
 
-    __slots__ = ()
+    name: str
+    x_train: typing.Any
+    y_train: typing.Any
+    x_test: typing.Any
+    y_test: typing.Any
 
 
-def load(directory=None):
+def load(directory: typing.Optional[str] = None) -> Images:
     """MNIST from `<directory>/mnist.npz` (Keras' own file) if it is there, else the digits."""
     import numpy as np
 
     path = os.path.join(directory, "mnist.npz") if directory else ""
     if os.path.isfile(path):
         with np.load(path) as content:
-            parts = [content[name] for name in ("x_train", "y_train", "x_test", "y_test")]
-        return Digits("mnist", *parts)
+            arrays = [content[name] for name in ("x_train", "y_train", "x_test", "y_test")]
+        return Images("mnist", *arrays)
     return _shipped(_SIDE)
 
 
-def _shipped(side):
+def _shipped(side: int) -> Images:
     """The digits that come with the project, in images of side x side pixels."""
     import numpy as np
 
     with np.load(os.path.join(_DIGITS, "digits.npz")) as content:
         images, labels = drawn(content["images"], side), content["labels"]
     at = _TRAIN_DIGITS
-    return Digits("uci-digits", images[:at], labels[:at], images[at:], labels[at:])
+    return Images("uci-digits", images[:at], labels[:at], images[at:], labels[at:])
 
 
-class Pictures(
-    typing.NamedTuple(
-        "Pictures",
-        [
-            ("name", str),
-            ("x_train", typing.Any),
-            ("y_train", typing.Any),
-            ("x_test", typing.Any),
-            ("y_test", typing.Any),
-        ],
-    )
-):
-    """Images in colour and their labels.
-
-    name: which data set this is. x_train, x_test: uint8 [images, 32, 32, 3], 0 to 255.
-    y_train, y_test: uint8 [images], 0 to 9.
-    """
-
-    __slots__ = ()
-
-
-def load_cifar10(directory=None, train=1024, test=256):
+def load_cifar10(
+    directory: typing.Optional[str] = None, train: int = 1024, test: int = 256
+) -> Images:
     """CIFAR-10 from `<directory>/cifar-10-python.tar.gz` if it is there, else coloured digits.
 
     train, test: how many images at most. A file that is no such archive ends the process with
@@ -88,9 +63,9 @@ def load_cifar10(directory=None, train=1024, test=256):
             trained, tested = cifar10.read(path, train, test)
         except ValueError as problem:
             refuse(problem)
-        return Pictures("cifar-10", *(trained + tested))
+        return Images("cifar-10", *(trained + tested))
     digits = _shipped(cifar10.SIDE)
-    return Pictures(
+    return Images(
         "uci-digits in colour",
         coloured(digits.x_train[:train]),
         digits.y_train[:train],
@@ -99,7 +74,7 @@ def load_cifar10(directory=None, train=1024, test=256):
     )
 
 
-def coloured(images, seed=_PALETTE_SEED):
+def coloured(images: typing.Any, seed: int = _PALETTE_SEED) -> typing.Any:
     """uint8 [n, h, w, 3] of grey uint8 [n, h, w]: bright strokes on a dark ground.
 
     Each image has two colours of its own, which say nothing of its label.
@@ -114,7 +89,20 @@ def coloured(images, seed=_PALETTE_SEED):
     return ((stroke * grey + ground * (255 - grey)) // 255).astype(np.uint8)
 
 
-def drawn(images, side=_SIDE):
+def scaled(images: typing.Any) -> typing.Any:
+    """float32 in 0..1 of uint8: [n, side, side, colours], grey images [n, side, side] with one."""
+    channels = images if images.ndim == 4 else images[..., None]
+    return channels.astype("float32") / 255.0
+
+
+def one_hot(labels: typing.Any, classes: int = CLASSES) -> typing.Any:
+    """float32 [n, classes] of labels [n]."""
+    import numpy as np
+
+    return np.eye(classes, dtype="float32")[labels]
+
+
+def drawn(images: typing.Any, side: int = _SIDE) -> typing.Any:
     """Bilinear enlargement of uint8 [n, 8, 8] images of 0..16 to uint8 [n, side, side] of 0..255.
 
     The rows and columns of pixel centres are aligned, as image libraries do it; beyond the
@@ -127,7 +115,7 @@ def drawn(images, side=_SIDE):
     return np.rint(drawing * (255.0 / 16.0)).astype(np.uint8)
 
 
-def _interpolation(size, enlarged):
+def _interpolation(size: int, enlarged: int) -> typing.Any:
     """float32 [enlarged, size]: how much of each old row is in each drawn row."""
     import numpy as np
 

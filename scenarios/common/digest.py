@@ -1,11 +1,16 @@
 """Digests over values as the session holds them, never over files."""
 
 import hashlib
+import typing
 
-from . import function_step, marker
+from common import keras_step, marker
+from common.runtime import Runtime
+
+# numpy arrays, or what numpy makes one of.
+Arrays = typing.Iterable[typing.Any]
 
 
-def of_arrays(arrays):
+def of_arrays(arrays: Arrays) -> str:
     """SHA-256 over the shapes, dtypes and bytes of numpy arrays, in their order; hex digits.
 
     Bytes are little-endian and in C order, so equal values have equal digests on any machine.
@@ -16,50 +21,25 @@ def of_arrays(arrays):
     for array in arrays:
         plain = np.asarray(array, order="C")
         plain = plain.astype(plain.dtype.newbyteorder("<"), copy=False)
-        digest.update("{}{};".format(plain.dtype.str, plain.shape).encode("ascii"))
+        digest.update(f"{plain.dtype.str}{plain.shape};".encode("ascii"))
         digest.update(plain.tobytes())
     return digest.hexdigest()
 
 
-def weights(runtime, model, stage):
-    """Marks the digest of a model's weights, in the order of `model.weights`.
+def arrays(of: str, stage: str, values: typing.Sequence[typing.Any]) -> None:
+    """Marks the digest of numpy arrays.
 
-    stage: `'saved'`, `'restored'` or `'final'`.
-    """
-    _emit("weights", stage, values(runtime, model.weights))
-
-
-def optimizer(runtime, model, stage):
-    """Marks the digest of the optimizer's state: slots, and its step where it keeps one."""
-    variables = optimizer_variables(model)
-    _emit("optimizer", stage, values(runtime, variables))
-
-
-def arrays(of, stage, values):
-    """Marks the digest of numpy arrays, where there is no Keras model to ask.
-
-    of: `'weights'` or `'optimizer'`.
+    of: `'weights'` or `'optimizer'`. stage: `'saved'`, `'restored'` or `'final'`.
     """
     _emit(of, stage, values)
 
 
-def predictions(values, stage):
+def predictions(values: typing.Any, stage: str) -> None:
     """Marks the digest of predictions, float [n, classes], together with the numbers."""
     _emit("predictions", stage, [values], values=[float(value) for value in values.ravel()])
 
 
-def model_predictions(runtime, model, x, stage):
-    """Marks the digest of what a Keras model predicts for a batch.
-
-    In function mode the signature is that of any `predict`: one of its own would be one trace more.
-    """
-    if runtime.phase.mode == "session":
-        predictions(model.predict_on_batch(x), stage)
-    else:
-        predictions(function_step.predict(model, x), stage)
-
-
-def optimizer_variables(model):
+def optimizer_variables(model: typing.Any) -> typing.List[typing.Any]:
     """The variables of a model's optimizer, in their order; none before it has a train function.
 
     A `tf.train.Optimizer` is wrapped by Keras and asked itself. The optimizers of Keras 2.11 and
@@ -78,17 +58,28 @@ def optimizer_variables(model):
     return list(getattr(optimizer, "weights", None) or ())
 
 
-def values(runtime, variables):
-    """The values of variables, as numpy arrays."""
+def values(runtime: Runtime, variables: typing.Sequence[typing.Any]) -> typing.Sequence[typing.Any]:
+    """The values of variables of a Keras model, as numpy arrays."""
     if runtime.phase.keras3:
         to_numpy = runtime.keras.ops.convert_to_numpy
         return [to_numpy(variable.value) for variable in variables]
     if runtime.phase.mode == "session":
-        return runtime.keras.backend.batch_get_value(variables)
+        held: typing.List[typing.Any] = runtime.keras.backend.batch_get_value(variables)
+        return held
     return [variable.numpy() for variable in variables]
 
 
-def _emit(of, stage, arrays, **fields):
+def predicted(runtime: Runtime, model: typing.Any, x: typing.Any) -> typing.Any:
+    """What a Keras model predicts for a batch, numpy.
+
+    In function mode the signature is that of any `predict`: one of its own would be one trace more.
+    """
+    if runtime.phase.mode == "session":
+        return model.predict_on_batch(x)
+    return keras_step.predict(model, x)
+
+
+def _emit(of: str, stage: str, arrays: typing.Sequence[typing.Any], **fields: typing.Any) -> None:
     marker.emit(
         "digest",
         of=of,

@@ -17,28 +17,30 @@ import json
 import os
 import runpy
 import sys
+import typing
 
 
-def answer(stream, **fields):
+def answer(stream: typing.TextIO, **fields: typing.Any) -> None:
+    """Writes one JSON object as a line."""
     stream.write(json.dumps(fields) + "\n")
     stream.flush()
 
 
-def preload(modules):
+def preload(modules: typing.Iterable[str]) -> typing.Optional[str]:
     """Imports the modules; returns why forking is not safe, or None."""
     for name in modules:
         try:
             importlib.import_module(name)
         except Exception as problem:
-            return "{} cannot be imported: {!r}".format(name, problem)
+            return f"{name} cannot be imported: {problem!r}"
     try:
         threads = len(os.listdir("/proc/self/task"))
     except OSError:
         return "the number of threads is not known"
-    return None if threads == 1 else "{} threads run after the import".format(threads)
+    return None if threads == 1 else f"{threads} threads run after the import"
 
 
-def become(request):
+def become(request: typing.Dict[str, typing.Any]) -> None:
     """Makes this fork the phase: a session of its own, its environment, directory and logs."""
     os.setsid()
     null = os.open(os.devnull, os.O_RDONLY)
@@ -55,9 +57,9 @@ def become(request):
     sys.path[0] = os.path.dirname(request["script"])
 
 
-def serve(modules):
+def serve(modules: typing.Sequence[str]) -> typing.Optional[str]:
     """Starts phases until the input ends; returns the script in a fork, None in the server."""
-    # Beside this file are modules with names of Python's own, such as `profile`.
+    # As in a phase: `common.data` is imported by that name, and not as the `data` beside this file.
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     # numpy's linear algebra starts a thread for each CPU while it is imported.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
@@ -86,7 +88,7 @@ def serve(modules):
             requests.close()
             answers.close()
             become(request)
-            return request["script"]
+            return str(request["script"])
         answer(answers, pid=pid)
         answer(answers, status=os.waitpid(pid, 0)[1])
 

@@ -6,11 +6,12 @@ One line is `:::LMS ` and a JSON object; the events and their fields are in docs
 import json
 import math
 import sys
+import typing
 
 PREFIX = ":::LMS "
 
 
-def emit(event, **fields):
+def emit(event: str, **fields: typing.Any) -> None:
     """Writes one marker line to standard output and flushes it.
 
     fields: JSON values; numpy scalars are taken as numbers. A number that is not finite is
@@ -26,14 +27,28 @@ def emit(event, **fields):
     sys.stdout.flush()
 
 
-def format_line(event, **fields):
-    """The marker line without its line end."""
+def note(text: str) -> None:
+    """Marks something that the reader of the report should know."""
+    emit("note", text=text)
+
+
+def claim(text: str, expected: typing.Any, found: typing.Any) -> None:
+    """Marks a claim about an artifact that no digest can show; the harness compares the two.
+
+    text: the claim in words, the same in every run. expected, found: JSON scalars.
+    """
+    print(f"{text}: {found!r}, expected {expected!r}")
+    emit("claim", text=text, expected=expected, found=found)
+
+
+def format_line(event: str, **fields: typing.Any) -> str:
+    """The marker line without its line end. Raises TypeError for what is no JSON value."""
     content = {"event": event}
     content.update(fields)
     return PREFIX + json.dumps(_plain(content), allow_nan=False)
 
 
-def _plain(value):
+def _plain(value: typing.Any) -> typing.Any:
     if isinstance(value, dict):
         return {str(key): _plain(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
@@ -44,4 +59,4 @@ def _plain(value):
         return _plain(value.item())
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    raise TypeError("no JSON value: {!r}".format(value))
+    raise TypeError(f"no JSON value: {value!r}")

@@ -4,16 +4,17 @@ import contextlib
 import os
 import platform
 import random
+import typing
 
-from . import gpu_memory, keras_api, marker
-from .phase import Phase, refuse
+from common import errors, marker
+from common.phase import Phase
+from frameworks import keras_api
+from frameworks.resources import UnavailableError
 
 SEED = 20190802
-# Index of the pool with one thread, on the virtual accelerator.
-SERIAL_POOL = 1
 
 
-class Runtime(object):
+class Runtime:
     """What a script works with.
 
     phase: `Phase`. keras: the flavor's Keras package, or None where the flavor has none that runs
@@ -22,27 +23,32 @@ class Runtime(object):
         mode `tensorflow` 2 itself, eager; None where Keras 3 runs on another backend.
     """
 
-    def __init__(self, phase, tf, keras, devices):
+    def __init__(
+        self, phase: Phase, tf: typing.Any, keras: typing.Any, devices: typing.List[str]
+    ) -> None:
         self.phase = phase
         self.tf = tf
         self.keras = keras
         self._devices = devices
 
-    def scope(self):
+    def scope(self) -> typing.ContextManager[typing.Any]:
         """Context in which TensorFlow puts what has no device on the accelerator."""
-        return _no_scope() if self.tf is None else self.tf.device(self.phase.accelerator_device)
+        if self.tf is None:
+            return _no_scope()
+        device: typing.ContextManager[typing.Any] = self.tf.device(self.phase.accelerator_device)
+        return device
 
     @property
-    def session(self):
+    def session(self) -> typing.Any:
         """The session of Keras' backend; asking for it initialises the variables, as in Keras.
 
         Raises AttributeError in function mode, which has none.
         """
         if self.phase.mode != "session":
-            raise AttributeError("there is no session in {} mode".format(self.phase.mode))
+            raise AttributeError(f"there is no session in {self.phase.mode} mode")
         return self.keras.backend.get_session()
 
-    def report(self, data):
+    def report(self, data: str) -> None:
         """Marks the environment. data: which data set the phase uses."""
         import h5py
         import numpy as np
@@ -63,7 +69,7 @@ class Runtime(object):
         )
 
 
-def execute(script, placed=True):
+def execute(script: typing.Callable[[Runtime], typing.Any], placed: bool = True) -> None:
     """Runs `script(runtime)` as a phase.
 
     placed: whether the whole script is in the accelerator's device scope. Without it, for a
@@ -71,24 +77,31 @@ def execute(script, placed=True):
         `runtime.tf.device(runtime.phase.accelerator_device)`: what is left without a device may
         run on the host, and LMS swaps nothing of it.
 
-    The marker `done` is written when the script returns.
+    The marker `done` is written when the script returns. Where the accelerator that was promised
+    is not there the process ends with exit code 3 and one line.
     """
     phase = Phase.from_environment()
-    runtime = start(phase)
-    # The whole script: Keras adds operations at many places, and one that is left without a
-    # device would run on the host.
-    with runtime.scope() if placed else _no_scope():
-        script(runtime)
+    try:
+        runtime = start(phase)
+        # The whole script: Keras adds operations at many places, and one that is left without a
+        # device would run on the host.
+        with runtime.scope() if placed else _no_scope():
+            script(runtime)
+    except UnavailableError as problem:
+        errors.unavailable(f"ACCELERATOR is gpu, and {problem}")
     marker.emit("done")
 
 
 @contextlib.contextmanager
-def _no_scope():
+def _no_scope() -> typing.Iterator[None]:
     yield
 
 
-def start(phase):
-    """Imports the flavor's frameworks and starts the phase's mode; returns a `Runtime`."""
+def start(phase: Phase) -> Runtime:
+    """Imports the flavor's frameworks and starts the phase's mode.
+
+    Raises UnavailableError where the phase's accelerator is not there.
+    """
     if not phase.on_gpu:
         # Where no GPU is asked for none may be touched: it could be another run's.
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
@@ -102,10 +115,10 @@ def start(phase):
     return _start_keras3(phase)
 
 
-def _start_functions(phase):
-    from . import function_mode
+def _start_functions(phase: Phase) -> Runtime:
+    from frameworks import function
 
-    tf = function_mode.start(phase)
+    tf = function.start(phase.resources)
     _seed(tf.random.set_seed)
     keras = keras_api.load(phase.keras, phase.mode)
     if phase.keras3:
@@ -113,73 +126,34 @@ def _start_functions(phase):
     return Runtime(phase, tf, keras, [device.name for device in tf.config.list_logical_devices()])
 
 
-def _start_keras3(phase):
+def _start_keras3(phase: Phase) -> Runtime:
     if phase.keras != "keras":
-        refuse(
-            "KERAS_BACKEND is {}, and {} runs on TensorFlow alone".format(
-                phase.backend, phase.keras
-            )
+        errors.refuse(
+            f"KERAS_BACKEND is {phase.backend}, and {phase.keras} runs only on TensorFlow"
         )
     if phase.backend == "torch":
-        from . import torch_mode as backend
-    else:
-        from . import jax_mode as backend
+        from frameworks import torch_backend
 
-    devices = backend.start(phase)
+        devices = torch_backend.start(phase.resources)
+    else:
+        from frameworks import jax_backend
+
+        devices = jax_backend.start(phase.resources)
     keras = keras_api.load(phase.keras, phase.mode)
     keras.utils.set_random_seed(SEED)
     return Runtime(phase, None, keras, devices)
 
 
-def _start_sessions(phase):
-    import tensorflow.compat.v1 as tf
+def _start_sessions(phase: Phase) -> Runtime:
+    from frameworks import session
 
-    tf.disable_v2_behavior()
-    # keras-team Keras 2.2 would make reference variables, and updates them while other operations
-    # of the same step still read them: a step's result would depend on the order of execution.
-    tf.enable_resource_variables()
-    # TFLMS says what it did at this level.
-    tf.logging.set_verbosity(tf.logging.INFO)
+    tf = session.start()
     _seed(tf.set_random_seed)
     keras = keras_api.load(phase.keras, phase.mode)
-    return Runtime(phase, tf, keras, _open_session(tf, keras, phase))
+    return Runtime(phase, tf, keras, session.open_session(tf, keras, phase.resources))
 
 
-def session_config(tf, phase):
-    """`ConfigProto` of a phase."""
-    config = tf.ConfigProto(
-        # Not every operation has a kernel for every device.
-        allow_soft_placement=True,
-        intra_op_parallelism_threads=phase.intra_threads,
-        inter_op_parallelism_threads=phase.inter_threads,
-    )
-    if phase.on_gpu:
-        # Without it TensorFlow takes all memory at once, and no peak could be seen from outside.
-        config.gpu_options.allow_growth = True
-        if phase.memory_ceiling:
-            part = gpu_memory.part(phase.memory_ceiling)
-            config.gpu_options.per_process_gpu_memory_fraction = part
-    else:
-        config.device_count["CPU"] = 1 + phase.replicas
-        # Two pools, for RunOptions.inter_op_thread_pool to choose from: the usual one, and
-        # one thread that executes operations one after the other, as the stream of a GPU does.
-        config.session_inter_op_thread_pool.add()
-        config.session_inter_op_thread_pool.add(num_threads=1)
-    return config
-
-
-def _open_session(tf, keras, phase):
-    """Gives Keras' backend a session; returns the names of its devices.
-
-    The session must not be a local of `start`: importing TensorFlow there keeps that frame alive,
-    and a session that is to be replaced has to die.
-    """
-    session = tf.Session(config=session_config(tf, phase))
-    keras.backend.set_session(session)
-    return [device.name for device in session.list_devices()]
-
-
-def _seed(set_seed):
+def _seed(set_seed: typing.Callable[[int], typing.Any]) -> None:
     """Fixes the random numbers of Python, numpy and TensorFlow."""
     import numpy as np
 

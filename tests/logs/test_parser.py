@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.logs import parser as log
+from harness.logs import kept, lines
 from harness.logs.parser import parse
 from harness.record.facts import LogFacts
 from tests.paths import RESOURCES
@@ -310,7 +310,7 @@ class TestMutations:
         harmful = [mutation for mutation in facts.mutations if not mutation.harmless]
         assert [mutation.operation for mutation in harmful] == ["b/MatMul"]
         assert harmful[0].line == 501
-        assert facts.dropped == 1000 - log.SAME_LIMIT
+        assert facts.dropped == 1000 - kept.SAME_LIMIT
 
 
 class TestLms:
@@ -346,8 +346,8 @@ class TestLms:
         assert edit.milliseconds == 31.5
 
     def test_v1_lines_the_other_way_round(self) -> None:
-        lines = (LOGS / "tflms-v1.log").read_bytes().splitlines(keepends=True)
-        (edit,) = parse(lines[6], *lines[:6]).edits
+        said = (LOGS / "tflms-v1.log").read_bytes().splitlines(keepends=True)
+        (edit,) = parse(said[6], *said[:6]).edits
         assert (edit.operations, edit.swap_out, edit.swap_in) == (24, 12, 12)
 
     def test_v1_edit_that_is_not_valid(self) -> None:
@@ -400,7 +400,7 @@ class TestProblems:
             b'  File "load.py", line 16, in <module>\n'
             b"OSError: Unable to open file (truncated file)\n"
         )
-        monkeypatch.setattr(log, "CHUNK", chunk)
+        monkeypatch.setattr(lines, "CHUNK", chunk)
         (problem,) = parse(text).problems
         assert (problem.kind, problem.line) == ("traceback", 3)
         assert problem.text == "OSError: Unable to open file (truncated file)"
@@ -410,7 +410,7 @@ class TestProblems:
 
     @pytest.mark.parametrize("size", [7, 100, 1 << 20])
     def test_caught_across_chunks(self, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(log, "CHUNK", size)
+        monkeypatch.setattr(lines, "CHUNK", size)
         assert parse(LOGS / "python-caught.log").problems == []
 
     def test_chained(self) -> None:
@@ -500,10 +500,10 @@ class TestStreams:
             out.write_bytes(b"\rone\rtwo\r\nKilled\nthree" + ending)
             err.write_bytes(b"four\n" + warning("b/MatMul"))
             facts = parse(out, err)
-            lines = (out.read_bytes() + err.read_bytes()).split(b"\n")
-            assert b"Killed" in lines[facts.problems[0].line - 1]
-            assert b"b/MatMul" in lines[facts.mutations[0].line - 1]
-            assert facts.lines == len(lines) - 1
+            both = (out.read_bytes() + err.read_bytes()).split(b"\n")
+            assert b"Killed" in both[facts.problems[0].line - 1]
+            assert b"b/MatMul" in both[facts.mutations[0].line - 1]
+            assert facts.lines == len(both) - 1
             assert facts.bytes == out.stat().st_size + err.stat().st_size
 
     def test_any_source(self, tmp_path: Path) -> None:
@@ -529,7 +529,7 @@ class TestStreams:
     def test_chunks_do_not_matter(self, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
         content = b"".join(path.read_bytes() for path in sorted(LOGS.glob("*.log")))
         expected = parse(content)
-        monkeypatch.setattr(log, "CHUNK", size)
+        monkeypatch.setattr(lines, "CHUNK", size)
         assert parse(content) == expected
 
 
@@ -552,7 +552,7 @@ class TestHostile:
         assert facts.done
         assert facts.lines == 3
         assert [mutation.operation for mutation in facts.mutations] == ["train/MatMul"]
-        assert facts.notes == [f"1 lines of the log are longer than {log.LINE_LIMIT} bytes: cut"]
+        assert facts.notes == [f"1 lines of the log are longer than {lines.LINE_LIMIT} bytes: cut"]
 
     def test_progress_bar_without_newline(self) -> None:
         bar = b"\r  1/3000 [>.....] - ETA: 1s - loss: 0.5" * 100_000
@@ -565,24 +565,24 @@ class TestHostile:
         facts = parse(mark("metric", name="loss", value=1) * count, mark("done"))
         assert facts.markers == count + 1
         assert facts.done
-        assert len(facts.metrics) == log.FACTS_LIMIT
-        assert facts.dropped == count + 1 - log.FACTS_LIMIT
+        assert len(facts.metrics) == kept.FACTS_LIMIT
+        assert facts.dropped == count + 1 - kept.FACTS_LIMIT
 
     def test_million_problems(self) -> None:
         facts = parse(b"loss: nan\nKilled\n" * 300_000)
-        assert 2 * log.SAME_LIMIT <= len(facts.problems) <= 2 * log.SAME_LIMIT
+        assert 2 * kept.SAME_LIMIT <= len(facts.problems) <= 2 * kept.SAME_LIMIT
         assert facts.dropped == 600_000 - len(facts.problems)
 
     def test_flood_of_tracebacks_keeps_the_last(self) -> None:
         text = b"Traceback (most recent call last):\n  f()\nKeyError: %d\n"
         facts = parse(b"".join(text % n for n in range(1_000)))
-        assert len(facts.problems) == log.SAME_LIMIT
+        assert len(facts.problems) == kept.SAME_LIMIT
         assert facts.problems[-1].text == "KeyError: 999"
 
     def test_flood_of_digests_keeps_the_last(self) -> None:
         digests = [hashlib.sha256(str(n).encode()).hexdigest() for n in range(100)]
         facts = parse(*(mark("digest", of="weights", stage="saved", sha256=s) for s in digests))
-        assert len(facts.digests) == log.DIGESTS_LIMIT
+        assert len(facts.digests) == kept.DIGESTS_LIMIT
         assert facts.digests[-1].sha256 == digests[-1]
 
     def test_long_marker(self) -> None:

@@ -1,4 +1,4 @@
-"""Makes `common` and `lms` importable, as PYTHONPATH does for a phase; shares saved models."""
+"""Makes the packages of scenarios/ importable, as for a phase, and shares saved models."""
 
 from __future__ import annotations
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.scenarios.phases import SCENARIOS
+from tests.scenarios.phases import SCENARIOS, interpreter
 
 FILES = sorted(path.relative_to(SCENARIOS).as_posix() for path in SCENARIOS.rglob("*.py"))
 # Added to the standard library after Python 3.6.
@@ -37,6 +38,35 @@ def test_file_is_python_3_6(name: str) -> None:
         if isinstance(node, ast.ImportFrom) and node.module == "__future__"
         for alias in node.names
     }
+
+
+# Compiles what is named and imports each module of ours; scripts are only compiled.
+IMPORTED = """
+import importlib, sys
+sys.dont_write_bytecode = True
+sys.path.insert(0, sys.argv[1])
+for name in sys.argv[2:]:
+    with open(sys.argv[1] + "/" + name) as file:
+        text = file.read()
+    compile(text, name, "exec")
+    if "__main__" not in text:
+        importlib.import_module(name[: -len(".py")].replace("/", ".").replace(".__init__", ""))
+"""
+
+
+def oldest() -> list[str]:
+    """Old interpreters: that of the TensorFlow 1 flavors, and a Python 3.6 that pyenv has."""
+    versions = sorted(Path.home().glob(".pyenv/versions/3.6.*/bin/python3.6"))
+    return [interpreter("tf1-tfkeras"), *map(str, versions[-1:])]
+
+
+@pytest.mark.tensorflow
+def test_files_are_read_by_an_old_interpreter_that_has_no_framework() -> None:
+    # ast.parse lets some syntax of later versions pass.
+    for python in oldest():
+        command = [python, "-S", "-c", IMPORTED, str(SCENARIOS), *FILES]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert ended.returncode == 0, ended.stderr
 
 
 @pytest.mark.parametrize("name", FILES)

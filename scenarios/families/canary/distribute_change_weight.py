@@ -1,6 +1,7 @@
 """Hand on the earlier phase's `.keras` file with one number of one weight changed."""
 
 import io
+import typing
 import zipfile
 
 from common import marker
@@ -10,7 +11,7 @@ FILE = "keras_save.keras"
 WEIGHTS = "model.weights.h5"
 
 
-def main(phase, file=FILE):
+def main(phase: Phase, file: str = FILE) -> None:
     with zipfile.ZipFile(phase.input(file)) as saved:
         members = {name: saved.read(name) for name in saved.namelist()}
     members[WEIGHTS] = changed(members[WEIGHTS])
@@ -20,7 +21,7 @@ def main(phase, file=FILE):
     marker.emit("done")
 
 
-def changed(content):
+def changed(content: bytes) -> bytes:
     """The bytes of an HDF5 file, one number of the bias of its last layer greater by 1.
 
     Whatever the image, that changes the prediction.
@@ -29,7 +30,7 @@ def changed(content):
 
     buffer = io.BytesIO(content)
     with h5py.File(buffer, "r+") as weights:
-        names = []
+        names: typing.List[str] = []
         weights.visit(names.append)
         layers = [name for name in sorted(names) if not name.startswith("optimizer")]
         biases = [name for name in layers if len(getattr(weights[name], "shape", ())) == 1]

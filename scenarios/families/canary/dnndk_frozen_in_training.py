@@ -1,13 +1,14 @@
 """Freeze a Keras model in training mode: dropout and batch statistics stay in the frozen graph."""
 
-from families.dnndk_freeze import cifar_cnn, frozen_graph, keras_files
+from families.dnndk_freeze import frozen_graph, keras_files
+from families.dnndk_freeze.cifar_cnn import CifarCnn
 
 
-def main(cifar):
+def main(cifar: CifarCnn) -> None:
     cifar.keras.backend.set_learning_phase(1)  # the fault that the harness has to notice
     model = cifar.keras.models.load_model(cifar.input(keras_files.CHECKPOINT))
     frozen_graph.write(cifar, model)
 
 
 if __name__ == "__main__":
-    cifar_cnn.run(main)
+    CifarCnn.run(main)

@@ -1,15 +1,15 @@
 """Freeze the graph that is built for training: its dropout goes on."""
 
-from families.tf_serialization import classifier, serialization
+from families.tf_serialization import classifier
+from families.tf_serialization.serialization import CHECKPOINT, FROZEN, Serialization
 
 
-def main(work):
-    tf = work.tf
-    classifier.build(tf, training=True)
-    with work.session() as session:
-        tf.train.Saver().restore(session, work.input(serialization.CHECKPOINT))
-        work.freeze(session, work.output(serialization.FROZEN))
+def main(work: Serialization) -> None:
+    classifier.build(work.tf, training=True)
+    with work.session(work.graph) as session:
+        work.tf.train.Saver().restore(session, work.input(CHECKPOINT))
+        work.freeze(session, work.output(FROZEN))
 
 
 if __name__ == "__main__":
-    serialization.run(main)
+    Serialization.run(main)

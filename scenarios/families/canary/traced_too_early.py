@@ -4,10 +4,10 @@ A trace cannot be edited any more, nothing warns of it, and the phase's LMS_EDIT
 provider from making the model a fresh function.
 """
 
-from families.keras_saveload import mnist_cnn
+from families.keras_saveload.mnist_cnn import MnistCnn
 
 
-def main(mnist):
+def main(mnist: MnistCnn) -> None:
     model = mnist.load_model(mnist.input("mnistsavedmodel.h5"), callbacks=[])
     print("model loaded")
     mnist.digest(model, "restored", optimizer=True)
@@ -18,4 +18,4 @@ def main(mnist):
 
 
 if __name__ == "__main__":
-    mnist_cnn.run(main)
+    MnistCnn.run(main)

@@ -1,9 +1,9 @@
 """Save, train on, and lose the second save: the file is that of the first."""
 
-from families.keras_saveload import mnist_cnn
+from families.keras_saveload.mnist_cnn import MnistCnn
 
 
-def main(mnist):
+def main(mnist: MnistCnn) -> None:
     model = mnist.build()
     lms = mnist.lms()
     mnist.train(model, callbacks=[lms])
@@ -18,4 +18,4 @@ def main(mnist):
 
 
 if __name__ == "__main__":
-    mnist_cnn.run(main)
+    MnistCnn.run(main)

@@ -8,12 +8,12 @@ from common.phase import Phase
 FILE = "mnistsavedmodel.h5"
 
 
-def main(phase):
+def main(phase: Phase) -> None:
     source = phase.input(FILE)
     with open(source, "rb") as whole:
-        part = whole.read(os.path.getsize(source) // 2)
+        half = whole.read(os.path.getsize(source) // 2)
     with open(phase.output(FILE), "wb") as cut:
-        cut.write(part)
+        cut.write(half)
     marker.emit("done")
 
 

@@ -4,10 +4,10 @@ Keras sets the weights through its session, which freezes the graph, and the pha
 LMS_EDIT_IN_PLACE keeps our provider from moving to a fresh session.
 """
 
-from families.keras_saveload import mnist_cnn
+from families.keras_saveload.mnist_cnn import MnistCnn
 
 
-def main(mnist):
+def main(mnist: MnistCnn) -> None:
     model = mnist.keras.models.load_model(mnist.input("mnistsavedmodel.h5"))
     print("model loaded")
     mnist.digest(model, "restored", optimizer=True)
@@ -16,4 +16,4 @@ def main(mnist):
 
 
 if __name__ == "__main__":
-    mnist_cnn.run(main)
+    MnistCnn.run(main)

@@ -1,69 +1,62 @@
-"""Inference with the function of a loaded SavedModel: on one accelerator, or on all replicas.
+"""Inference with the function of a loaded SavedModel: on one accelerator, or on all replicas."""
 
-LMS edits a traced function, and what is traced of a restored one is the operation that calls it.
-So LMS is given its body, written out. That this computes what the function does is a claim.
-"""
+import typing
 
-from common import claim, digest, function_step, step
-from families.distribute import mnist_cnn, signature
+from common import marker
+from families.distribute.mnist_cnn import BATCH_SIZE_PER_REPLICA, MnistCnn
+from workload import inference, signature
+
+# How far two logits may differ.
+_TOLERANCE = 1e-5
 
 
-def run(mnist, inference_func):
+def run(mnist: MnistCnn, inference_func: typing.Any) -> None:
     """Predicts the test images as loaded, and with LMS; marks accuracy, predictions, one step."""
-    logits = [_only(inference_func(batch)).numpy() for batch in mnist.predict_dataset]
+    dataset = mnist.predict_dataset
+    logits = [_only(inference_func(batch)).numpy() for batch in dataset]
     body = signature.body(mnist.tf, inference_func)
-    _finish(mnist, logits, body, mnist.predict_dataset, lambda result: result.numpy())
+    _finish(mnist, logits, body, dataset, lambda result: result.numpy())
 
 
-def distributed(mnist, strategy, inference_func):
+def distributed(mnist: MnistCnn, strategy: typing.Any, inference_func: typing.Any) -> None:
     """The same on the replicas of a strategy, in whose scope the function was loaded.
 
-    States that every replica computed its share.
+    Claims that every replica computed its share.
     """
+    import numpy as np
+
     dataset = strategy.experimental_distribute_dataset(mnist.predict_dataset)
     results = [_only(strategy.run(inference_func, args=(batch,))) for batch in dataset]
-    parts = strategy.experimental_local_results(results[0])
-    claim.state("images that a replica infers", mnist_cnn.BATCH_SIZE_PER_REPLICA, len(parts[-1]))
-    expected = [device.lstrip("/") for device in mnist.runtime.phase.accelerator_devices]
-    found = [part.device.rpartition("/")[2] for part in parts]
-    claim.state("devices that infer", ", ".join(expected), ", ".join(found))
+    shares = strategy.experimental_local_results(results[0])
+    marker.claim("images that a replica infers", BATCH_SIZE_PER_REPLICA, len(shares[-1]))
+    expected = [device.lstrip("/") for device in mnist.phase.accelerator_devices]
+    found = [share.device.rpartition("/")[2] for share in shares]
+    marker.claim("devices that infer", ", ".join(expected), ", ".join(found))
     body = signature.body(mnist.tf, inference_func)
 
-    def gathered(result):
-        import numpy as np
-
+    def gathered(result: typing.Any) -> typing.Any:
         local = strategy.experimental_local_results(result)
-        return np.concatenate([part.numpy() for part in local])
+        return np.concatenate([share.numpy() for share in local])
 
-    _finish(
-        mnist,
-        [gathered(result) for result in results],
-        lambda batch: strategy.run(body, args=(batch,)),
-        dataset,
-        gathered,
-    )
+    logits = [gathered(result) for result in results]
+    _finish(mnist, logits, lambda batch: strategy.run(body, args=(batch,)), dataset, gathered)
 
 
-def _only(results):
+def _only(results: typing.Dict[str, typing.Any]) -> typing.Any:
     (result,) = results.values()
     return result
 
 
-def _finish(mnist, logits, body, dataset, gathered):
+def _finish(
+    mnist: MnistCnn,
+    logits: typing.List[typing.Any],
+    body: inference.Body,
+    dataset: typing.Any,
+    gathered: inference.Body,
+) -> None:
     """logits: arrays of each batch. body: does the same to a batch, traced for LMS."""
     import numpy as np
 
-    mnist.finish_inference(np.concatenate(logits))
-    # The batch is made in the step: an argument of a function is not the step's to swap.
-    traced = mnist.lms(training=False).function(lambda iterator: body(next(iterator)))
-    iterator = iter(dataset)
-    by_body = np.concatenate([gathered(traced(iterator)) for _ in logits])
-    same = np.allclose(by_body, np.concatenate(logits), rtol=1e-4, atol=1e-5)
-    claim.state("the body that LMS edits computes what the signature does", True, bool(same))
-    digest.predictions(by_body[: mnist_cnn.FIXED_BATCH], "final")
-
-    def one_step():
-        gathered(traced(iter(dataset)))
-
-    step_ms = function_step.timed(one_step)
-    step.trace_function(mnist.runtime, "predict", traced, one_step, step_ms)
+    expected = np.concatenate(logits)
+    mnist.finish_inference(expected)
+    inference.infer(mnist, body, dataset, len(logits), expected, gathered, _TOLERANCE)

@@ -1,16 +1,17 @@
 """Load the `.keras` file without a strategy, and go on training without compiling it again."""
 
-from families.distribute import mnist_cnn, restored
+from families.distribute import restored
+from families.distribute.mnist_cnn import MnistCnn
 
 
-def main(mnist):
+def main(mnist: MnistCnn) -> None:
     with mnist.tf.device(mnist.device):
         model = mnist.keras.models.load_model(mnist.input("keras_save.keras"))
-        restored.state(model, replicas=1)
+        restored.claim(model, replicas=1)
         mnist.digest(model, "restored", optimizer=True)
-        mnist.fit(model)
+        mnist.train(model, callbacks=[mnist.lms()])
         mnist.finish(model)
 
 
 if __name__ == "__main__":
-    mnist_cnn.run(main)
+    MnistCnn.run(main)

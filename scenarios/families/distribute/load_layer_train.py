@@ -1,9 +1,10 @@
 """Load the SavedModel as a layer of another model, and train that on replicas."""
 
-from families.distribute import embedding, mnist_cnn
+from families.distribute import embedding
+from families.distribute.mnist_cnn import MnistCnn
 
 
-def main(mnist):
+def main(mnist: MnistCnn) -> None:
     import tensorflow_hub as hub
 
     with mnist.mirrored_strategy().scope():
@@ -13,10 +14,10 @@ def main(mnist):
         model = mnist.keras.Model(x, keras_layer)
         mnist.compile(model)
     mnist.digest(model, "restored")
-    with embedding.stated(model, loaded):
-        mnist.fit(model)
+    with embedding.claimed(model, loaded):
+        mnist.train(model, callbacks=[mnist.lms()])
     mnist.finish(model)
 
 
 if __name__ == "__main__":
-    mnist_cnn.run(main)
+    MnistCnn.run(main)

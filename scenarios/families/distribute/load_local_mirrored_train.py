@@ -1,18 +1,19 @@
 """Load what `Model.save` wrote through the local host's I/O device, and train it on replicas."""
 
-from families.distribute import mnist_cnn, restored
+from families.distribute import restored
+from families.distribute.mnist_cnn import MnistCnn
 
 
-def main(mnist):
+def main(mnist: MnistCnn) -> None:
     with mnist.mirrored_strategy().scope():
         options = mnist.tf.saved_model.LoadOptions(experimental_io_device="/job:localhost")
         model = mnist.keras.models.load_model(mnist.input("local_save"), options=options)
-        restored.state(model, replicas=mnist.replicas, strategy="MirroredStrategy")
+        restored.claim(model, replicas=mnist.replicas, strategy="MirroredStrategy")
         restored.note_fresh_optimizer(model)
         mnist.digest(model, "restored")
-        mnist.fit(model)
+        mnist.train(model, callbacks=[mnist.lms()])
         mnist.finish(model)
 
 
 if __name__ == "__main__":
-    mnist_cnn.run(main)
+    MnistCnn.run(main)

@@ -1,9 +1,10 @@
 """Load with the low-level API what `Model.save` wrote, and do inference on replicas."""
 
-from families.distribute import inference, mnist_cnn
+from families.distribute import inference
+from families.distribute.mnist_cnn import MnistCnn
 
 
-def main(mnist):
+def main(mnist: MnistCnn) -> None:
     another_strategy = mnist.mirrored_strategy()
     with another_strategy.scope():
         loaded = mnist.tf.saved_model.load(mnist.input("keras_saved_model"))
@@ -12,4 +13,4 @@ def main(mnist):
 
 
 if __name__ == "__main__":
-    mnist_cnn.run(main)
+    MnistCnn.run(main)

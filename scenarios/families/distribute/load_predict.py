@@ -1,9 +1,10 @@
 """Load the SavedModel with the low-level API, and do inference with its signature."""
 
-from families.distribute import inference, mnist_cnn
+from families.distribute import inference
+from families.distribute.mnist_cnn import MnistCnn
 
 
-def main(mnist):
+def main(mnist: MnistCnn) -> None:
     with mnist.tf.device(mnist.device):
         loaded = mnist.tf.saved_model.load(mnist.input("tf_save"))
         inference_func = mnist.inference_func(loaded)
@@ -11,4 +12,4 @@ def main(mnist):
 
 
 if __name__ == "__main__":
-    mnist_cnn.run(main)
+    MnistCnn.run(main)

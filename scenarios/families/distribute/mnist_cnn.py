@@ -4,76 +4,51 @@ Layers and hyperparameters are those of TensorFlow's tutorial "Save and load a m
 distribution strategy"; one epoch on a few hundred images takes the place of its two on MNIST.
 """
 
-from common import claim, data, digest, history, marker, runtime, step
-from lms import provider
+import typing
+
+from common import data, digest, marker, metrics
+from common.runtime import Runtime
+from meters import trace
+from workload.keras_model import FIXED_BATCH, KerasWorkload
 
 BATCH_SIZE_PER_REPLICA = 64
-EPOCHS = 1
 IMAGES = 512  # to train on
 EVALUATED = 256  # images of the test set
-# Predictions on these first test images are compared before the save and after the load.
-FIXED_BATCH = 16
 SEED = 1
 DEFAULT_FUNCTION_KEY = "serving_default"
 
 
-def run(script):
-    """Runs `script(mnist)` as a phase; `mnist` is a `MnistCnn`."""
-    # Every script opens the scope of the strategy that it is about.
-    runtime.execute(lambda started: script(MnistCnn(started)), placed=False)
+class MnistCnn(KerasWorkload):
+    """The model, its data and the strategies. Every script opens the scope of its own strategy.
 
-
-class MnistCnn(object):
-    """The model, its data, the strategies, and the evidence of what a phase did.
-
-    tf: `tensorflow`. keras: the flavor's Keras package. replicas: accelerators of the phase.
+    device: the first accelerator. replicas: accelerators of the phase.
     train_dataset: batches of images and labels for all replicas.
     predict_dataset: batches of test images for all replicas.
     """
 
-    def __init__(self, started):
-        """started: the `Runtime`."""
-        self.runtime = started
-        self.tf = started.tf
-        self.keras = started.keras
-        self.replicas = started.phase.replicas
-        self.device = started.phase.accelerator_device
-        digits = data.load(started.phase.data_directory)
+    placed = False
+
+    def __init__(self, started: Runtime) -> None:
+        super().__init__(started)
+        self.replicas = self.phase.replicas
+        self.device = self.phase.accelerator_device
+        digits = data.load(self.phase.data_directory)
         started.report(data=digits.name)
         self.batch_size = BATCH_SIZE_PER_REPLICA * self.replicas
-        self._x_test = _scaled(digits.x_test[:EVALUATED])
-        self._y_test = digits.y_test[:EVALUATED]
+        self.x_test = data.scaled(digits.x_test[:EVALUATED])
+        self._labels = digits.y_test[:EVALUATED]
         sliced = self.tf.data.Dataset.from_tensor_slices
-        images = _scaled(digits.x_train[:IMAGES])
+        images = data.scaled(digits.x_train[:IMAGES])
         labels = digits.y_train[:IMAGES].astype("int64")
         train = sliced((images, labels)).cache().shuffle(IMAGES, seed=SEED)
         self.train_dataset = train.batch(self.batch_size)
-        self.predict_dataset = sliced(self._x_test).batch(self.batch_size)
-        self._trained = None
-        self._step_ms = None
+        self.predict_dataset = sliced(self.x_test).batch(self.batch_size)
 
-    @property
-    def fixed_batch(self):
-        """float32 [16, 28, 28, 1]: the images whose predictions are compared."""
-        return self._x_test[:FIXED_BATCH]
-
-    def input(self, *names):
-        """Path of an artifact of the earlier phase."""
-        return self.runtime.phase.input(*names)
-
-    def output(self, *names):
-        """Path for an artifact of this phase."""
-        return self.runtime.phase.output(*names)
-
-    def lms(self, training=True):
-        """The LMS callback; `training=False` where the model will only predict."""
-        return provider.create(self.runtime, training=training, batch_size=self.batch_size)
-
-    def mirrored_strategy(self):
+    def mirrored_strategy(self) -> typing.Any:
         """A `MirroredStrategy` over all accelerators of the phase."""
-        return self.tf.distribute.MirroredStrategy(self.runtime.phase.accelerator_devices)
+        return self.tf.distribute.MirroredStrategy(self.phase.accelerator_devices)
 
-    def get_model(self):
+    def build(self) -> typing.Any:
         """The model as code makes it, with initial weights, compiled."""
         layers = self.keras.layers
         model = self.keras.Sequential(
@@ -82,13 +57,13 @@ class MnistCnn(object):
                 layers.MaxPooling2D(),
                 layers.Flatten(),
                 layers.Dense(64, activation="relu"),
-                layers.Dense(10),
+                layers.Dense(data.CLASSES),
             ]
         )
         self.compile(model)
         return model
 
-    def compile(self, model):
+    def compile(self, model: typing.Any) -> None:
         """Compiles a model that gives logits of the ten digits."""
         model.compile(
             loss=self.keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -96,81 +71,46 @@ class MnistCnn(object):
             metrics=[self.keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         )
 
-    def fit(self, model, dataset=None, epochs=EPOCHS):
-        """Trains with LMS; marks loss and accuracy of each epoch.
+    def fit(self, model: typing.Any, callbacks: typing.List[typing.Any], epochs: int) -> None:
+        """Trains on `train_dataset`."""
+        model.fit(self.train_dataset, epochs=epochs, verbose=2, callbacks=callbacks)
 
-        dataset: by default `train_dataset`.
-        """
-        self._trained = self.train_dataset if dataset is None else dataset
-        watch = history.create(self.keras)
-        model.fit(
-            self._trained,
-            epochs=epochs,
-            verbose=2,
-            callbacks=[self.lms(), watch],
-        )
-        self._step_ms = history.median(watch.step_ms)
+    def evaluate(self, model: typing.Any) -> None:
+        """Nothing is measured: what was trained is compared by its predictions."""
 
-    def digest(self, model, stage, optimizer=False):
-        """Marks what the variables hold: weights, the optimizer's state, predictions.
+    def predictions(self, model: typing.Any) -> typing.Any:
+        """As in `Workload`."""
+        return model.predict_on_batch(self.fixed_batch)
 
-        stage: `'saved'` or `'restored'`. optimizer: whether the file holds the optimizer's state.
-        """
-        if not self.runtime.phase.evidence:
-            return
-        digest.weights(self.runtime, model, stage)
-        if optimizer:
-            digest.optimizer(self.runtime, model, stage)
-        digest.predictions(model.predict_on_batch(self.fixed_batch), stage)
-
-    def inference_func(self, loaded):
-        """The inference function of an object of `tf.saved_model.load`, which is no Keras model.
-
-        States that, and marks the object's weights.
-        """
-        is_model = isinstance(loaded, self.keras.Model)
-        claim.state("the loaded object is a Keras model", False, is_model)
-        found = ", ".join(sorted(loaded.signatures))
-        claim.state("signatures of the loaded object", DEFAULT_FUNCTION_KEY, found)
-        digest.arrays("weights", "restored", [entry.numpy() for entry in loaded.variables])
-        return loaded.signatures[DEFAULT_FUNCTION_KEY]
-
-    def finish(self, model):
-        """Marks the final predictions and the record of one training step."""
-        if not self.runtime.phase.evidence:
-            return
-        digest.predictions(model.predict_on_batch(self.fixed_batch), "final")
-        self.trace(model)
-
-    def trace(self, model):
-        """Marks the record of one step of what `fit` did last. It changes the weights."""
-        one_step = self._trained.take(1)
-        step.trace_train(
+    def trace(self, model: typing.Any, role: str) -> None:
+        """Marks the record of one training step, of what was trained on last."""
+        one_step = self.train_dataset.take(1)
+        trace.train(
             self.runtime,
             model,
             None,
             None,
-            self._step_ms,
+            self.step_ms,
             run=lambda: model.fit(one_step, epochs=1, verbose=0),
         )
 
-    def finish_inference(self, logits):
+    def inference_func(self, loaded: typing.Any) -> typing.Any:
+        """The inference function of an object of `tf.saved_model.load`, which is no Keras model.
+
+        Claims that, and marks the object's weights.
+        """
+        is_model = isinstance(loaded, self.keras.Model)
+        marker.claim("the loaded object is a Keras model", False, is_model)
+        found = ", ".join(sorted(loaded.signatures))
+        marker.claim("signatures of the loaded object", DEFAULT_FUNCTION_KEY, found)
+        digest.arrays("weights", "restored", [entry.numpy() for entry in loaded.variables])
+        return loaded.signatures[DEFAULT_FUNCTION_KEY]
+
+    def finish_inference(self, logits: typing.Any) -> None:
         """Marks accuracy and predictions of inference by what was loaded.
 
         logits: float32 [images, 10] of the images of `predict_dataset`, in their order.
         """
-        hits = logits.argmax(axis=1) == self._y_test[: len(logits)]
-        print("Test accuracy of {} images: {}".format(len(logits), hits.mean()))
-        history.emit_metrics({"accuracy": hits.mean()}, epoch=EPOCHS, split="test")
+        hits = logits.argmax(axis=1) == self._labels[: len(logits)]
+        metrics.mark_accuracy(hits, epoch=self.epochs)
         digest.predictions(logits[:FIXED_BATCH], "restored")
-
-
-def note(text):
-    """Marks something that the reader of the report should know."""
-    print(text)
-    marker.emit("note", text=text)
-
-
-def _scaled(images):
-    """float32 [n, 28, 28, 1] in 0..1 of uint8 [n, 28, 28]."""
-    return images[..., None].astype("float32") / 255.0

@@ -1,12 +1,12 @@
 """Train on replicas with LMS, and save the model with each of the two APIs, in every format."""
 
-from families.distribute import mnist_cnn
+from families.distribute.mnist_cnn import MnistCnn
 
 
-def main(mnist):
+def main(mnist: MnistCnn) -> None:
     with mnist.mirrored_strategy().scope():
-        model = mnist.get_model()
-    mnist.fit(model)
+        model = mnist.build()
+    mnist.train(model, callbacks=[mnist.lms()])
     mnist.digest(model, "saved", optimizer=True)
     model.save(mnist.output("keras_save.keras"))
     model.save(mnist.output("keras_save.h5"))
@@ -18,4 +18,4 @@ def main(mnist):
 
 
 if __name__ == "__main__":
-    mnist_cnn.run(main)
+    MnistCnn.run(main)

@@ -1,9 +1,10 @@
 """Method 1: from the checkpoint that Keras wrote during training to a frozen graph."""
 
-from families.dnndk_freeze import cifar_cnn, frozen_graph, keras_files
+from families.dnndk_freeze import frozen_graph, keras_files
+from families.dnndk_freeze.cifar_cnn import CifarCnn
 
 
-def main(cifar):
+def main(cifar: CifarCnn) -> None:
     # Before anything is loaded: what loading builds depends on it.
     cifar.keras.backend.set_learning_phase(0)
     model = cifar.keras.models.load_model(cifar.input(keras_files.CHECKPOINT))
@@ -14,4 +15,4 @@ def main(cifar):
 
 
 if __name__ == "__main__":
-    cifar_cnn.run(main)
+    CifarCnn.run(main)

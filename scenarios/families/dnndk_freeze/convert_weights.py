@@ -1,9 +1,10 @@
 """Method 3: from the architecture as JSON and the weights as HDF5 to a frozen graph."""
 
-from families.dnndk_freeze import cifar_cnn, frozen_graph, keras_files
+from families.dnndk_freeze import frozen_graph, keras_files
+from families.dnndk_freeze.cifar_cnn import CifarCnn
 
 
-def main(cifar):
+def main(cifar: CifarCnn) -> None:
     cifar.keras.backend.set_learning_phase(0)
     with open(cifar.input(keras_files.ARCHITECTURE)) as file:
         model = cifar.keras.models.model_from_json(file.read())
@@ -15,4 +16,4 @@ def main(cifar):
 
 
 if __name__ == "__main__":
-    cifar_cnn.run(main)
+    CifarCnn.run(main)

@@ -1,12 +1,13 @@
 """From a Keras model in a session to TensorFlow's files and the frozen graph, and back."""
 
-import contextlib
 import json
 import os
-import time
+import typing
 
-from common import claim, digest, history, marker, runtime, step
-from families.dnndk_freeze import cifar_cnn
+from common import marker
+from families.dnndk_freeze.cifar_cnn import BATCH_SIZE, CifarCnn
+from workload.graph_model import Feed, Fetches, GraphWorkload, read_graph
+from workload.workload import Arrays
 
 CHECKPOINT = "tf_chkpt.ckpt"
 INFERENCE_GRAPH = "infer_graph.pb"
@@ -15,8 +16,11 @@ FROZEN_GRAPH = "frozen_graph.pb"
 # What whoever runs the graph has to be told: a graph does not say where it starts and ends.
 NAMES = "names.json"
 
+_Names = typing.Dict[str, typing.Any]
+_Nodes = typing.Sequence[typing.Any]
 
-def write(cifar, model):
+
+def write(cifar: CifarCnn, model: typing.Any) -> None:
     """Writes TensorFlow checkpoint, inference graph and frozen graph of a loaded model."""
     tf = cifar.tf
     names = {
@@ -29,7 +33,7 @@ def write(cifar, model):
     checkpoint = saver.save(session, cifar.output(CHECKPOINT))
     tf.train.write_graph(
         session.graph.as_graph_def(),
-        cifar.runtime.phase.output_directory,
+        cifar.phase.output_directory,
         INFERENCE_GRAPH,
         as_text=False,
     )
@@ -40,13 +44,13 @@ def write(cifar, model):
         json.dump(names, file)
 
 
-def _freeze(cifar, checkpoint, output):
+def _freeze(cifar: CifarCnn, checkpoint: str, output: str) -> None:
     """What `python -m tensorflow.python.tools.freeze_graph` does with these options.
 
     The script's function, in this process: importing TensorFlow once more takes longer than
     freezing. It imports the graph into the default one, so it gets a graph of its own. Without
     the saver's own definition it would try to make one from the names in the checkpoint, which
-    it can for reference variables alone.
+    it can for reference variables only.
     """
     from tensorflow.python.tools import freeze_graph
 
@@ -65,68 +69,63 @@ def _freeze(cifar, checkpoint, output):
         )
 
 
-def check(cifar):
-    """States what the files are and what the frozen graph does not need any more."""
+def check(cifar: CifarCnn) -> None:
+    """Claims what the files are and what the frozen graph does not need any more."""
     tf, checkpoint = cifar.tf, cifar.output(CHECKPOINT)
     with open(cifar.output(NAMES)) as file:
         names = json.load(file)
-    nodes = _read(tf, cifar.output(FROZEN_GRAPH)).node
-    inference = _read(tf, cifar.output(INFERENCE_GRAPH)).node
+    nodes = read_graph(tf, cifar.output(FROZEN_GRAPH)).node
+    inference = read_graph(tf, cifar.output(INFERENCE_GRAPH)).node
     constants = {node.name for node in nodes if node.op == "Const"}
     fed = [node.name for node in nodes if node.op.startswith("Placeholder")]
-    claim.state("weights that are not in the checkpoint", 0, _missing(tf, checkpoint, names))
-    claim.state("swap operations in the inference graph", 0, _swaps(inference))
+    marker.claim("weights that are not in the checkpoint", 0, _missing(tf, checkpoint, names))
+    marker.claim("swap operations in the inference graph", 0, _swaps(inference))
     lost = len(set(names["weights"]) - constants)
-    claim.state("weights that are no constant of the frozen graph", 0, lost)
-    claim.state("variables in the frozen graph", 0, _variables(nodes))
+    marker.claim("weights that are no constant of the frozen graph", 0, lost)
+    marker.claim("variables in the frozen graph", 0, _variables(nodes))
     bound = sum(bool(node.device) for node in nodes)
-    claim.state("operations of the frozen graph that are bound to a device", 0, bound)
-    claim.state("the frozen graph is fed with images alone", True, fed == [names["input"]])
-    marker.emit(
-        "note",
-        text="inference graph {:,} operations, frozen graph {:,} ({:,} bytes)".format(
-            len(inference), len(nodes), os.path.getsize(cifar.output(FROZEN_GRAPH))
-        ),
+    marker.claim("operations of the frozen graph that are bound to a device", 0, bound)
+    marker.claim("the frozen graph is fed with images alone", True, fed == [names["input"]])
+    size = os.path.getsize(cifar.output(FROZEN_GRAPH))
+    marker.note(
+        f"inference graph {len(inference):,} operations,"
+        f" frozen graph {len(nodes):,} ({size:,} bytes)"
     )
 
 
-def _missing(tf, checkpoint, names):
+def _missing(tf: typing.Any, checkpoint: str, names: _Names) -> int:
     return len(set(names["weights"]) - {name for name, _ in tf.train.list_variables(checkpoint)})
 
 
-def _swaps(nodes):
+def _swaps(nodes: _Nodes) -> int:
     return sum("lms/swap" in node.name for node in nodes)
 
 
-def _variables(nodes):
+def _variables(nodes: _Nodes) -> int:
     return sum("Variable" in node.op or node.op == "VarHandleOp" for node in nodes)
 
 
-def _read(tf, path):
-    content = tf.GraphDef()
-    with open(path, "rb") as file:
-        content.ParseFromString(file.read())
-    return content
-
-
-def load(cifar):
+def load(cifar: CifarCnn) -> "FrozenGraph":
     """The frozen graph of the earlier phase, on the accelerator; no session has run it."""
     with open(cifar.input(NAMES)) as file:
         names = json.load(file)
-    definition = _read(cifar.tf, cifar.input(FROZEN_GRAPH))
+    definition = read_graph(cifar.tf, cifar.input(FROZEN_GRAPH))
     graph = cifar.tf.Graph()
-    with graph.as_default(), cifar.tf.device(cifar.runtime.phase.accelerator_device):
+    with graph.as_default(), cifar.tf.device(cifar.phase.accelerator_device):
         cifar.tf.import_graph_def(definition, name="")
     return FrozenGraph(cifar, graph, names, definition)
 
 
-class FrozenGraph(object):
-    """A graph with its weights in it, and the evidence of what it computes.
+class FrozenGraph(GraphWorkload):
+    """A graph with its weights in it, and the images to predict.
 
-    graph: the `tf.Graph`, to be edited before `open`.
+    graph: the `tf.Graph`, to be edited before a session is opened.
     """
 
-    def __init__(self, cifar, graph, names, definition):
+    def __init__(
+        self, cifar: CifarCnn, graph: typing.Any, names: _Names, definition: typing.Any
+    ) -> None:
+        super().__init__(cifar.runtime)
         self.graph = graph
         self._cifar = cifar
         self._input = graph.get_tensor_by_name(names["input"] + ":0")
@@ -138,49 +137,29 @@ class FrozenGraph(object):
             for name in names["weights"]
             if name in nodes
         ]
-        self._session = None
 
-    @contextlib.contextmanager
-    def open(self):
-        """A session of its own for the graph; Keras' session knows nothing of it."""
-        tf, phase = self._cifar.tf, self._cifar.runtime.phase
-        with tf.Session(graph=self.graph, config=runtime.session_config(tf, phase)) as session:
-            self._session = session
-            yield
-
-    def digest(self, stage):
-        """Marks the constants that were weights, and predictions."""
-        if not self._cifar.runtime.phase.evidence:
-            return
-        digest.arrays("weights", stage, self._weights)
-        self._digest_predictions(stage)
-
-    def predict(self):
+    def predict(self, session: typing.Any) -> None:
         """Predicts all test images and marks the accuracy."""
-        hits = []
-        for start in range(0, len(self._cifar.x_test), cifar_cnn.BATCH_SIZE):
-            batch = slice(start, start + cifar_cnn.BATCH_SIZE)
-            values = self._run(self._cifar.x_test[batch])
-            hits.extend(values.argmax(axis=1) == self._cifar.y_test[batch].argmax(axis=1))
-        accuracy = sum(hits) / float(len(hits))
-        print("Test accuracy: {}".format(accuracy))
-        history.emit_metrics({"accuracy": accuracy}, epoch=cifar_cnn.EPOCHS, split="test")
+        import numpy as np
 
-    def finish(self):
-        """Marks the final predictions and the record of one prediction."""
-        if not self._cifar.runtime.phase.evidence:
-            return
-        self._digest_predictions("final")
-        batch = self._cifar.x_test[: cifar_cnn.BATCH_SIZE]
-        started = time.perf_counter()
-        self._run(batch)
-        step_ms = (time.perf_counter() - started) * 1000.0
-        step.trace_session(
-            self._cifar.runtime, "predict", lambda **how: self._run(batch, **how), step_ms
-        )
+        images = self._cifar.x_test
+        batches = [
+            self._run(session, images[start : start + BATCH_SIZE])
+            for start in range(0, len(images), BATCH_SIZE)
+        ]
+        self._cifar.mark_accuracy(np.concatenate(batches))
 
-    def _digest_predictions(self, stage):
-        digest.predictions(self._run(self._cifar.x_test[: cifar_cnn.FIXED_BATCH]), stage)
+    def weights(self, model: typing.Any) -> Arrays:
+        """The constants that were weights."""
+        return self._weights
 
-    def _run(self, images, **how):
-        return self._session.run(self._output, {self._input: images}, **how)
+    def predictions(self, model: typing.Any) -> typing.Any:
+        """As in `Workload`."""
+        return self._run(model, self._cifar.fixed_batch)
+
+    def step(self, role: str) -> typing.Tuple[Fetches, Feed]:
+        """A prediction of one batch."""
+        return self._output, {self._input: self._cifar.x_test[:BATCH_SIZE]}
+
+    def _run(self, session: typing.Any, images: typing.Any) -> typing.Any:
+        return session.run(self._output, {self._input: images})

@@ -1,9 +1,10 @@
 """Load the whole model that was saved after training, LMS first, and go on training."""
 
-from families.dnndk_freeze import cifar_cnn, keras_files
+from families.dnndk_freeze import keras_files
+from families.dnndk_freeze.cifar_cnn import CifarCnn
 
 
-def main(cifar):
+def main(cifar: CifarCnn) -> None:
     lms = cifar.lms()
     model = cifar.load_model(cifar.input(keras_files.MODEL), callbacks=[lms])
     cifar.digest(model, "restored", optimizer=True)
@@ -12,4 +13,4 @@ def main(cifar):
 
 
 if __name__ == "__main__":
-    cifar_cnn.run(main)
+    CifarCnn.run(main)

@@ -1,9 +1,10 @@
 """Train with LMS and save in the three ways of Keras: checkpoint, whole model, JSON and weights."""
 
-from families.dnndk_freeze import cifar_cnn, keras_files
+from families.dnndk_freeze import keras_files
+from families.dnndk_freeze.cifar_cnn import CifarCnn
 
 
-def main(cifar):
+def main(cifar: CifarCnn) -> None:
     model = cifar.build()
     checkpoint = cifar.keras.callbacks.ModelCheckpoint(cifar.output(keras_files.CHECKPOINT))
     cifar.train(model, callbacks=[cifar.lms(), checkpoint])
@@ -17,4 +18,4 @@ def main(cifar):
 
 
 if __name__ == "__main__":
-    cifar_cnn.run(main)
+    CifarCnn.run(main)

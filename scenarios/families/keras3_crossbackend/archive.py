@@ -7,9 +7,11 @@ is compiled.
 
 import io
 import json
+import typing
 import zipfile
 
 from common import digest, marker
+from families.keras_saveload.mnist_cnn import MnistCnn
 
 _CONFIG = "config.json"
 _WEIGHTS = "model.weights.h5"
@@ -20,49 +22,52 @@ _PUBLIC = "keras.optimizers"
 _JIT_COMPILE = {"jax": True, "torch": False}
 
 
-def load_model(mnist, path):
+def load_model(mnist: MnistCnn, path: str) -> typing.Any:
     """The model of a `.keras` file, compiled, to be shown to LMS before it is trained.
 
-    mnist: a `MnistCnn`. What has to be done beyond Keras' `load_model` is noted.
+    What has to be done beyond Keras' `load_model` is noted.
     """
     model = _loaded(mnist.keras.models.load_model, mnist.keras.optimizers, path)
-    wanted = _JIT_COMPILE.get(mnist.runtime.phase.backend, model.jit_compile)
+    backend = mnist.phase.backend
+    wanted = _JIT_COMPILE.get(backend, model.jit_compile)
     if model.jit_compile != wanted:
-        _note(
-            "the file has jit_compile={}, the choice of the backend that saved it; it is {} on"
-            " {}".format(model.jit_compile, wanted, mnist.runtime.phase.backend)
+        marker.note(
+            f"the file has jit_compile={model.jit_compile}, the choice of the backend that saved"
+            f" it; it is {wanted} on {backend}"
         )
         model.jit_compile = wanted
     return model
 
 
-def _loaded(load, optimizers, path):
+def _loaded(
+    load: typing.Callable[..., typing.Any], optimizers: typing.Any, path: str
+) -> typing.Any:
     try:
         return load(path)
     except TypeError:
         module, name = _optimizer_class(path)
         if module == _PUBLIC:
             raise
-    _note(
+    marker.note(
         "load_model fails where torch is not installed: the file names the optimizer"
-        " {}.{}; {}.{} is given as a custom object".format(module, name, _PUBLIC, name)
+        f" {module}.{name}; {_PUBLIC}.{name} is passed as a custom object"
     )
     return load(path, custom_objects={name: getattr(optimizers, name)})
 
 
-def digest_state(mnist, model, path):
+def digest_state(mnist: MnistCnn, model: typing.Any, path: str) -> None:
     """Marks what the loaded model holds: weights, the optimizer's state, predictions.
 
     path: the `.keras` or `.weights.h5` file that it is from.
     """
-    if not mnist.runtime.phase.evidence:
+    if not mnist.phase.measure:
         return
     mnist.digest(model, "restored")
-    values = digest.values(mnist.runtime, digest.optimizer_variables(model))
-    digest.arrays("optimizer", "restored", as_saved(values, path))
+    values = as_saved(mnist.optimizer_state(model), path)
+    digest.arrays("optimizer", "restored", values)
 
 
-def as_saved(values, path):
+def as_saved(values: typing.Sequence[typing.Any], path: str) -> typing.List[typing.Any]:
     """The values of the optimizer's variables, its step in the type in which the file has it.
 
     TensorFlow counts steps in int64, torch and jax in int32. The count is what a file carries, the
@@ -78,22 +83,17 @@ def as_saved(values, path):
     ]
 
 
-def _weights(path):
-    """What h5py can open, of a `.keras` file or of one with weights alone."""
+def _weights(path: str) -> typing.Union[str, io.BytesIO]:
+    """What h5py can open, of a `.keras` file or of one with only weights."""
     if not zipfile.is_zipfile(path):
         return path
     with zipfile.ZipFile(path) as archive:
         return io.BytesIO(archive.read(_WEIGHTS))
 
 
-def _optimizer_class(path):
+def _optimizer_class(path: str) -> typing.Tuple[str, str]:
     """Module and name of the optimizer's class, as the file has them."""
     with zipfile.ZipFile(path) as archive:
         config = json.loads(archive.read(_CONFIG).decode("utf-8"))
     optimizer = config["compile_config"]["optimizer"]
     return optimizer["module"], optimizer["class_name"]
-
-
-def _note(text):
-    print(text)
-    marker.emit("note", text=text)

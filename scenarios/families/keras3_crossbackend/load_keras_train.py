@@ -1,10 +1,10 @@
 """Load the whole model that another backend has saved, show it to LMS, and go on training."""
 
 from families.keras3_crossbackend import archive
-from families.keras_saveload import mnist_cnn
+from families.keras_saveload.mnist_cnn import MnistCnn
 
 
-def main(mnist):
+def main(mnist: MnistCnn) -> None:
     path = mnist.input("mnistsavedmodel.keras")
     model = archive.load_model(mnist, path)
     lms = mnist.lms()
@@ -16,4 +16,4 @@ def main(mnist):
 
 
 if __name__ == "__main__":
-    mnist_cnn.run(main)
+    MnistCnn.run(main)

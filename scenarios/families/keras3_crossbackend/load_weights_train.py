@@ -1,10 +1,10 @@
 """Build the model, LMS first, load the weights that another backend has saved, go on training."""
 
 from families.keras3_crossbackend import archive
-from families.keras_saveload import mnist_cnn
+from families.keras_saveload.mnist_cnn import MnistCnn
 
 
-def main(mnist):
+def main(mnist: MnistCnn) -> None:
     path = mnist.input("mnist.weights.h5")
     model = mnist.build()
     lms = mnist.lms()
@@ -18,4 +18,4 @@ def main(mnist):
 
 
 if __name__ == "__main__":
-    mnist_cnn.run(main)
+    MnistCnn.run(main)

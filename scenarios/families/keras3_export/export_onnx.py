@@ -1,9 +1,9 @@
 """Export a saved model for inference as an ONNX file."""
 
-from families.keras_saveload import mnist_cnn
+from families.keras_saveload.mnist_cnn import MnistCnn
 
 
-def main(mnist):
+def main(mnist: MnistCnn) -> None:
     model = mnist.load_model(mnist.input("mnistsavedmodel.keras"), callbacks=[])
     model.predict(mnist.x_test[:1], verbose=0)  # Keras exports no model that was never called
     model.export(mnist.output("exported.onnx"), format="onnx", verbose=False)
@@ -11,4 +11,4 @@ def main(mnist):
 
 
 if __name__ == "__main__":
-    mnist_cnn.run(main)
+    MnistCnn.run(main)

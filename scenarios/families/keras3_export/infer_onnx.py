@@ -6,15 +6,15 @@ Neither Keras nor its backend takes part, so there is nothing that LMS could swa
 from common import data, digest, marker
 from common.phase import Phase
 from families.keras3_export import onnx_file
-from families.keras_saveload import mnist_cnn
+from workload.keras_model import FIXED_BATCH
 
 
-def main(phase):
+def main(phase: Phase) -> None:
     digits = data.load(phase.data_directory)
     onnx_file.report(digits.name)
     exported = onnx_file.OnnxFile(phase.input("exported.onnx"))
-    images = digits.x_test[: mnist_cnn.FIXED_BATCH, ..., None].astype("float32") / 255.0
     digest.arrays("weights", "restored", exported.weights())
+    images = data.scaled(digits.x_test[:FIXED_BATCH])
     digest.predictions(exported.predict(images), "restored")
     marker.emit("done")
 

@@ -1,10 +1,10 @@
 """Load the exported SavedModel without Keras, and do inference with its signature under LMS."""
 
 from families.keras3_export import saved_model
-from families.keras_saveload import mnist_cnn
+from families.keras_saveload.mnist_cnn import MnistCnn
 
 
-def main(mnist):
+def main(mnist: MnistCnn) -> None:
     loaded = mnist.tf.saved_model.load(mnist.input("exported"))
     print("model loaded")
     saved_model.infer(mnist, loaded)
@@ -13,4 +13,4 @@ def main(mnist):
 
 
 if __name__ == "__main__":
-    mnist_cnn.run(main)
+    MnistCnn.run(main)

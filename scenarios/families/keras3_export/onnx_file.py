@@ -1,18 +1,19 @@
-"""An ONNX file of an image classifier, read and evaluated by the `onnx` package alone."""
+"""An ONNX file of an image classifier, read and evaluated by nothing but the `onnx` package."""
 
 import platform
+import typing
 
 from common import marker
-from common.phase import refuse
+from common.errors import refuse
 
 
-class OnnxFile(object):
+class OnnxFile:
     """The model in an ONNX file.
 
     A file that is none ends the process with exit code 2 and one line.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         import onnx
         from google.protobuf.message import DecodeError
 
@@ -20,9 +21,9 @@ class OnnxFile(object):
             self._model = onnx.load(path)
             onnx.checker.check_model(self._model)
         except (OSError, DecodeError, onnx.checker.ValidationError) as problem:
-            refuse("{}: no ONNX model: {}".format(path, problem))
+            refuse(f"{path}: no ONNX model: {problem}")
 
-    def weights(self):
+    def weights(self) -> typing.List[typing.Any]:
         """The weights as Keras holds them, numpy arrays, in the order of the layers.
 
         ONNX has the kernel of a convolution as [out, in, height, width], Keras as [height, width,
@@ -33,7 +34,7 @@ class OnnxFile(object):
         arrays = [numpy_helper.to_array(entry) for entry in self._model.graph.initializer]
         return [_as_in_keras(array) for array in arrays]
 
-    def predict(self, images):
+    def predict(self, images: typing.Any) -> typing.Any:
         """Predictions, float32 [n, classes], of images, float32 [n, height, width, colours]."""
         from onnx.reference import ReferenceEvaluator
 
@@ -43,13 +44,13 @@ class OnnxFile(object):
         return predictions
 
 
-def _as_in_keras(array):
+def _as_in_keras(array: typing.Any) -> typing.Any:
     if array.size == array.shape[-1]:
         return array.reshape(-1)
     return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array
 
 
-def report(data):
+def report(data: str) -> None:
     """Marks the environment, and why nothing is swapped. data: which data set is used."""
     import numpy as np
     import onnx
@@ -61,7 +62,4 @@ def report(data):
         python=platform.python_version(),
         data=data,
     )
-    marker.emit(
-        "note",
-        text="ONNX's reference implementation infers: no Keras and no backend, nothing to swap",
-    )
+    marker.note("ONNX's reference implementation infers: no Keras and no backend, nothing to swap")

@@ -1,20 +1,20 @@
-"""Inference with the SavedModel that `model.export` wrote, and the evidence of it.
+"""Inference with the SavedModel that `model.export` wrote."""
 
-LMS edits a traced function, and what is traced of a restored one is the operation that calls it.
-So LMS is given its body, written out. That this computes what the function does is a claim.
-"""
+import typing
 
-from common import claim, digest, function_step, history, step
-from families.distribute import signature
-from families.keras_saveload import mnist_cnn
+from common import digest, marker
+from families.keras_saveload.mnist_cnn import MnistCnn
+from workload import inference, signature
 
 SIGNATURE = "serving_default"
+# How far two predicted probabilities may differ.
+_TOLERANCE = 1e-6
 
 
-def infer(mnist, loaded):
+def infer(mnist: MnistCnn, loaded: typing.Any) -> None:
     """Predicts the test images as loaded, and with LMS; marks weights, predictions, one step.
 
-    mnist: a `MnistCnn`. loaded: of `tf.saved_model.load`.
+    loaded: of `tf.saved_model.load`.
     """
     import numpy as np
 
@@ -22,51 +22,37 @@ def infer(mnist, loaded):
     # The states of the dropouts' seeds are in the file too. They are no weights.
     weights = [variable.numpy() for variable in loaded.trainable_variables]
     digest.arrays("weights", "restored", weights)
-    digest.predictions(_as_loaded(mnist, inference_func, _fixed_batch(mnist)), "restored")
+    digest.predictions(_as_loaded(mnist, inference_func, mnist.fixed_batch), "restored")
     dataset = mnist.tf.data.Dataset.from_tensor_slices(mnist.x_test).batch(mnist.batch_size)
-    expected = np.concatenate([_as_loaded(mnist, inference_func, batch) for batch in dataset])
-    _mark_accuracy(mnist, expected)
-
+    predicted = [_as_loaded(mnist, inference_func, batch) for batch in dataset]
+    expected = np.concatenate(predicted)
+    mnist.mark_accuracy(expected)
     body = signature.body(mnist.tf, inference_func)
-    # The batch is made in the step: an argument of a function is not the step's to swap.
-    traced = mnist.lms(training=False).function(lambda iterator: body(next(iterator)))
-    iterator = iter(dataset)
-    by_body = np.concatenate([traced(iterator).numpy() for _ in dataset])
-    same = np.allclose(by_body, expected, rtol=1e-4, atol=1e-6)
-    claim.state("the body that LMS edits computes what the signature does", True, bool(same))
-    digest.predictions(by_body[: mnist_cnn.FIXED_BATCH], "final")
-
-    def one_step():
-        traced(iter(dataset)).numpy()
-
-    step_ms = function_step.timed(one_step)
-    step.trace_function(mnist.runtime, "predict", traced, one_step, step_ms)
+    inference.infer(
+        mnist,
+        body,
+        dataset,
+        len(predicted),
+        expected,
+        lambda result: result.numpy(),
+        _TOLERANCE,
+    )
 
 
-def compare_layer(mnist, loaded, layer):
-    """States that a Keras layer made of the SavedModel predicts what its signature does.
+def compare_layer(mnist: MnistCnn, loaded: typing.Any, layer: typing.Any) -> None:
+    """Claims that a Keras layer made of the SavedModel predicts what its signature does.
 
     layer: a `TFSMLayer`.
     """
     import numpy as np
 
-    images = _fixed_batch(mnist)
+    images = mnist.fixed_batch
     by_layer = mnist.keras.ops.convert_to_numpy(layer(images))
     same = np.array_equal(by_layer, _as_loaded(mnist, loaded.signatures[SIGNATURE], images))
-    claim.state("TFSMLayer predicts what the signature does", True, bool(same))
+    marker.claim("TFSMLayer predicts what the signature does", True, bool(same))
 
 
-def _fixed_batch(mnist):
-    return mnist.x_test[: mnist_cnn.FIXED_BATCH]
-
-
-def _as_loaded(mnist, inference_func, images):
+def _as_loaded(mnist: MnistCnn, inference_func: typing.Any, images: typing.Any) -> typing.Any:
     """Predictions, numpy [images, 10], of the function as it was loaded."""
     (predictions,) = inference_func(mnist.tf.constant(images)).values()
     return predictions.numpy()
-
-
-def _mark_accuracy(mnist, predictions):
-    hits = predictions.argmax(axis=1) == mnist.y_test.argmax(axis=1)
-    print("Test accuracy: {}".format(hits.mean()))
-    history.emit_metrics({"accuracy": hits.mean()}, epoch=mnist_cnn.EPOCHS, split="test")

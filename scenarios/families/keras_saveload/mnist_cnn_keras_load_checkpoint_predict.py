@@ -1,12 +1,12 @@
 """Build the model, LMS first, restore a tf.train.Checkpoint, and predict.
 
-There is no train function here, so the optimizer's part of the checkpoint has no variables.
+There is no train function here: the optimizer's values in the checkpoint have no variables.
 """
 
-from families.keras_saveload import mnist_cnn
+from families.keras_saveload.mnist_cnn import MnistCnn
 
 
-def main(mnist):
+def main(mnist: MnistCnn) -> None:
     optimizer = mnist.checkpoint_optimizer()
     model = mnist.build(optimizer=optimizer)
     mnist.lms(training=False).set_model(model)
@@ -19,4 +19,4 @@ def main(mnist):
 
 
 if __name__ == "__main__":
-    mnist_cnn.run(main)
+    MnistCnn.run(main)

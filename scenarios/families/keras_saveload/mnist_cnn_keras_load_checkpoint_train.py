@@ -4,10 +4,10 @@ In a graph `restore` only prepares operations. They are run here, after LMS has 
 and before anything of the model runs. Eagerly it restores at once, whatever there is by then.
 """
 
-from families.keras_saveload import mnist_cnn
+from families.keras_saveload.mnist_cnn import MnistCnn
 
 
-def main(mnist):
+def main(mnist: MnistCnn) -> None:
     optimizer = mnist.checkpoint_optimizer()
     model = mnist.build(optimizer=optimizer)
     lms = mnist.lms()
@@ -22,4 +22,4 @@ def main(mnist):
 
 
 if __name__ == "__main__":
-    mnist_cnn.run(main)
+    MnistCnn.run(main)

@@ -1,9 +1,9 @@
 """Load the whole model from Keras' own format, LMS first, and go on training."""
 
-from families.keras_saveload import mnist_cnn
+from families.keras_saveload.mnist_cnn import MnistCnn
 
 
-def main(mnist):
+def main(mnist: MnistCnn) -> None:
     lms = mnist.lms()
     model = mnist.load_model(mnist.input("mnistsavedmodel.keras"), callbacks=[lms])
     print("model loaded")
@@ -13,4 +13,4 @@ def main(mnist):
 
 
 if __name__ == "__main__":
-    mnist_cnn.run(main)
+    MnistCnn.run(main)

@@ -1,9 +1,10 @@
 """Load what ModelCheckpoint saved of the last epoch, LMS first, and go on training."""
 
-from families.keras_saveload import checkpoints, mnist_cnn
+from families.keras_saveload import checkpoints
+from families.keras_saveload.mnist_cnn import MnistCnn
 
 
-def main(mnist):
+def main(mnist: MnistCnn) -> None:
     lms = mnist.lms()
     model = mnist.load_model(mnist.input(checkpoints.LAST), callbacks=[lms])
     print("model loaded")
@@ -13,4 +14,4 @@ def main(mnist):
 
 
 if __name__ == "__main__":
-    mnist_cnn.run(main)
+    MnistCnn.run(main)

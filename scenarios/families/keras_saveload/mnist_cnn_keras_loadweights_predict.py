@@ -1,9 +1,9 @@
 """Build the model, LMS first, load its weights, and predict."""
 
-from families.keras_saveload import mnist_cnn
+from families.keras_saveload.mnist_cnn import MnistCnn
 
 
-def main(mnist):
+def main(mnist: MnistCnn) -> None:
     model = mnist.build()
     mnist.lms(training=False).set_model(model)
     model.load_weights(mnist.input("checkpoints_mnist", "my_checkpoint"))
@@ -14,4 +14,4 @@ def main(mnist):
 
 
 if __name__ == "__main__":
-    mnist_cnn.run(main)
+    MnistCnn.run(main)

@@ -1,9 +1,9 @@
 """Build the model, LMS first, load its weights, and go on training."""
 
-from families.keras_saveload import mnist_cnn
+from families.keras_saveload.mnist_cnn import MnistCnn
 
 
-def main(mnist):
+def main(mnist: MnistCnn) -> None:
     model = mnist.build()
     lms = mnist.lms()
     lms.set_model(model)
@@ -15,4 +15,4 @@ def main(mnist):
 
 
 if __name__ == "__main__":
-    mnist_cnn.run(main)
+    MnistCnn.run(main)

@@ -3,10 +3,10 @@
 Keras 3 saves the optimizer's variables with the weights, and loads them where there are some.
 """
 
-from families.keras_saveload import mnist_cnn
+from families.keras_saveload.mnist_cnn import MnistCnn
 
 
-def main(mnist):
+def main(mnist: MnistCnn) -> None:
     model = mnist.build()
     lms = mnist.lms()
     lms.set_model(model)
@@ -19,4 +19,4 @@ def main(mnist):
 
 
 if __name__ == "__main__":
-    mnist_cnn.run(main)
+    MnistCnn.run(main)

@@ -2,10 +2,11 @@
 
 import shutil
 
-from families.keras_saveload import checkpoints, mnist_cnn
+from families.keras_saveload import checkpoints
+from families.keras_saveload.mnist_cnn import MnistCnn
 
 
-def main(mnist):
+def main(mnist: MnistCnn) -> None:
     directory = mnist.output("backup")  # it is deleted when training is over
     shutil.copytree(mnist.input("backup"), directory)
     model = mnist.build()
@@ -16,4 +17,4 @@ def main(mnist):
 
 
 if __name__ == "__main__":
-    mnist_cnn.run(main)
+    MnistCnn.run(main)

@@ -1,9 +1,10 @@
 """Train with LMS and BackupAndRestore until something interrupts it."""
 
-from families.keras_saveload import checkpoints, mnist_cnn
+from families.keras_saveload import checkpoints
+from families.keras_saveload.mnist_cnn import MnistCnn
 
 
-def main(mnist):
+def main(mnist: MnistCnn) -> None:
     model = mnist.build()
     backup = mnist.keras.callbacks.BackupAndRestore(mnist.output("backup"))
     callbacks = [mnist.lms(), backup, checkpoints.interruption(mnist)]
@@ -16,4 +17,4 @@ def main(mnist):
 
 
 if __name__ == "__main__":
-    mnist_cnn.run(main)
+    MnistCnn.run(main)

@@ -1,9 +1,9 @@
 """Train with LMS, save model and optimizer with tf.train.Checkpoint."""
 
-from families.keras_saveload import mnist_cnn
+from families.keras_saveload.mnist_cnn import MnistCnn
 
 
-def main(mnist):
+def main(mnist: MnistCnn) -> None:
     optimizer = mnist.checkpoint_optimizer()
     model = mnist.build(optimizer=optimizer)
     mnist.train(model, callbacks=[mnist.lms()])
@@ -14,4 +14,4 @@ def main(mnist):
 
 
 if __name__ == "__main__":
-    mnist_cnn.run(main)
+    MnistCnn.run(main)

@@ -1,9 +1,9 @@
 """Train with LMS, save the whole model: layers, weights and optimizer."""
 
-from families.keras_saveload import mnist_cnn
+from families.keras_saveload.mnist_cnn import MnistCnn
 
 
-def main(mnist):
+def main(mnist: MnistCnn) -> None:
     model = mnist.build()
     mnist.train(model, callbacks=[mnist.lms()])
     mnist.digest(model, "saved", optimizer=True)
@@ -12,4 +12,4 @@ def main(mnist):
 
 
 if __name__ == "__main__":
-    mnist_cnn.run(main)
+    MnistCnn.run(main)

@@ -3,10 +3,10 @@
 tf.keras writes a TensorFlow checkpoint, keras-team Keras an HDF5 file of that name.
 """
 
-from families.keras_saveload import mnist_cnn
+from families.keras_saveload.mnist_cnn import MnistCnn
 
 
-def main(mnist):
+def main(mnist: MnistCnn) -> None:
     model = mnist.build()
     mnist.train(model, callbacks=[mnist.lms()])
     mnist.digest(model, "saved")
@@ -16,4 +16,4 @@ def main(mnist):
 
 
 if __name__ == "__main__":
-    mnist_cnn.run(main)
+    MnistCnn.run(main)

@@ -1,9 +1,9 @@
 """Train with LMS, save the weights in an HDF5 file."""
 
-from families.keras_saveload import mnist_cnn
+from families.keras_saveload.mnist_cnn import MnistCnn
 
 
-def main(mnist):
+def main(mnist: MnistCnn) -> None:
     model = mnist.build()
     mnist.train(model, callbacks=[mnist.lms()])
     mnist.digest(model, "saved")
@@ -13,4 +13,4 @@ def main(mnist):
 
 
 if __name__ == "__main__":
-    mnist_cnn.run(main)
+    MnistCnn.run(main)

@@ -5,7 +5,9 @@ shapes are those that slim gives: two convolutions of 16 filters, each with a po
 dense layers.
 """
 
-from common import claim
+import typing
+
+from common import marker
 
 CLASSES = 10
 SIDE = 28
@@ -34,7 +36,7 @@ SHAPES = (
 )
 
 
-def build(tf):
+def build(tf: typing.Any) -> None:
     """Adds the net, its loss, accuracy, training step and initialisation to the default graph.
 
     Placeholders: `images`, float32 [n, 28, 28, 1] in 0..1; `labels`, int32 [n]. Operations:
@@ -57,17 +59,17 @@ def build(tf):
     tf.group(tf.global_variables_initializer(), name=INITIALISE)
 
 
-def state_shapes(graph):
+def claim_shapes(graph: typing.Any) -> None:
     """Prints the tensor after each layer, and claims that it has the seed's shape."""
     for name, shape in SHAPES:
         tensor = graph.get_tensor_by_name(name)
         dimensions = ["?" if size is None else str(size) for size in tensor.shape.as_list()]
-        found = "({})".format(", ".join(dimensions))
-        print('Tensor("{}", shape={}, dtype={})'.format(name, found, tensor.dtype.name))
-        claim.state("shape of {}".format(name), expected=shape, found=found)
+        found = f"({', '.join(dimensions)})"
+        print(f'Tensor("{name}", shape={found}, dtype={tensor.dtype.name})')
+        marker.claim(f"shape of {name}", expected=shape, found=found)
 
 
-def _convolution(tf, value, filters, name):
+def _convolution(tf: typing.Any, value: typing.Any, filters: int, name: str) -> typing.Any:
     with tf.variable_scope(name):
         channels = value.shape.as_list()[-1]
         weights = tf.get_variable("weights", [3, 3, channels, filters])
@@ -77,12 +79,12 @@ def _convolution(tf, value, filters, name):
     return tf.nn.relu(value, name=name + "/Relu")
 
 
-def _pool(tf, value, name):
+def _pool(tf: typing.Any, value: typing.Any, name: str) -> typing.Any:
     step = [1, 2, 2, 1]
     return tf.nn.max_pool(value, step, step, "VALID", name=name + "/MaxPool")
 
 
-def _flatten(tf, value):
+def _flatten(tf: typing.Any, value: typing.Any) -> typing.Any:
     """[n, ...] to [n, the product]; each step asks the tensor for its n, as slim does."""
     size = 1
     for dimension in value.shape.as_list()[1:]:
@@ -91,7 +93,7 @@ def _flatten(tf, value):
         return tf.reshape(value, tf.stack([tf.shape(value)[0], size]), name="Reshape")
 
 
-def _dense(tf, value, units, name):
+def _dense(tf: typing.Any, value: typing.Any, units: int, name: str) -> typing.Any:
     with tf.variable_scope(name):
         weights = tf.get_variable("weights", [value.shape.as_list()[-1], units])
         biases = tf.get_variable("biases", [units], initializer=tf.zeros_initializer())

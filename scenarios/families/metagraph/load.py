@@ -4,10 +4,10 @@ The graph comes from the meta graph, with the swap operations in it; what is ask
 by name.
 """
 
-from families.metagraph import experiment
+from families.metagraph.experiment import Experiment
 
 
-def main(trial):
+def main(trial: Experiment) -> None:
     tf = trial.tf
     epochs = trial.saved_epochs()
     print("epoch, test_accuracy, test_loss")
@@ -20,10 +20,10 @@ def main(trial):
                 saver.restore(sess, trial.checkpoint(epoch))
                 trial.evaluate(sess, epoch)
                 if epoch == epochs[-1]:
-                    trial.digest(sess, "restored")
+                    trial.digest(sess, "restored", optimizer=True)
                     trial.finish(sess, "predict")
     trial.print_side_by_side()
 
 
 if __name__ == "__main__":
-    experiment.run(main)
+    Experiment.run(main)

@@ -4,10 +4,10 @@ The training step is an operation of the imported graph like any other, found by
 backward operations have their swap operations already.
 """
 
-from families.metagraph import experiment
+from families.metagraph.experiment import Experiment
 
 
-def main(trial):
+def main(trial: Experiment) -> None:
     tf = trial.tf
     epoch = trial.saved_epochs()[-1]
     with tf.Graph().as_default() as graph:
@@ -16,7 +16,7 @@ def main(trial):
         trial.lms().run(graph)
         with trial.session(graph) as sess:
             saver.restore(sess, trial.checkpoint(epoch))
-            trial.digest(sess, "restored")
+            trial.digest(sess, "restored", optimizer=True)
             trial.evaluate(sess, epoch)
             trial.train_epoch(sess, epoch + 1)
             trial.evaluate(sess, epoch + 1)
@@ -24,4 +24,4 @@ def main(trial):
 
 
 if __name__ == "__main__":
-    experiment.run(main)
+    Experiment.run(main)

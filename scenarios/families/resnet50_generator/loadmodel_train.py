@@ -1,9 +1,9 @@
 """Load the whole model, LMS first, and go on training from a generator."""
 
-from families.resnet50_generator import resnet50
+from families.resnet50_generator.resnet50 import Resnet50
 
 
-def main(resnet):
+def main(resnet: Resnet50) -> None:
     lms = resnet.lms()
     model = resnet.load_model(resnet.input("my_resnet_model.h5"), callbacks=[lms])
     print("model loaded")
@@ -13,4 +13,4 @@ def main(resnet):
 
 
 if __name__ == "__main__":
-    resnet50.run(main)
+    Resnet50.run(main)

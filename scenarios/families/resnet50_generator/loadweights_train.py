@@ -4,10 +4,10 @@ LMS comes before the weights. A session that sets weights first has taken over t
 then changes in it has no effect. TFLMS's own ResNet50 scripts have the two the other way round.
 """
 
-from families.resnet50_generator import resnet50
+from families.resnet50_generator.resnet50 import Resnet50
 
 
-def main(resnet):
+def main(resnet: Resnet50) -> None:
     model = resnet.build()
     lms = resnet.lms()
     lms.set_model(model)
@@ -19,4 +19,4 @@ def main(resnet):
 
 
 if __name__ == "__main__":
-    resnet50.run(main)
+    Resnet50.run(main)

@@ -1,12 +1,12 @@
 """Build the model, LMS first, load its weights from HDF5, and go on training from a generator.
 
-LMS comes before the weights, for the reason given in `loadweights_train.py`.
+LMS comes before the weights, for the reason that is in `loadweights_train.py`.
 """
 
-from families.resnet50_generator import resnet50
+from families.resnet50_generator.resnet50 import Resnet50
 
 
-def main(resnet):
+def main(resnet: Resnet50) -> None:
     model = resnet.build()
     lms = resnet.lms()
     lms.set_model(model)
@@ -18,4 +18,4 @@ def main(resnet):
 
 
 if __name__ == "__main__":
-    resnet50.run(main)
+    Resnet50.run(main)

@@ -3,10 +3,10 @@
 tf.keras writes a TensorFlow checkpoint, keras-team Keras an HDF5 file of that name.
 """
 
-from families.resnet50_generator import resnet50
+from families.resnet50_generator.resnet50 import Resnet50
 
 
-def main(resnet):
+def main(resnet: Resnet50) -> None:
     model = resnet.build()
     resnet.train(model, callbacks=[resnet.lms()])
     resnet.digest(model, "saved")
@@ -15,4 +15,4 @@ def main(resnet):
 
 
 if __name__ == "__main__":
-    resnet50.run(main)
+    Resnet50.run(main)

@@ -1,9 +1,9 @@
 """Train from a generator with LMS, save the weights in an HDF5 file."""
 
-from families.resnet50_generator import resnet50
+from families.resnet50_generator.resnet50 import Resnet50
 
 
-def main(resnet):
+def main(resnet: Resnet50) -> None:
     model = resnet.build()
     resnet.train(model, callbacks=[resnet.lms()])
     resnet.digest(model, "saved")
@@ -12,4 +12,4 @@ def main(resnet):
 
 
 if __name__ == "__main__":
-    resnet50.run(main)
+    Resnet50.run(main)

@@ -1,24 +1,25 @@
 """Import the meta graph, LMS first, restore the checkpoint's variables and predict."""
 
-from common import claim
-from families.tf_serialization import classifier, serialization
+import typing
+
+from common import marker
+from families.tf_serialization.serialization import CHECKPOINT, META_GRAPH, Serialization
 
 
-def main(work):
-    saver = work.tf.train.import_meta_graph(work.input(serialization.META_GRAPH))
+def main(work: Serialization) -> None:
+    saver = work.tf.train.import_meta_graph(work.input(META_GRAPH))
     work.edit()
-    model = classifier.find(work.graph)
-    with work.session() as session:
-        claim.state("variables with a value before the restore", 0, with_value(work, session))
-        saver.restore(session, work.input(serialization.CHECKPOINT))
-        claim.state("variables without a value after the restore", 0, work.uninitialized(session))
-        work.digest(session, model, "restored")
-        work.finish(session, model, "predict")
+    with work.session(work.graph) as session:
+        marker.claim("variables with a value before the restore", 0, with_value(work, session))
+        saver.restore(session, work.input(CHECKPOINT))
+        marker.claim("variables without a value after the restore", 0, work.uninitialized(session))
+        work.digest(session, "restored")
+        work.finish(session, "predict")
 
 
-def with_value(work, session):
+def with_value(work: Serialization, session: typing.Any) -> int:
     return len(work.tf.global_variables()) - work.uninitialized(session)
 
 
 if __name__ == "__main__":
-    serialization.run(main)
+    Serialization.run(main)

@@ -1,18 +1,17 @@
 """Import the meta graph, LMS first, restore the checkpoint's variables and go on training."""
 
-from families.tf_serialization import classifier, serialization
+from families.tf_serialization.serialization import CHECKPOINT, META_GRAPH, Serialization
 
 
-def main(work):
-    saver = work.tf.train.import_meta_graph(work.input(serialization.META_GRAPH))
+def main(work: Serialization) -> None:
+    saver = work.tf.train.import_meta_graph(work.input(META_GRAPH))
     work.edit(training=True)
-    model = classifier.find(work.graph)
-    with work.session() as session:
-        saver.restore(session, work.input(serialization.CHECKPOINT))
-        work.digest(session, model, "restored", optimizer=True)
+    with work.session(work.graph) as session:
+        saver.restore(session, work.input(CHECKPOINT))
+        work.digest(session, "restored", optimizer=True)
         work.train(session, epochs=2)
-        work.finish(session, model, "train")
+        work.finish(session, "train")
 
 
 if __name__ == "__main__":
-    serialization.run(main)
+    Serialization.run(main)

@@ -28,43 +28,29 @@ _LOSS = "Train/loss:0"
 _STEP = "Train/step"
 
 
-class Model(
-    typing.NamedTuple(
-        "Model",
-        [
-            ("inputs", typing.Any),
-            ("scores", typing.Any),
-            ("predictions", typing.Any),
-            ("weights", typing.List[typing.Any]),
-        ],
-    )
-):
+class Model(typing.NamedTuple):
     """Tensors of the model in a graph.
 
     inputs: float32 [rows, 10]. scores: float32 [rows, 1], 0 to 1. predictions: bool [rows, 1].
     weights: variables, or the constants that they were frozen to, in the order of the layers.
     """
 
-    __slots__ = ()
+    inputs: typing.Any
+    scores: typing.Any
+    predictions: typing.Any
+    weights: typing.List[typing.Any]
 
 
-class Training(
-    typing.NamedTuple(
-        "Training",
-        [
-            ("labels", typing.Any),
-            ("switch", typing.Any),
-            ("loss", typing.Any),
-            ("step", typing.Any),
-        ],
-    )
-):
+class Training(typing.NamedTuple):
     """What training needs on top: labels float32 [rows, 1], bool switch that turns dropout on."""
 
-    __slots__ = ()
+    labels: typing.Any
+    switch: typing.Any
+    loss: typing.Any
+    step: typing.Any
 
 
-def build(tf, training=None):
+def build(tf: typing.Any, training: typing.Optional[bool] = None) -> None:
     """Adds the model and its training to the default graph.
 
     training: by default a switch that is off unless it is fed; True builds dropout in for good.
@@ -91,13 +77,13 @@ def build(tf, training=None):
         tf.train.AdamOptimizer(0.002).minimize(loss, name="step")
 
 
-def find(graph, prefix=""):
+def find(graph: typing.Any, prefix: str = "") -> Model:
     """The model's tensors in a graph that was built or imported.
 
     prefix: of an import, with its slash. Raises KeyError if the graph is of another model.
     """
 
-    def tensor(name):
+    def tensor(name: str) -> typing.Any:
         return graph.get_tensor_by_name(prefix + name)
 
     variables = graph.get_collection("trainable_variables")
@@ -105,20 +91,20 @@ def find(graph, prefix=""):
     return Model(tensor(INPUTS), tensor(SCORES), tensor(PREDICTIONS), variables or constants)
 
 
-def find_training(graph):
+def find_training(graph: typing.Any) -> Training:
     """What training needs, in a graph that was built or imported with it."""
     tensor = graph.get_tensor_by_name
     step = graph.get_operation_by_name(_STEP)
     return Training(tensor(_LABELS), tensor(_TRAINING), tensor(_LOSS), step)
 
 
-def weight_names():
+def weight_names() -> typing.List[str]:
     """Names of the weights' operations, layer by layer."""
-    layers = ["Layer_{}".format(number) for number in range(1, HIDDEN + 2)]
-    return ["{}/{}".format(layer, name) for layer in layers for name in ("kernel", "bias")]
+    layers = [f"Layer_{number}" for number in range(1, HIDDEN + 2)]
+    return [f"{layer}/{name}" for layer in layers for name in ("kernel", "bias")]
 
 
-def rows(count, seed):
+def rows(count: int, seed: int) -> typing.Tuple[typing.Any, typing.Any]:
     """`(x, y)`: float32 [count, 10] rows and float32 [count, 1] labels, 1 for close together."""
     import numpy as np
 
@@ -135,15 +121,15 @@ def rows(count, seed):
     return (centre + deviation * shape).astype(np.float32), close.astype(np.float32)
 
 
-def fixed_batch():
+def fixed_batch() -> typing.Any:
     """float32 [16, 10]: the seed's two rows, and rows that no training has seen."""
     import numpy as np
 
     return np.concatenate([np.asarray(ROWS, np.float32), rows(14, seed=3)[0]])
 
 
-def _dense(tf, values, number, width):
-    with tf.variable_scope("Layer_{}".format(number)):
+def _dense(tf: typing.Any, values: typing.Any, number: int, width: int) -> typing.Any:
+    with tf.variable_scope(f"Layer_{number}"):
         kernel = tf.get_variable(
             "kernel",
             [values.shape.as_list()[1], width],

@@ -1,17 +1,17 @@
 """Import the frozen graph under a prefix, LMS first, and predict."""
 
-from families.tf_serialization import classifier, serialization
+from families.tf_serialization.serialization import FROZEN, Serialization
+from workload.graph_model import read_graph
 
 
-def main(work):
-    graph_def = work.read_graph(work.input(serialization.FROZEN))
-    work.tf.import_graph_def(graph_def, name="prefix")
+def main(work: Serialization) -> None:
+    work.tf.import_graph_def(read_graph(work.tf, work.input(FROZEN)), name="prefix")
     work.edit()
-    model = classifier.find(work.graph, prefix="prefix/")
-    with work.session() as session:
-        work.digest(session, model, "restored")
-        work.finish(session, model, "predict")
+    work.find(prefix="prefix/")
+    with work.session(work.graph) as session:
+        work.digest(session, "restored")
+        work.finish(session, "predict")
 
 
 if __name__ == "__main__":
-    serialization.run(main)
+    Serialization.run(main)

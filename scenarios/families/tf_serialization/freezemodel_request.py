@@ -3,12 +3,13 @@
 import json
 import os
 import re
+import typing
 import urllib.error
 import urllib.request
 from http.client import HTTPConnection
 
-from common import claim, digest, marker
-from common.phase import refuse
+from common import digest, marker
+from common.errors import refuse
 from families.tf_serialization import classifier
 
 SECONDS = 60
@@ -38,23 +39,27 @@ BAD = (
 )
 
 
-def main(url):
+# The status, the content type and the body of an answer.
+Answered = typing.Tuple[int, typing.Optional[str], str]
+
+
+def main(url: str) -> None:
     predict = url + "/api/predict"
     for number, (request, expected) in enumerate(SHOWN, 1):
         status, kind, answer = ask(predict, request)
-        claim.state("the answer to the seed's request {}".format(number), expected, answer)
-        claim.state("the status of answer {}".format(number), 200, status)
-        claim.state("the content type of answer {}".format(number), "application/json", kind)
-    for name, request in BAD:
-        claim.state("the status for {}".format(name), 400, refusal(ask(predict, request)))
-    claim.state("the status for another path", 404, refusal(ask(url + "/api/x", SHOWN[0][0])))
-    claim.state("the status for GET", 405, refusal(ask(predict, None)))
-    claim.state("the status for a huge body", 413, huge(url))
-    claim.state("the answer after all of these", SHOWN[1][1], ask(predict, SHOWN[1][0])[2])
+        marker.claim(f"the answer to the seed's request {number}", expected, answer)
+        marker.claim(f"the status of answer {number}", 200, status)
+        marker.claim(f"the content type of answer {number}", "application/json", kind)
+    for name, bad in BAD:
+        marker.claim(f"the status for {name}", 400, refusal(ask(predict, bad)))
+    marker.claim("the status for another path", 404, refusal(ask(url + "/api/x", SHOWN[0][0])))
+    marker.claim("the status for GET", 405, refusal(ask(predict, None)))
+    marker.claim("the status for a huge body", 413, huge(url))
+    marker.claim("the answer after all of these", SHOWN[1][1], ask(predict, SHOWN[1][0])[2])
     digest.predictions(scores(url), "restored")
 
 
-def ask(url, text):
+def ask(url: str, text: typing.Union[str, bytes, None]) -> Answered:
     """`(status, content type, body)` of a POST of text or bytes, or of a GET for None."""
     data = text.encode("ascii") if isinstance(text, str) else text
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
@@ -67,18 +72,18 @@ def ask(url, text):
         return response.getcode(), kind, response.read().decode("utf-8")
 
 
-def refusal(answered):
+def refusal(answered: Answered) -> typing.Union[int, str]:
     """The status, if the body is a JSON object with an error of one line; else words on that."""
     status, kind, body = answered
     try:
         error = json.loads(body)["error"]
     except (ValueError, KeyError, TypeError):
-        return "{} without an error in JSON".format(status)
+        return f"{status} without an error in JSON"
     fine = kind == "application/json" and error and "\n" not in error
-    return status if fine else "{} without an error of one line".format(status)
+    return status if fine else f"{status} without an error of one line"
 
 
-def huge(url):
+def huge(url: str) -> typing.Union[int, str]:
     """The status for a request that announces a gigabyte, and sends none of it."""
     connection = HTTPConnection(url.partition("//")[2], timeout=SECONDS)
     try:
@@ -92,19 +97,19 @@ def huge(url):
         connection.close()
 
 
-def scores(url):
+def scores(url: str) -> typing.Any:
     """float32 [16, 1]: the server's scores of the fixed batch."""
     import numpy as np
 
     rows = classifier.fixed_batch().tolist()
     status, _, body = ask(url + "/api/scores", json.dumps({"x": rows}))
-    claim.state("the status for the fixed batch", 200, status)
+    marker.claim("the status for the fixed batch", 200, status)
     return np.asarray(json.loads(body)["scores"], np.float32)
 
 
 if __name__ == "__main__":
     server = os.environ.get("SERVER_URL", "").rstrip("/")
     if not re.match(r"http://[^/]+$", server):
-        refuse("SERVER_URL is {!r}; it must be like http://server:5000".format(server))
+        refuse(f"SERVER_URL is {server!r}; it must be like http://server:5000")
     main(server)
     marker.emit("done")

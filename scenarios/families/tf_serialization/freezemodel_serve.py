@@ -1,26 +1,29 @@
 """Import the frozen graph, LMS first, and answer requests over HTTP until the phase is stopped."""
 
-from families.tf_serialization import classifier, serialization, serving
+import typing
+
+from families.tf_serialization import serving
+from families.tf_serialization.serialization import FROZEN, Serialization
+from workload.graph_model import read_graph
 
 
-def main(work):
-    graph_def = work.read_graph(work.input(serialization.FROZEN))
-    work.tf.import_graph_def(graph_def, name="prefix")
+def main(work: Serialization) -> None:
+    work.tf.import_graph_def(read_graph(work.tf, work.input(FROZEN)), name="prefix")
     work.edit()
-    model = classifier.find(work.graph, prefix="prefix/")
-    with work.session() as session:
-        # All evidence but the predictions, which the client digests as it gets them.
-        work.digest_weights(session, model, "restored")
-        work.finish(session, model, "predict")
+    model = work.find(prefix="prefix/")
+    with work.session(work.graph) as session:
+        # All but the predictions, which the client digests as it gets them.
+        work.digest_state(session, "restored", optimizer=False)
+        work.finish(session, "predict")
 
-        def predict(rows):
+        def predict(rows: typing.Any) -> serving.Answer:
             return {"y": session.run(model.predictions, {model.inputs: rows}).tolist()}
 
-        def score(rows):
+        def score(rows: typing.Any) -> serving.Answer:
             return {"scores": session.run(model.scores, {model.inputs: rows}).tolist()}
 
         serving.serve({"/api/predict": predict, "/api/scores": score})
 
 
 if __name__ == "__main__":
-    serialization.run(main)
+    Serialization.run(main)

@@ -2,7 +2,7 @@
 
 import shutil
 
-from common import claim, marker
+from common import marker
 from common.phase import Phase
 from families.tf_serialization import classifier, cli, savedmodel
 
@@ -19,25 +19,33 @@ SHOWN = (
 RESULT = "[[False]]"
 
 
-def main(phase):
+def main(phase: Phase) -> None:
     directory = phase.output(savedmodel.DIRECTORY)
     shutil.copytree(phase.input(savedmodel.DIRECTORY), directory)
     row = list(classifier.ROWS[0])
     show, run = cli.run_all(
         ["show", "--dir", directory, "--all"],
-        ["run", "--dir", directory, "--tag_set", savedmodel.TAG]
-        + ["--signature_def", savedmodel.SIGNATURE]
-        + ["--input_exprs", "inputs_1=[{}]".format(row)],
+        [
+            "run",
+            "--dir",
+            directory,
+            "--tag_set",
+            savedmodel.TAG,
+            "--signature_def",
+            savedmodel.SIGNATURE,
+            "--input_exprs",
+            f"inputs_1=[{row}]",
+        ],
     )
     print(show)
     print(run)
     shown = cli.signature(show)
-    claim.state("saved_model_cli shows this signature alone", 7, len(shown))
+    marker.claim("saved_model_cli shows this signature alone", 7, len(shown))
     for key, expected in SHOWN:
         words = key if isinstance(key, str) else " ".join(key)
-        claim.state("saved_model_cli show: {}".format(words), expected, shown.get(key))
+        marker.claim(f"saved_model_cli show: {words}", expected, shown.get(key))
     found = cli.result(run, "output1")
-    claim.state("saved_model_cli run: output1 for 0 to 9", RESULT, found)
+    marker.claim("saved_model_cli run: output1 for 0 to 9", RESULT, found)
     marker.emit("done")
 
 

@@ -1,22 +1,17 @@
 """Import the meta graph, restore the variables, save a SavedModel: no model code takes part."""
 
-from common import claim
-from families.tf_serialization import classifier, savedmodel, serialization
+from families.tf_serialization import savedmodel
+from families.tf_serialization.serialization import CHECKPOINT, META_GRAPH, Serialization
 
 
-def main(work):
-    tf = work.tf
-    saver = tf.train.import_meta_graph(work.input(serialization.META_GRAPH))
+def main(work: Serialization) -> None:
+    saver = work.tf.train.import_meta_graph(work.input(META_GRAPH))
     directory = work.output(savedmodel.DIRECTORY)
-    with work.session() as session:
-        saver.restore(session, work.input(serialization.CHECKPOINT))
-        savedmodel.save(tf, session, directory, classifier.find(work.graph))
-    claim.state(
-        "the files of the variables",
-        "variables.data-00000-of-00001 variables.index",
-        " ".join(savedmodel.variable_files(directory)),
-    )
+    with work.session(work.graph) as session:
+        saver.restore(session, work.input(CHECKPOINT))
+        savedmodel.save(work.tf, session, directory, work.find())
+    savedmodel.claim_variable_files(directory, savedmodel.VARIABLE_FILES)
 
 
 if __name__ == "__main__":
-    serialization.run(main)
+    Serialization.run(main)

@@ -1,18 +1,17 @@
 """Import the frozen graph, save a SavedModel: it has no variables."""
 
-from common import claim
-from families.tf_serialization import classifier, savedmodel, serialization
+from families.tf_serialization import savedmodel
+from families.tf_serialization.serialization import FROZEN, Serialization
+from workload.graph_model import read_graph
 
 
-def main(work):
-    graph_def = work.read_graph(work.input(serialization.FROZEN))
-    work.tf.import_graph_def(graph_def, name="")
+def main(work: Serialization) -> None:
+    work.tf.import_graph_def(read_graph(work.tf, work.input(FROZEN)), name="")
     directory = work.output(savedmodel.DIRECTORY)
-    with work.session() as session:
-        savedmodel.save(work.tf, session, directory, classifier.find(work.graph))
-    files = savedmodel.variable_files(directory)
-    claim.state("the files of the variables", "", " ".join(files))
+    with work.session(work.graph) as session:
+        savedmodel.save(work.tf, session, directory, work.find())
+    savedmodel.claim_variable_files(directory, "")
 
 
 if __name__ == "__main__":
-    serialization.run(main)
+    Serialization.run(main)

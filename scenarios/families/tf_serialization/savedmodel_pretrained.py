@@ -1,29 +1,27 @@
 """Load the pretrained SavedModel, LMS before its variables, and run its signature."""
 
-import time
+from common import digest, keras_step
+from families.tf_serialization import pretrained, savedmodel
+from families.tf_serialization.serialization import Serialization
+from meters import trace
 
-from common import digest, step
-from families.tf_serialization import pretrained, savedmodel, serialization
 
-
-def main(work):
+def main(work: Serialization) -> None:
     loader = savedmodel.Loader(work.input(pretrained.DIRECTORY))
     loader.load_graph(work.graph)
     work.edit()
     model = pretrained.Model(work.tf, work.graph, loader.signature)
-    with work.session() as session:
+    with work.session(work.graph) as session:
         loader.restore(session)
         output = model.digest(session, "restored")
         digest.predictions(output.astype("float32"), "final")
-        started = time.perf_counter()
-        session.run(model.output, model.feed)
-        step.trace_session(
+        trace.session(
             work.runtime,
             "predict",
             lambda **options: session.run(model.output, model.feed, **options),
-            (time.perf_counter() - started) * 1000.0,
+            keras_step.timed(lambda: session.run(model.output, model.feed)),
         )
 
 
 if __name__ == "__main__":
-    serialization.run(main)
+    Serialization.run(main)

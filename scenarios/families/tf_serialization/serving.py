@@ -14,10 +14,11 @@ import signal
 import socketserver
 import sys
 import threading
+import typing
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 from common import marker
-from common.phase import refuse
+from common.errors import refuse
 from families.tf_serialization.classifier import FEATURES
 
 LIMIT = 1 << 20  # bytes of a request's body
@@ -30,15 +31,20 @@ _POLL_SECONDS = 0.05
 _TEXTS = {400: "bad request", 404: "no such path", 405: "only POST is allowed here"}
 
 
-class BadRequestError(ValueError):
-    """What a client sent cannot be answered; the text is one line, of ours alone."""
+# What is answered: JSON values.
+Answer = typing.Dict[str, typing.Any]
+Routes = typing.Dict[str, typing.Callable[[typing.Any], Answer]]
 
-    def __init__(self, text, status=400):
-        super(BadRequestError, self).__init__(text)
+
+class BadRequestError(ValueError):
+    """What a client sent cannot be answered; the text is one line, none of it the client's."""
+
+    def __init__(self, text: str, status: int = 400) -> None:
+        super().__init__(text)
         self.status = status
 
 
-def rows(body):
+def rows(body: bytes) -> typing.Any:
     """The rows of a request: float32 [n, 10], n at least 1, of the bytes of a JSON object.
 
     Raises BadRequestError.
@@ -57,7 +63,7 @@ def rows(body):
     if not isinstance(x, list) or not x:
         raise BadRequestError("x has to be a list of at least one row")
     if not all(isinstance(row, list) and len(row) == FEATURES for row in x):
-        raise BadRequestError("each row of x has to be a list of {} numbers".format(FEATURES))
+        raise BadRequestError(f"each row of x has to be a list of {FEATURES} numbers")
     if not all(_is_finite(value) for row in x for value in row):
         raise BadRequestError("x has to hold finite numbers only")
     with np.errstate(over="ignore"):
@@ -67,7 +73,7 @@ def rows(body):
     return values
 
 
-def serve(routes):
+def serve(routes: Routes) -> None:
     """Answers requests until SIGTERM; says `ready` when connections are accepted.
 
     routes: path → function of float32 [n, 10] that returns the answer, a dict of JSON values. It
@@ -79,7 +85,7 @@ def serve(routes):
     server = _listen(*_address())
     server.routes = routes
 
-    def stop(number, frame):
+    def stop(number: int, frame: typing.Any) -> None:
         # `shutdown` waits for the loop, which this interrupts.
         threading.Thread(target=server.shutdown, daemon=True).start()
 
@@ -93,22 +99,24 @@ def serve(routes):
 
 class _Server(socketserver.ThreadingMixIn, HTTPServer):
     daemon_threads = True
-    routes = {}
+    routes: Routes = {}
 
-    def server_bind(self):
+    def server_bind(self) -> None:
         # That of HTTPServer asks for the host's full name, and there is no network to ask.
         socketserver.TCPServer.server_bind(self)
-        self.server_name, self.server_port = self.server_address[:2]
+        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
 
-    def handle_error(self, request, client_address):
+    def handle_error(self, request: typing.Any, client_address: typing.Any) -> None:
         # Most often the client went away. What it sent is in the traceback.
-        _log("a connection broke: {}".format(sys.exc_info()[0].__name__))
+        kind, _, _ = sys.exc_info()
+        _log(f"a connection broke: {getattr(kind, '__name__', kind)}")
 
 
 class _Handler(BaseHTTPRequestHandler):
     timeout = _SECONDS
+    server: _Server
 
-    def do_POST(self):
+    def do_POST(self) -> None:
         path = self.path.partition("?")[0]
         try:
             body = self._body()
@@ -123,41 +131,48 @@ class _Handler(BaseHTTPRequestHandler):
         except BadRequestError as refusal:
             self._answer(refusal.status, {"error": str(refusal)})
         except Exception as error:
-            _log("the model failed: {}".format(type(error).__name__))
+            _log(f"the model failed: {type(error).__name__}")
             self._answer(500, {"error": "the model failed"})
         else:
             self._answer(200, answer)
 
-    def do_GET(self):
+    def do_GET(self) -> None:
         known = self.path.partition("?")[0] in self.server.routes
         status = 405 if known else 404
         self._answer(status, {"error": _TEXTS[status]})
 
     do_HEAD = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_GET  # noqa: N815
 
-    def send_error(self, code, message=None, explain=None):
+    def send_error(
+        self,
+        code: int,
+        message: typing.Optional[str] = None,
+        explain: typing.Optional[str] = None,
+    ) -> None:
         """Called by the base class for what it cannot read; its own text repeats the request."""
         self.close_connection = True
         self._answer(code, {"error": _TEXTS.get(code, "the request was refused")})
 
-    def log_message(self, format, *args):
-        """Called by the base class, with parts of the request."""
+    def log_message(self, format: str, *args: typing.Any) -> None:
+        """Called by the base class, with pieces of the request."""
 
-    def log_request(self, code="-", size="-"):
+    def log_request(
+        self, code: typing.Union[int, str] = "-", size: typing.Union[int, str] = "-"
+    ) -> None:
         path = (getattr(self, "path", None) or "").partition("?")[0]
         known = path if path in self.server.routes else "another path"
-        _log("request to {}: {}".format(known, int(code)))
+        _log(f"request to {known}: {int(code)}")
 
-    def _body(self):
+    def _body(self) -> bytes:
         declared = self.headers.get("Content-Length", "0")
         if self.headers.get("Transfer-Encoding") or not re.match(r"[0-9]{1,15}$", declared):
             raise BadRequestError("the request has to declare its Content-Length")
         length = int(declared)
         if length > LIMIT:
-            raise BadRequestError("the body is larger than {} bytes".format(LIMIT), status=413)
+            raise BadRequestError(f"the body is larger than {LIMIT} bytes", status=413)
         return self.rfile.read(length)
 
-    def _discard(self):
+    def _discard(self) -> None:
         self.connection.settimeout(_DISCARD_SECONDS)
         left = _DISCARDED
         try:
@@ -169,7 +184,7 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:  # it sends nothing more, or has gone
             pass
 
-    def _answer(self, status, content):
+    def _answer(self, status: int, content: Answer) -> None:
         data = json.dumps(content).encode("ascii")
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -181,7 +196,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(data)
 
 
-def _is_finite(value):
+def _is_finite(value: typing.Any) -> bool:
     # True is an int to Python, and no number to JSON.
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
@@ -191,23 +206,23 @@ def _is_finite(value):
         return False
 
 
-def _address():
+def _address() -> typing.Tuple[str, int]:
     host, port = os.environ.get("SERVER_HOST", ""), os.environ.get("SERVER_PORT", "")
     if not host:
         refuse("SERVER_HOST is not set; it must be the address to listen at")
     if not re.match(r"[0-9]{1,5}$", port) or int(port) > 65535:
-        refuse("SERVER_PORT is {!r}; it must be a port, or 0 for any".format(port))
+        refuse(f"SERVER_PORT is {port!r}; it must be a port, or 0 for any")
     return host, int(port)
 
 
-def _listen(host, port):
+def _listen(host: str, port: int) -> _Server:
     try:
         return _Server((host, port), _Handler)
     except OSError as error:
-        return refuse("cannot listen at {} port {}: {}".format(host, port, error))
+        refuse(f"cannot listen at {host} port {port}: {error}")
 
 
-def _log(text):
+def _log(text: str) -> None:
     # One write: several threads log, and a marker has its own line.
     sys.stdout.write(text + "\n")
     sys.stdout.flush()

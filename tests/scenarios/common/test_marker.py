@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 import pytest
-from common import marker
 
-from harness.logs import parser as log
+from common import marker
+from harness.logs import parser
 
 
 class Scalar:
@@ -60,7 +60,7 @@ def test_emitted_line_is_read_by_the_harness(
     marker.emit("done")
     path = tmp_path / "log"
     path.write_text(capfd.readouterr().out)
-    facts = log.parse(path)
+    facts = parser.parse(path)
     assert [(m.name, m.value, m.split) for m in facts.metrics] == [("loss", 2.5, "test")]
     assert facts.done
     assert not facts.problems

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from common.phase import Phase
 
 
@@ -41,6 +42,14 @@ def test_threads_and_switches(variables: dict[str, str]) -> None:
     assert (phase.intra_threads, phase.inter_threads) == (2, 1)
     assert phase.corrupt
     assert not phase.edit_in_place
+    assert phase.measure
+
+
+def test_size_of_a_batch_and_measuring(variables: dict[str, str]) -> None:
+    assert Phase.from_environment(variables).batch_scale == 1
+    phase = Phase.from_environment({**variables, "BATCH_SCALE": "6", "LMS_MEASURE": "0"})
+    assert phase.batch_scale == 6
+    assert not phase.measure
 
 
 @pytest.mark.parametrize(

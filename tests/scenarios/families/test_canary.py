@@ -88,7 +88,7 @@ def test_function_that_was_traced_too_early_shows(
         flavor, "canary/traced_too_early", tmp_path / "stale", saved, LMS_EDIT_IN_PLACE="1"
     )
     assert stale.code == 0, stale.log
-    assert not stale.of("lms_edited"), "a ledger of an edit that never was"
+    assert not stale.of("lms_edited"), "an edit is announced that never was"
     assert MUTATION not in stale.log
     trace = stale.one("trace", function="train")
     assert [trace[name] for name in ("graph_swap_out", "graph_swap_in", "swap_in")] == [0, 0, 0]

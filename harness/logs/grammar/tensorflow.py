@@ -1,0 +1,100 @@
+"""Lines of TensorFlow's C++ runtime and of XLA: mutations, operations that failed.
+
+Source of the sentence of a mutation: `tensorflow/c/c_api.cc` (RecordMutation). Lines of the runtime
+count at any level, because a failed operation is logged as a warning.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from harness.base.text import bounded
+from harness.logs.grammar.needles import Needle
+from harness.record.facts import Mutation
+
+MUTATED = b" after it was run by a session"
+MEMORY_NEEDLES: tuple[Needle, ...] = (
+    b"OOM when allocating tensor",
+    b"RESOURCE_EXHAUSTED: ",
+    b"Dst tensor is not initialized",
+)
+MEMORY = re.compile(
+    rb"OOM when allocating tensor|RESOURCE_EXHAUSTED: |Dst tensor is not initialized"
+)
+# The allocator goes on with less memory after these lines: if it cannot, an operation fails.
+BACK_OFF = re.compile(rb"ran out of memory trying to allocate|this is not a failure")
+
+_FORM = re.compile(rb"was changed by ([a-z][a-z ]{0,60}?) after it was run by a session")
+_NODE = re.compile(rb"Operation '\{name:'([^']{0,4096})'")
+_TYPE = re.compile(rb"\}\} = ([A-Za-z0-9_.>]{1,200})[\[(]")
+
+_ASSIGN_TYPES = frozenset({"Assign", "AssignVariableOp"})
+_QUERY_TYPES = frozenset({"IsVariableInitialized", "VarIsInitializedOp"})
+_INIT_GROUP = re.compile(r"(?:.*/)?init(?:_\d+)?")
+
+
+def mutations(line: bytes, number: int) -> Iterator[Mutation]:
+    """TensorFlow's warnings that an edit came after a session had run the operation.
+
+    TensorFlow prints one at the next run of a session, for the last of all mutations since the
+    run before: a harmless one may hide others. Several share a line when a newline got lost. One
+    whose operation cannot be read is taken for harmful.
+    """
+    start = 0
+    for match in _FORM.finditer(line):
+        begin = line.rfind(b"Operation '{name:'", start, match.start())
+        name = operation_type = None
+        definition = b""
+        if begin >= 0:
+            node = _NODE.match(line, begin)
+            name = bounded(node[1], 500) if node else None
+            definition = line[begin : match.start()]
+            kind = _TYPE.search(definition)
+            operation_type = kind[1].decode("ascii") if kind else None
+        yield Mutation(
+            form=match[1].decode("ascii"),
+            operation=name or "?",
+            operation_type=operation_type,
+            harmless=name is not None
+            and (
+                _initialises(name, operation_type, definition) or _bookkeeping(match[1], definition)
+            ),
+            line=number,
+            text=bounded(line[max(start, begin - 200) : match.end()]),
+        )
+        start = match.end()
+
+
+def _initialises(name: str, operation_type: str | None, definition: bytes) -> bool:
+    """Whether an operation only gives a variable its first value, or asks whether it has one.
+
+    `<variable>/Assign` is an initialiser if it assigns to `<variable>`; an optimizer's update may
+    have the same name (`training/Adadelta/Assign`), but assigns to a variable of another name.
+    """
+    if operation_type in _QUERY_TYPES or "/Initializer/" in f"/{name}/":
+        return True
+    if operation_type == "NoOp":
+        return _INIT_GROUP.fullmatch(name) is not None
+    if operation_type not in _ASSIGN_TYPES or not name.endswith("/Assign"):
+        return False
+    variable = re.escape(name.removesuffix("/Assign").encode())
+    assigned = (
+        rb"loc:@" + variable + rb'"|[(\s]' + variable + rb"(?:/Initializer/|/initial_value|[,:)])"
+    )
+    return re.search(assigned, definition) is not None
+
+
+def _bookkeeping(form: bytes, definition: bytes) -> bool:
+    """Whether TensorFlow 2 only noted for itself that `tf.control_dependencies` names an operation.
+
+    TensorFlow 2 sets this attribute on any operation, long after sessions have run it, and
+    nothing reads it when the graph runs (`Graph.control_dependencies` in ops.py). An operation
+    that LMS has rewired is not let through.
+    """
+    return (
+        form == b"setting attribute"
+        and b"_has_manual_control_dependencies=true" in definition
+        and b"_grappler_do_not_remove" not in definition
+        and b"lms/swap" not in definition
+    )

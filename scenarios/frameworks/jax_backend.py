@@ -1,0 +1,49 @@
+"""Keras 3 on jax: the devices, threads and memory of a phase."""
+
+import os
+import typing
+
+from frameworks import gpu_memory
+from frameworks.resources import Resources, UnavailableError
+
+
+def start(resources: Resources) -> typing.List[str]:
+    """Sets up jax, imports it, and returns the names of its devices.
+
+    On the virtual accelerator XLA's own memory on the CPU stands for the GPU's. XLA reads the
+    environment when the first device is asked for.
+
+    Raises UnavailableError where a GPU is asked for and jax sees none.
+    """
+    if resources.intra_threads:
+        # The size of XLA's pool of threads.
+        os.environ["NPROC"] = str(resources.intra_threads)
+    if resources.on_gpu:
+        _prepare_gpu(resources.memory_ceiling)
+    else:
+        # Most of a short phase would be spent on making fast code of small programs.
+        flags = os.environ.get("XLA_FLAGS", "")
+        os.environ["XLA_FLAGS"] = f"--xla_backend_optimization_level=0 {flags}".strip()
+    import jax
+
+    if not resources.on_gpu:
+        # jax reads its variables when it is imported, and that may have been before.
+        jax.config.update("jax_platforms", "cpu")
+
+    try:
+        devices = jax.devices()
+    except RuntimeError as problem:
+        if not resources.on_gpu:
+            raise
+        raise UnavailableError(f"jax sees no GPU: {problem}") from problem
+    if resources.on_gpu and devices[0].platform != "gpu":
+        raise UnavailableError(f"jax sees no GPU: its devices are {', '.join(map(str, devices))}")
+    return [f"{device} {device.device_kind}" for device in devices]
+
+
+def _prepare_gpu(memory_ceiling: int) -> None:
+    # It would take three quarters of the memory at once, and no peak could be seen from outside.
+    os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
+    if memory_ceiling:
+        fraction = gpu_memory.fraction(memory_ceiling)
+        os.environ["XLA_PYTHON_CLIENT_MEM_FRACTION"] = f"{fraction:.6f}"

@@ -1,1 +1,0 @@
-"""Large Model Support: our own graph editor and adapters for foreign providers."""

@@ -1,0 +1,113 @@
+"""One step in a session, as TensorFlow's `RunMetadata` shows it.
+
+The step of a Keras model is run by the Keras function that trained or predicted before, in the same
+session: the same fetches of the same graph. Where a graph was frozen before it was edited, the
+session knows nothing of the swap operations, and none of them is in the record.
+"""
+
+import contextlib
+import typing
+
+from common.phase import Phase
+from common.runtime import Runtime
+from frameworks.session import SERIAL_POOL
+from meters import run_metadata
+from meters.measurement import Measurement
+
+# TensorFlow optimises the graph anew for each callable, and then orders independent operations in
+# another way: a callable's steps all have one peak, the next callable's may have another. A peak
+# this far above what one operation needs is measured again, and the lowest is the graph's.
+_FAR_ABOVE_BOUND = 1.5
+_REPETITIONS = 2
+
+
+def measure_keras(
+    runtime: Runtime, model: typing.Any, name: str, run: typing.Callable[[], typing.Any]
+) -> Measurement:
+    """What one step of a Keras model did.
+
+    name: `'train'` or `'predict'`. run: runs the step once, by the model's function of that name.
+
+    Raises RuntimeError if Keras makes another function for the step.
+    """
+    phase = runtime.phase
+    function = getattr(model, name + "_function")
+
+    def measure() -> Measurement:
+        with tracing(runtime.tf, function, _pool(phase)) as metadata:
+            if phase.on_gpu:
+                run()  # cuDNN tries its algorithms, and takes memory for them, in a first run
+            run()
+        return run_metadata.measure(metadata, phase.accelerator_device, phase.host_device)
+
+    measured = _lowest(measure)
+    if getattr(model, name + "_function") is not function:
+        raise RuntimeError(f"Keras rebuilt the model's {name} function")
+    return measured
+
+
+def measure(runtime: Runtime, run: typing.Callable[..., typing.Any]) -> Measurement:
+    """What one step did that a script runs in a session itself, without Keras.
+
+    run: runs the step once; it is called as `run(options=..., run_metadata=...)`, the arguments of
+        `Session.run`.
+    """
+    phase = runtime.phase
+
+    def once() -> Measurement:
+        tf, metadata = runtime.tf, runtime.tf.RunMetadata()
+        options = _options(tf, _pool(phase))
+        for _ in range(1 + phase.on_gpu):
+            run(options=options, run_metadata=metadata)
+        return run_metadata.measure(metadata, phase.accelerator_device, phase.host_device)
+
+    return _lowest(once)
+
+
+@contextlib.contextmanager
+def tracing(tf: typing.Any, function: typing.Any, pool: int = 0) -> typing.Iterator[typing.Any]:
+    """Makes a function of Keras' backend fill the `RunMetadata` that this gives.
+
+    pool: index of the session's thread pool that executes the operations.
+
+    It holds the last call. Keras reads the attributes when it makes the callable of a session.
+    """
+    metadata = tf.RunMetadata()
+    before = function.run_options, function.run_metadata
+    function.run_options = _options(tf, pool)
+    function.run_metadata = metadata
+    function._callable_fn = None
+    try:
+        yield metadata
+    finally:
+        function.run_options, function.run_metadata = before
+        function._callable_fn = None
+
+
+def _options(tf: typing.Any, pool: int) -> typing.Any:
+    return tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE, inter_op_thread_pool=pool)
+
+
+def _pool(phase: Phase) -> int:
+    # With two threads the peak would depend on which operations happen to overlap.
+    return 0 if phase.on_gpu else SERIAL_POOL
+
+
+def _lowest(measure: typing.Callable[[], Measurement]) -> Measurement:
+    """What `measure` gives, measured again while its peak is far above the bound."""
+    measured = measure()
+    for _ in range(_REPETITIONS):
+        if not _is_far_above_bound(measured):
+            break
+        measured = min(measured, measure(), key=_peak)
+    return measured
+
+
+def _peak(measured: Measurement) -> float:
+    peak = measured.accelerator_peak_bytes
+    return float("inf") if peak is None else peak
+
+
+def _is_far_above_bound(measured: Measurement) -> bool:
+    peak, bound = measured.accelerator_peak_bytes, measured.accelerator_bound_bytes
+    return bool(peak and bound and peak > _FAR_ABOVE_BOUND * bound)

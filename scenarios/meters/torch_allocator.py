@@ -1,0 +1,191 @@
+"""The meter of Keras 3 on torch: what one step did with memory, as torch itself saw it.
+
+Nothing that Large Model Support says about itself goes in. On a GPU: the allocator's peak counter,
+and the profiler's record of copies between page-locked memory and the device, which are those of a
+swap; a batch comes from pageable memory. Without one: the profiler's record of torch's CPU
+allocator, which stands for the accelerator, and the copies between its memory and memory that
+somebody else allocated, as torch's dispatcher saw them.
+"""
+
+import re
+import typing
+
+from meters import host_memory
+from meters.measurement import Copies, Count, Measurement
+
+_BYTES = re.compile(r'"bytes": (\d+)')
+
+
+def measure(run: typing.Callable[[], typing.Any], on_gpu: bool) -> Measurement:
+    """What one step did.
+
+    run: runs the step once; on a GPU it is called twice, because the first call of a kernel may
+        try algorithms and take memory for that. on_gpu: whether the model is on a GPU.
+
+    accelerator_bound_bytes: of memory of the step; None on a GPU.
+    host_peak_bytes: on a GPU, peak of torch's page-locked memory, from before the step too; without
+        one, peak of the memory that numpy allocated during the step.
+    """
+    return _measure_gpu(run) if on_gpu else _measure_cpu(run)
+
+
+def _measure_cpu(run: typing.Callable[[], typing.Any]) -> Measurement:
+    import torch
+
+    profiler = torch.profiler
+    watch = _watch()
+    with profiler.profile(
+        activities=[profiler.ProfilerActivity.CPU], profile_memory=True, acc_events=True
+    ) as profile:
+        with host_memory.Traced(), watch:
+            run()
+    changes = [
+        (event.start_ns(), event.nbytes())
+        for event in profile.profiler.kineto_results.events()
+        if event.name() == "[memory]"
+    ]
+    peak, retained = _peak_and_rest(changes)
+    return Measurement(
+        accelerator_peak_bytes=peak,
+        accelerator_retained_bytes=retained,
+        accelerator_bound_bytes=watch.bound_bytes,
+        host_peak_bytes=watch.host_peak_bytes,
+        swap_out_executed=watch.out_count,
+        swap_in_executed=watch.in_count,
+        swap_out_bytes=watch.out_bytes,
+        swap_in_bytes=watch.in_bytes,
+    )
+
+
+def _peak_and_rest(changes: typing.List[typing.Tuple[int, int]]) -> typing.Tuple[Count, Count]:
+    """Greatest sum of changes up to one time, and the sum of all."""
+    if not changes:
+        return None, None
+    live = peak = 0
+    for _, size in sorted(changes, key=lambda change: change[0]):
+        live += size
+        peak = max(peak, live)
+    return peak, live
+
+
+def _watch() -> typing.Any:
+    """A dispatch mode: it sees every operation of torch, in the backward pass as well."""
+    import torch
+    from torch.utils._python_dispatch import TorchDispatchMode
+    from torch.utils._pytree import tree_flatten
+
+    class Watch(TorchDispatchMode):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.out_count = self.in_count = self.out_bytes = self.in_bytes = 0
+            self.bound_bytes: Count = None
+            self.host_peak_bytes: Count = None
+            # Storages that operations of the step made.
+            self._of_step: typing.Set[int] = set()
+
+        def __torch_dispatch__(
+            self,
+            function: typing.Any,
+            types: typing.Any,
+            args: typing.Any = (),
+            kwargs: typing.Any = None,
+        ) -> typing.Any:
+            result = function(*args, **(kwargs or {}))
+            inputs = _storages(tree_flatten((args, kwargs))[0])
+            outputs = _storages(tree_flatten(result)[0])
+            self._of_step.update(set(outputs) - set(inputs))
+            both = {**inputs, **outputs}
+            size = sum(both[name].nbytes() for name in set(both) & self._of_step)
+            self.bound_bytes = max(self.bound_bytes or 0, size)
+            if function is torch.ops.aten.copy_.default and not _is_variable(args[0]):
+                self._count(args[0], args[1])
+            return result
+
+        def _count(self, target: typing.Any, source: typing.Any) -> None:
+            if _is_foreign(target) and not _is_foreign(source):
+                self.out_count += 1
+                self.out_bytes += target.nbytes
+                self.host_peak_bytes = max(self.host_peak_bytes or 0, host_memory.numpy_bytes())
+            elif _is_foreign(source) and not _is_foreign(target):
+                self.in_count += 1
+                self.in_bytes += target.nbytes
+
+    def _storages(values: typing.Iterable[typing.Any]) -> typing.Dict[int, typing.Any]:
+        return {
+            storage._cdata: storage
+            for storage in (
+                value.untyped_storage() for value in values if isinstance(value, torch.Tensor)
+            )
+        }
+
+    return Watch()
+
+
+def _is_variable(tensor: typing.Any) -> bool:
+    import torch
+
+    # Keras may have made it from an array of numpy's, and assigns to it.
+    return isinstance(tensor, torch.nn.Parameter)
+
+
+def _is_foreign(tensor: typing.Any) -> bool:
+    # torch can resize only what its own allocator gave.
+    return not tensor.untyped_storage().resizable()
+
+
+def _measure_gpu(run: typing.Callable[[], typing.Any]) -> Measurement:
+    import torch
+
+    cuda = torch.cuda
+    run()
+    cuda.synchronize()
+    before = cuda.memory_allocated()
+    cuda.reset_peak_memory_stats()
+    profiler = torch.profiler
+    with profiler.profile(
+        activities=[profiler.ProfilerActivity.CPU, profiler.ProfilerActivity.CUDA],
+        acc_events=True,
+    ) as profile:
+        run()
+        cuda.synchronize()
+    found = copies(profile.profiler.kineto_results.events())
+    return Measurement(
+        accelerator_peak_bytes=cuda.max_memory_allocated() - before,
+        accelerator_retained_bytes=cuda.memory_allocated() - before,
+        accelerator_bound_bytes=None,
+        host_peak_bytes=_pinned_peak(cuda),
+        swap_out_executed=found.out,
+        swap_in_executed=found.back,
+        swap_out_bytes=found.out_bytes,
+        swap_in_bytes=found.back_bytes,
+    )
+
+
+def copies(events: typing.Iterable[typing.Any]) -> Copies:
+    """Copies between page-locked memory and the device, from a profiler's events.
+
+    Without any event of a copy, of whatever memory, the profiler saw no device: all None.
+    """
+    kinds = [event for event in events if event.name().startswith("Memcpy")]
+    if not kinds:
+        return Copies()
+    out = [e for e in kinds if "DtoH" in e.name() and "Pinned" in e.name()]
+    back = [e for e in kinds if "HtoD" in e.name() and "Pinned" in e.name()]
+    return Copies(len(out), len(back), _bytes(out), _bytes(back))
+
+
+def _bytes(events: typing.Iterable[typing.Any]) -> Count:
+    total = 0
+    for event in events:
+        found = _BYTES.search(event.metadata_json())
+        if found is None:
+            return None
+        total += int(found.group(1))
+    return total
+
+
+def _pinned_peak(cuda: typing.Any) -> Count:
+    if not hasattr(cuda, "host_memory_stats"):
+        return None
+    peak: Count = cuda.host_memory_stats().get("allocated_bytes.peak")
+    return peak

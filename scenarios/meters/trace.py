@@ -1,0 +1,134 @@
+"""One step of a model as the framework's own records show it, marked as `trace`.
+
+Which meter reads the records follows from how the phase's models run:
+
+    in a session        `session`, of TensorFlow's RunMetadata
+    as a function       `function`, of TensorFlow's profiler
+    on torch            `torch_allocator`, of torch's allocator and profiler
+    on jax              `jax_program`, of the compiled program
+"""
+
+import typing
+
+from common import keras_step, marker
+from common.runtime import Runtime
+from meters import function as function_meter
+from meters import jax_program, torch_allocator
+from meters import session as session_meter
+from meters.measurement import Measurement
+
+_ALLOCATIONS = "allocations"
+_PROGRAM = "compiled program"
+
+Run = typing.Callable[[], typing.Any]
+Milliseconds = typing.Optional[float]
+
+
+def train(
+    runtime: Runtime,
+    model: typing.Any,
+    x: typing.Any,
+    y: typing.Any,
+    step_ms: Milliseconds = None,
+    run: typing.Optional[Run] = None,
+    callbacks: typing.Iterable[typing.Any] = (),
+) -> None:
+    """Runs and marks one training step on a batch. It changes the weights: call it last.
+
+    step_ms: wall time of an untraced step, if it is known. run: where models run in no session,
+        what runs the step of a model that was not trained by `fit(x, y)` of arrays; x and y are
+        not used then. callbacks: those that swap in each step that they are called in.
+
+    Raises RuntimeError if the step is not run by the function that trained before.
+    """
+    if runtime.phase.mode == "session":
+        measured = session_meter.measure_keras(
+            runtime, model, "train", lambda: model.train_on_batch(x, y)
+        )
+        _mark("train", measured, step_ms)
+        return
+    run = run or (lambda: keras_step.train(model, x, y, callbacks))
+    _model(runtime, model, "train", run, step_ms)
+
+
+def predict(
+    runtime: Runtime, model: typing.Any, x: typing.Any, run: typing.Optional[Run] = None
+) -> None:
+    """Runs and marks one prediction of a batch.
+
+    run: where models run in no session, what runs it where the model did not predict by
+        `predict(x)` of arrays.
+
+    Raises RuntimeError if it is not run by the function that predicted before.
+    """
+    if runtime.phase.mode == "session":
+        model.predict_on_batch(x)  # the first run of a batch of this size optimises the graph
+        step_ms = keras_step.timed(lambda: model.predict_on_batch(x))
+        measured = session_meter.measure_keras(
+            runtime, model, "predict", lambda: model.predict_on_batch(x)
+        )
+        _mark("predict", measured, step_ms)
+        return
+    run = run or (lambda: keras_step.predict(model, x))
+    run()  # there may have been no prediction yet
+    _model(runtime, model, "predict", run, keras_step.timed(run))
+
+
+def function(
+    runtime: Runtime, name: str, traced: typing.Any, run: Run, step_ms: Milliseconds = None
+) -> None:
+    """Marks one step of a traced function, in function mode on TensorFlow.
+
+    name: `'train'` or `'predict'`, what it does. traced: what `tf.function` or the provider's
+        `function` made, or a loaded signature; it has run before. run: runs it once.
+    step_ms: as above.
+
+    Raises RuntimeError if the run traces the function anew, and LookupError if it is not called.
+    """
+    _mark(name, function_meter.measure(runtime, traced, run), step_ms)
+
+
+def session(
+    runtime: Runtime,
+    name: str,
+    run: typing.Callable[..., typing.Any],
+    step_ms: Milliseconds = None,
+) -> None:
+    """Marks one step that a script runs in a session itself, without Keras.
+
+    name: `'train'` or `'predict'`, what the step does. run: runs the step once; it is called
+        as `run(options=..., run_metadata=...)`, the arguments of `Session.run`. step_ms: as above.
+    """
+    _mark(name, session_meter.measure(runtime, run), step_ms)
+
+
+def _model(runtime: Runtime, model: typing.Any, name: str, run: Run, step_ms: Milliseconds) -> None:
+    """Marks one step of a Keras model that runs in no session."""
+    phase = runtime.phase
+    if phase.backend == "torch":
+        _mark(name, torch_allocator.measure(run, phase.on_gpu), step_ms)
+    elif phase.backend == "jax":
+        measured = jax_program.measure(run, phase.on_gpu, function=name + "_step")
+        _mark(name, measured, step_ms, meter=_PROGRAM)
+    else:
+        function(runtime, name, function_meter.of_model(model, name), run, step_ms)
+
+
+def _mark(
+    name: str, measured: Measurement, step_ms: Milliseconds, meter: str = _ALLOCATIONS
+) -> None:
+    graph = {"graph_swap_out": measured.graph_swap_out, "graph_swap_in": measured.graph_swap_in}
+    marker.emit(
+        "trace",
+        function=name,
+        meter=meter,
+        swap_out=measured.swap_out_executed,
+        swap_in=measured.swap_in_executed,
+        bytes_out=measured.swap_out_bytes,
+        bytes_in=measured.swap_in_bytes,
+        peak_accelerator=measured.accelerator_peak_bytes,
+        peak_host=measured.host_peak_bytes,
+        lower_bound=measured.accelerator_bound_bytes,
+        step_ms=step_ms,
+        **{key: count for key, count in graph.items() if count is not None},
+    )

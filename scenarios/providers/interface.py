@@ -1,0 +1,75 @@
+"""What a provider is: the one interface between a phase and whatever swaps.
+
+**The callback.** A provider is a class that `registry.create` mixes with the Callback class of the
+flavor's Keras. A model is trained with it like with any other callback; `set_model` is called by
+Keras when training starts, and by a script earlier, before the model's values are set.
+
+**What it announces.** What it did, or will do in each step, once: `announcement.edited` and
+`announcement.moving` write TFLMS's log lines and the marker `lms_edited`.
+
+**What measures it.** Nothing here: a meter reads the framework's own records (`meters.trace`). In
+TensorFlow it knows swap operations by their names (`common.graph_names`), on torch a swap by a copy
+between page-locked memory and the device, on jax by a copy in the compiled program; without a GPU,
+by a copy between the framework's allocator and memory of somebody else.
+
+**What it needs.** `modes` and `backends`; a phase that has others is refused before it starts.
+
+A provider is a package here, named as `LMS_PROVIDER` has it, with a function `choose(phase)` that
+gives the class for a phase. `builtin` is the package of the phase's backend, and `off` its control.
+"""
+
+import typing
+
+from common.runtime import Runtime
+from providers.parameters import Parameters
+
+
+class Provider:
+    """Swaps what a model computes; the base of every provider, and a mixin of a Keras callback.
+
+    name: what the marker `lms_edited` calls it.
+    modes, backends: the values of EXECUTION_MODE and KERAS_BACKEND that it can swap in.
+    is_training: whether the model will be trained; set it to False before the first use where it
+        will only predict.
+    parameters: `Parameters` of the phase. batch_size: of training, for sizes in announcements.
+    """
+
+    name: str = "builtin"
+    modes: typing.Tuple[str, ...] = ("session", "function", "eager")
+    backends: typing.Tuple[str, ...] = ("tensorflow", "torch", "jax")
+
+    is_training: bool = True
+
+    def __init__(self, runtime: Runtime, batch_size: typing.Optional[int] = None) -> None:
+        """Raises ValueError, or ImportError where a library is missing, with one line."""
+        super().__init__()
+        self.parameters = Parameters.from_json(runtime.phase.parameters)
+        self.batch_size = batch_size
+        self._runtime = runtime
+
+    def set_model(self, model: typing.Any) -> None:
+        """Called by Keras when training starts, or by a script before it sets values or predicts.
+
+        Raises ValueError where the model is compiled in a way that cannot be swapped.
+        """
+        # That of Keras' callback, which comes next in the order of the mixed classes.
+        super().set_model(model)  # type: ignore[misc]
+
+    def run(self, graph: typing.Any = None) -> None:
+        """Swaps for a script that has no Keras model at hand: in a graph, by default the default.
+
+        Raises NotImplementedError where there is no graph to edit.
+        """
+        raise NotImplementedError(f"provider {self.name} needs the model: set_model(model)")
+
+    def function(
+        self,
+        python_function: typing.Callable[..., typing.Any],
+        training: bool = False,
+        **options: typing.Any,
+    ) -> typing.Any:
+        """A `tf.function` of a Python function that swaps; `options` are those of `tf.function`.
+
+        training: whether it trains. Raises NotImplementedError where functions are not traced.
+        """
+        raise NotImplementedError(f"provider {self.name} traces no functions in this mode")

@@ -1,0 +1,16 @@
+"""Our own provider for TensorFlow: edits the graph of a session, or each traced function.
+
+It may import: `providers`' own modules and what those may.
+"""
+
+import typing
+
+from common.phase import Phase
+from providers.interface import Provider
+from providers.tensorflow.function import FunctionEditor
+from providers.tensorflow.session import SessionEditor
+
+
+def choose(phase: Phase) -> typing.Type[Provider]:
+    """The class for a phase's mode."""
+    return FunctionEditor if phase.mode == "function" else SessionEditor

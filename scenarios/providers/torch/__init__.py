@@ -1,0 +1,16 @@
+"""Our own provider for Keras 3 on torch: moves what autograd saves to host memory and back.
+
+It may import: `providers`' own modules and what those may.
+"""
+
+import typing
+
+from common.phase import Phase
+from providers.interface import Provider
+from providers.torch.dry_run import DryRun
+from providers.torch.saved_tensors import SavedTensorSwapper
+
+
+def choose(phase: Phase) -> typing.Type[Provider]:
+    """The class for a phase."""
+    return DryRun if phase.pretend else SavedTensorSwapper

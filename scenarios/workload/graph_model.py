@@ -1,0 +1,83 @@
+"""A graph of TensorFlow's own operations, without Keras, in sessions that a script opens."""
+
+import time
+import typing
+
+from common import keras_step, metrics
+from common.runtime import Runtime
+from frameworks import session
+from meters import trace
+from workload.workload import Arrays, Workload
+
+# What `Session.run` takes.
+Fetches = typing.Any
+Feed = typing.Dict[typing.Any, typing.Any]
+
+
+class GraphWorkload(Workload):
+    """A graph and its sessions, and what the checks need; `model` is the session.
+
+    A subclass gives `predictions` and `step`.
+    """
+
+    def __init__(self, started: Runtime) -> None:
+        super().__init__(started)
+        self._steps_ms: typing.List[float] = []
+
+    def session(self, graph: typing.Any) -> typing.Any:
+        """A session of a graph, to be used in a `with`; Keras' session knows nothing of it."""
+        config = session.config(self.tf, self.phase.resources)
+        return self.tf.Session(graph=graph, config=config)
+
+    def timed_run(self, running: typing.Any, fetches: Fetches, feed: Feed) -> typing.Any:
+        """Runs a training step in a session, and keeps how long it took."""
+        started = time.perf_counter()
+        values = running.run(fetches, feed)
+        self._steps_ms.append((time.perf_counter() - started) * 1000.0)
+        return values
+
+    def weights(self, model: typing.Any) -> Arrays:
+        """As in `Workload`: the values of the graph's trainable variables."""
+        weights, _ = self._variables(model.graph)
+        return self._values(model, weights)
+
+    def optimizer_state(self, model: typing.Any) -> Arrays:
+        """As in `Workload`: the values of all other variables."""
+        _, others = self._variables(model.graph)
+        return self._values(model, others)
+
+    def step(self, role: str) -> typing.Tuple[Fetches, Feed]:
+        """What one step of a role fetches and what it is fed with."""
+        raise NotImplementedError
+
+    def trace(self, model: typing.Any, role: str) -> None:
+        """As in `Workload`."""
+        fetches, feed = self.step(role)
+        step_ms = metrics.median(self._steps_ms)
+        if role == "predict":
+            model.run(fetches, feed)  # the first run of these fetches optimises the graph
+            step_ms = keras_step.timed(lambda: model.run(fetches, feed))
+        trace.session(
+            self.runtime, role, lambda **options: model.run(fetches, feed, **options), step_ms
+        )
+
+    def _variables(self, graph: typing.Any) -> typing.Tuple[Arrays, Arrays]:
+        """The trainable variables of a graph, and all others, in the order of their creation."""
+        keys = self.tf.GraphKeys
+        weights = graph.get_collection(keys.TRAINABLE_VARIABLES)
+        names = {variable.name for variable in weights}
+        every = graph.get_collection(keys.GLOBAL_VARIABLES)
+        return weights, [variable for variable in every if variable.name not in names]
+
+    @staticmethod
+    def _values(running: typing.Any, tensors: typing.Sequence[typing.Any]) -> Arrays:
+        values: Arrays = running.run(list(tensors))
+        return values
+
+
+def read_graph(tf: typing.Any, path: str) -> typing.Any:
+    """The `GraphDef` in a file. tf: `tensorflow.compat.v1`."""
+    graph_def = tf.GraphDef()
+    with open(path, "rb") as file:
+        graph_def.ParseFromString(file.read())
+    return graph_def

@@ -1,0 +1,117 @@
+"""A Keras model that is trained on arrays, in whatever mode and on whatever backend."""
+
+import typing
+
+from common import digest, metrics
+from common.runtime import Runtime
+from meters import trace
+from providers.interface import Provider
+from workload import loading
+from workload.workload import Arrays, Workload
+
+# Predictions on these first test images are compared before the save and after the load.
+FIXED_BATCH = 16
+
+
+class KerasWorkload(Workload):
+    """A Keras model, its images, and what the checks need.
+
+    epochs: of training, where a script asks for no other number.
+    x_train, y_train, x_test, y_test: float32 images and one-hot labels, set by a subclass.
+    fixed_batch: the images whose predictions are compared; by default the first of `x_test`.
+    """
+
+    epochs = 1
+    x_train: typing.Any
+    y_train: typing.Any
+    x_test: typing.Any
+    y_test: typing.Any
+
+    def __init__(self, started: Runtime) -> None:
+        super().__init__(started)
+        self._step_callbacks: typing.List[typing.Any] = []
+
+    @property
+    def fixed_batch(self) -> typing.Any:
+        """The images whose predictions are compared."""
+        return self.x_test[:FIXED_BATCH]
+
+    def build(self) -> typing.Any:
+        """The compiled model as code makes it, with initial weights."""
+        raise NotImplementedError
+
+    def load_model(self, path: str, callbacks: typing.Iterable[typing.Any]) -> typing.Any:
+        """The model as a whole-model file has it, shown to the callbacks; see `loading`."""
+        return loading.load_model(self.keras, path, callbacks, mode=self.phase.mode)
+
+    def train(
+        self,
+        model: typing.Any,
+        callbacks: typing.Sequence[typing.Any],
+        epochs: typing.Optional[int] = None,
+    ) -> None:
+        """Trains, marks the metrics of each epoch, and measures the model on the test images."""
+        history = metrics.history(self.keras)
+        if self.phase.mode == "eager":
+            # There LMS works in each step that it is called in, and in no other.
+            self._step_callbacks = [entry for entry in callbacks if isinstance(entry, Provider)]
+        self.fit(model, [*callbacks, history], epochs or self.epochs)
+        self.step_ms = metrics.median(history.step_ms)
+        self.evaluate(model)
+
+    def fit(self, model: typing.Any, callbacks: typing.List[typing.Any], epochs: int) -> None:
+        """Trains the model on all of its images."""
+        model.fit(
+            self.x_train,
+            self.y_train,
+            batch_size=self.batch_size,
+            epochs=epochs,
+            verbose=2,
+            callbacks=callbacks,
+        )
+
+    def evaluate(self, model: typing.Any) -> None:
+        """Marks loss and accuracy on the test images."""
+        named = self._evaluated(model)
+        print(", ".join(f"test {name}: {value}" for name, value in named.items()))
+        metrics.mark(named, epoch=self.epochs, split="test")
+
+    def _evaluated(self, model: typing.Any) -> typing.Dict[str, typing.Any]:
+        """Loss and metrics on the test images, by Keras' names."""
+        arguments = (self.x_test, self.y_test, self.batch_size)
+        if self.phase.keras3:
+            named: typing.Dict[str, typing.Any] = model.evaluate(
+                *arguments, verbose=0, return_dict=True
+            )
+            return named
+        return dict(zip(model.metrics_names, model.evaluate(*arguments, verbose=0)))
+
+    def predict(self, model: typing.Any) -> None:
+        """Predicts all test images and marks the accuracy."""
+        self.mark_accuracy(model.predict(self.x_test, batch_size=self.batch_size, verbose=0))
+
+    def mark_accuracy(self, values: typing.Any) -> None:
+        """Marks the accuracy of predictions, [images, classes], of all test images."""
+        hits = values.argmax(axis=1) == self.y_test.argmax(axis=1)
+        metrics.mark_accuracy(hits, epoch=self.epochs)
+
+    def weights(self, model: typing.Any) -> Arrays:
+        """As in `Workload`."""
+        return digest.values(self.runtime, model.weights)
+
+    def optimizer_state(self, model: typing.Any) -> Arrays:
+        """As in `Workload`."""
+        return digest.values(self.runtime, digest.optimizer_variables(model))
+
+    def predictions(self, model: typing.Any) -> typing.Any:
+        """As in `Workload`."""
+        return digest.predicted(self.runtime, model, self.fixed_batch)
+
+    def trace(self, model: typing.Any, role: str) -> None:
+        """As in `Workload`."""
+        if role == "train":
+            x, y = self.x_train[: self.batch_size], self.y_train[: self.batch_size]
+            callbacks = self._step_callbacks
+            trace.train(self.runtime, model, x, y, self.step_ms, callbacks=callbacks)
+        else:
+            trace.predict(self.runtime, model, self.x_test[: self.batch_size])

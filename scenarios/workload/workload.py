@@ -1,0 +1,104 @@
+"""What every family's phase is made of: a model, its data, and what the checks need of it."""
+
+import typing
+
+from common import digest, runtime
+from common.phase import Phase
+from common.runtime import Runtime
+from providers import registry
+from providers.interface import Provider
+
+# Numpy arrays.
+Arrays = typing.Sequence[typing.Any]
+W = typing.TypeVar("W", bound="Workload")
+
+
+class Workload:
+    """A model and its data in one phase; the base of each family's own.
+
+    A family says what its model holds and does: `weights`, `optimizer_state`, `predictions` and
+    `trace`. What the checks need is made of these, in the same order everywhere.
+
+    runtime: `Runtime`. tf, keras: as there. batch_size: of training.
+    step_ms: wall time of a step before it is traced, in milliseconds, if it is known.
+    placed: whether all of a script is in the accelerator's device scope; see `runtime.execute`.
+
+    `model` is a Keras model, or the session of a graph without Keras.
+    """
+
+    batch_size = 1
+    step_ms: typing.Optional[float] = None
+    placed = True
+
+    def __init__(self, started: Runtime) -> None:
+        self.runtime = started
+        self.tf = started.tf
+        self.keras = started.keras
+
+    @classmethod
+    def run(cls: typing.Type[W], script: typing.Callable[[W], typing.Any]) -> None:
+        """Runs `script(workload)` as a phase; see `runtime.execute`."""
+        runtime.execute(lambda started: script(cls(started)), cls.placed)
+
+    @property
+    def phase(self) -> Phase:
+        """The contract's variables."""
+        return self.runtime.phase
+
+    def input(self, *names: str) -> str:
+        """Path of an artifact of the earlier phase."""
+        return self.phase.input(*names)
+
+    def output(self, *names: str) -> str:
+        """Path for an artifact of this phase."""
+        return self.phase.output(*names)
+
+    def lms(self, training: bool = True) -> Provider:
+        """The phase's provider, a Keras callback; `training=False` where a model only predicts."""
+        return registry.create(self.runtime, training=training, batch_size=self.batch_size)
+
+    def digest(self, model: typing.Any, stage: str, optimizer: bool = False) -> None:
+        """Marks what the session holds: weights, the optimizer's state, predictions.
+
+        stage: `'saved'` or `'restored'`. optimizer: whether the file holds the optimizer's state,
+            if it has any: the same script loads files with and without.
+        """
+        if not self.phase.measure:
+            return
+        self.digest_state(model, stage, optimizer)
+        digest.predictions(self.predictions(model), stage)
+
+    def digest_state(self, model: typing.Any, stage: str, optimizer: bool = True) -> None:
+        """Marks weights and the optimizer's state, and runs nothing of the model."""
+        if not self.phase.measure:
+            return
+        digest.arrays("weights", stage, self.weights(model))
+        state = self.optimizer_state(model) if optimizer else ()
+        if len(state):
+            digest.arrays("optimizer", stage, state)
+
+    def finish(self, model: typing.Any, role: str = "train") -> None:
+        """Marks the final predictions and the record of one step; training changes the weights.
+
+        role: `'train'` or `'predict'`, what the phase did with the model.
+        """
+        if not self.phase.measure:
+            return
+        digest.predictions(self.predictions(model), "final")
+        self.trace(model, role)
+
+    def weights(self, model: typing.Any) -> Arrays:
+        """The values of the weights, numpy, in the order of the model."""
+        raise NotImplementedError
+
+    def optimizer_state(self, model: typing.Any) -> Arrays:
+        """The values of the optimizer's variables, numpy; empty where it has none."""
+        raise NotImplementedError
+
+    def predictions(self, model: typing.Any) -> typing.Any:
+        """What is predicted for the batch that is compared: numpy [images, classes]."""
+        raise NotImplementedError
+
+    def trace(self, model: typing.Any, role: str) -> None:
+        """Marks the record of one step; see `meters.trace`."""
+        raise NotImplementedError

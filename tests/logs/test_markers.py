@@ -1,0 +1,193 @@
+"""Marker lines: what is read from them, and what a malformed one is told."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness.logs import markers
+from harness.logs.markers import MalformedError
+from harness.record.facts import Claim, Digest, Edit, Metric, Trace
+
+SHA = "ab" * 32
+
+
+def read(event: str, **fields: Any) -> markers.Fact:
+    return markers.fact(json.dumps({"event": event, **fields}).encode(), 7)[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (b'{"event": "unheard"}', "event 'unheard' is not known"),
+        (b'{"event": 3}', "event 3 is not known"),
+        (b'{"event": "\\ud800"}', r"event '\ud800' is not known"),
+        (b'{"event": "lms_edited", "swap_out": 1}', "lms_edited: swap_in is missing"),
+        (
+            b'{"event": "lms_edited", "swap_out": -1, "swap_in": 1}',
+            "lms_edited: swap_out is not a whole number from 0 to 2^63-1",
+        ),
+        (
+            b'{"event": "lms_edited", "swap_out": 1, "swap_in": 1, "ms": Infinity}',
+            "lms_edited: ms is not a finite number from 0",
+        ),
+        (b'{"event": "metric", "name": "loss"}', "metric: value is missing"),
+        (b'{"event": "metric", "name": "loss", "value": "low"}', "metric: value is not a number"),
+        (b'{"event": "metric", "name": "", "value": 1}', "metric: name is not a text"),
+        (
+            b'{"event": "digest", "of": "bias", "stage": "saved", "sha256": "00"}',
+            "digest: of is not one of weights, optimizer, predictions",
+        ),
+        (
+            b'{"event": "digest", "of": "weights", "stage": "saved", "sha256": "00"}',
+            "digest: sha256 is not 64 hexadecimal digits",
+        ),
+        (b'{"event": "trace", "function": "both"}', "trace: function is not train or predict"),
+        (b'{"event": "claim", "text": "a"}', "claim: expected is missing"),
+        (
+            b'{"event": "claim", "text": "a", "expected": [1]}',
+            "claim: expected is not a single value",
+        ),
+        (b'{"event": "ready"}', "ready: port is missing"),
+        (b'{"event": "ready", "port": 65536}', "ready: port is not a number from 1 to 65535"),
+        (b'{"event": "note"}', "note: text is missing"),
+        (b"[1]", "not a JSON object"),
+    ],
+)
+def test_one_line_says_which_event_and_which_field(text: bytes, words: str) -> None:
+    with pytest.raises(MalformedError) as caught:
+        markers.fact(text, 1)
+    assert str(caught.value) == words
+
+
+@pytest.mark.parametrize("port", [0, 65536, -1, "5000", 5000.0, True, None, 2**70, float("nan")])
+def test_a_port_is_a_true_integer(port: object) -> None:
+    text = json.dumps({"event": "ready", "port": port}).encode()
+    with pytest.raises(MalformedError, match=r"^ready: port is not a number from 1 to 65535$"):
+        markers.fact(text, 1)
+    with pytest.raises(MalformedError):
+        markers.ready_port(text)
+
+
+def test_ready_port() -> None:
+    assert markers.ready_port(b' {"event": "ready", "port": 80}') == 80
+    assert markers.ready_port(b'{"event": "done"}') is None
+    assert markers.ready_port(b"{") is None
+
+
+def test_some_writers_know_no_integers() -> None:
+    edit = read("lms_edited", swap_out=12.0, swap_in=3, bytes_in=1e9)
+    assert isinstance(edit, Edit)
+    assert (edit.swap_out, edit.bytes_in, edit.operations) == (12, 10**9, 15)
+    assert isinstance(edit.swap_out, int)
+
+
+@pytest.mark.parametrize("value", [12.5, True, "12", 2**63, float("inf"), [1]])
+def test_no_count(value: object) -> None:
+    with pytest.raises(MalformedError, match="bytes_out is not a whole number"):
+        read("lms_edited", swap_out=1, swap_in=1, bytes_out=value)
+
+
+def test_what_is_no_text_is_left_out_where_it_may_be() -> None:
+    trace = read("trace", function="train", meter=3)
+    assert isinstance(trace, Trace)
+    assert trace.meter == "allocations"
+    metric = read("metric", name="loss", value=1, split=4)
+    assert isinstance(metric, Metric)
+    assert metric.split is None
+
+
+def test_the_last_of_two_keys_counts() -> None:
+    fact, problem = markers.fact(b'{"event":"metric","name":"a","value":NaN,"value":2}', 1)
+    assert isinstance(fact, Metric)
+    assert (fact.value, problem) == (2.0, None)
+
+
+def test_the_largest_counts_stay_readable() -> None:
+    edit = read("lms_edited", swap_out=2**63 - 1, swap_in=2**63 - 1)
+    assert isinstance(edit, Edit)
+    assert edit.operations == 2**63 - 1
+
+
+def test_numbers_keep_their_kind() -> None:
+    claim = read("claim", text="a", expected=True, found=1)
+    assert isinstance(claim, Claim)
+    assert (claim.expected, claim.found, claim.holds) == (True, 1, False)
+    assert read("claim", text="a", expected=1, found=1.5).found == 1.5  # type: ignore[union-attr]
+
+
+def test_values_beyond_the_limit_are_left_out() -> None:
+    values = [0.5] * (markers.VALUES_LIMIT + 1)
+    digest = read("digest", of="predictions", stage="saved", sha256=SHA, values=values)
+    assert isinstance(digest, Digest)
+    assert digest.values is None
+
+
+_TOKENS = st.sampled_from(
+    [
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "1e999",
+        "9" * 400,
+        "9" * 5000,
+        "[" * 2000,
+        '{"a":' * 500,
+        '"\\ud800"',
+        '"\\u0000"',
+        "true",
+        "null",
+        "12.0",
+        "-0.0",
+        '""',
+        '"weights"',
+        "[1, null]",
+    ]
+)
+
+
+@settings(max_examples=600, deadline=None)
+@given(
+    st.sampled_from(["lms_edited", "metric", "digest", "trace", "claim", "environment", "ready"]),
+    st.lists(
+        st.tuples(
+            st.sampled_from(
+                [
+                    "swap_out",
+                    "swap_in",
+                    "ms",
+                    "name",
+                    "value",
+                    "epoch",
+                    "of",
+                    "stage",
+                    "sha256",
+                    "values",
+                    "function",
+                    "text",
+                    "expected",
+                    "found",
+                    "versions",
+                    "port",
+                    "event",
+                ]
+            ),
+            _TOKENS,
+        ),
+        max_size=8,
+    ),
+)
+def test_nothing_but_malformed_is_raised(event: str, fields: list[tuple[str, str]]) -> None:
+    body = "".join(f', "{name}": {token}' for name, token in fields)
+    try:
+        fact, _ = markers.fact(f'{{"event": "{event}"{body}}}'.encode(), 1)
+    except MalformedError as problem:
+        text = str(problem)
+        assert len(text) < 400
+        assert "\n" not in text
+    else:
+        str(fact).encode()
