@@ -44,7 +44,11 @@ class ScriptedEngine:
         pass
 
     def prepare(
-        self, flavor: Flavor, accelerator: str, progress: Callable[[str], None]
+        self,
+        flavor: Flavor,
+        accelerator: str,
+        progress: Callable[[str], None],
+        cancel: threading.Event,
     ) -> Environment:
         if flavor.id in self._missing:
             raise self._missing[flavor.id]

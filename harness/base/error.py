@@ -5,6 +5,7 @@ from __future__ import annotations
 EXIT_PASSED = 0
 EXIT_FAILED = 1
 EXIT_NOT_JUDGED = 2
+EXIT_CRASHED = 3
 EXIT_USAGE = 4
 EXIT_INTERRUPTED = 130
 
@@ -23,3 +24,11 @@ class EngineError(HarnessError):
 
 class UnavailableError(HarnessError):
     """A flavor cannot be had on this machine; its cases are skipped with this reason."""
+
+
+class StoppedError(HarnessError):
+    """The run was stopped while something was waited for."""
+
+
+class CrashError(HarnessError):
+    """The harness itself broke (exit code 3); its traceback is kept in a file."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ from harness.base.error import (
     EXIT_PASSED,
     EXIT_USAGE,
     HarnessError,
+    StoppedError,
     UsageError,
 )
 from harness.catalog import catalog
@@ -21,6 +23,7 @@ from harness.engine.docker.engine import DockerEngine
 from harness.engine.venv import lock
 from harness.engine.venv.engine import VenvEngine
 from harness.run import data, machine
+from harness.run.signals import stop_signals
 
 
 @click.command("doctor")
@@ -43,12 +46,15 @@ def images_command(root: Path, flavors_patterns: tuple[str, ...], gpu: str) -> i
     chosen_gpu, _ = machine.choose_gpu(gpu)
     engine = DockerEngine(None if chosen_gpu is None else chosen_gpu.compute_capability)
     engine.preflight(None if chosen_gpu is None else chosen_gpu.uuid)
-    code = EXIT_PASSED
+    code, cancel = EXIT_PASSED, threading.Event()
     for flavor in selected.flavors:
         try:
             accelerator = "virtual" if chosen_gpu is None else "gpu"
-            environment = engine.prepare(flavor, accelerator, click.echo)
+            with stop_signals(cancel):
+                environment = engine.prepare(flavor, accelerator, click.echo, cancel)
             click.echo(f"{flavor.id}: {environment.handle}")
+        except StoppedError:
+            raise
         except HarnessError as problem:
             click.echo(f"{flavor.id}: {problem}", err=True)
             code = EXIT_NOT_JUDGED

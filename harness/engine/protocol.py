@@ -169,13 +169,18 @@ class Engine(Protocol):
         """Raises `UsageError` with one line when phases cannot run here (on that GPU)."""
 
     def prepare(
-        self, flavor: Flavor, accelerator: str, progress: Callable[[str], None]
+        self,
+        flavor: Flavor,
+        accelerator: str,
+        progress: Callable[[str], None],
+        cancel: threading.Event,
     ) -> Environment:
         """Builds what is missing for a flavor; `accelerator` is "gpu" or "virtual".
 
         Raises:
             UnavailableError: this machine lacks something the flavor needs.
             EngineError: a build broke.
+            StoppedError: `cancel` was set before the environment was ready.
         """
 
     def execute(

@@ -106,7 +106,10 @@ class _Suite:
         cases = [case for case in self._record.cases if case.flavor == self._flavor]
         tests = [test for case in cases for test in self._case(case)]
         if self._record.state != "finished":  # what it has not judged must not look green
-            reason = f"the run is {self._record.state}: cases may be missing from this report"
+            state, notes = self._record.state, self._record.notes
+            reason = f"the run is {state}: cases may be missing from this report"
+            if state in ("aborted", "crashed") and notes:
+                reason += f"; {notes[-1]}"
             tests.append(self._note("run finished", Status.ERROR, reason))
         known = self._known
         if not cases:  # Jenkins ignores a suite that is empty

@@ -1,7 +1,8 @@
-"""A shell where a phase of a finished run ran, with what it was input_directory."""
+"""A shell where a phase of a finished run ran, with the input that it had."""
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from harness.engine.protocol import Engine
@@ -41,20 +42,21 @@ def enter(
     if phase is None:
         return 0
     task = plan.tasks[phase.key]
-    directory, input_directory = directory / "shell" / phase.key, None
-    artifacts.remove(directory)
-    (directory / "artifacts").mkdir(parents=True)
+    beside, input_directory = directory / "shell" / phase.key, None
+    artifacts.remove(beside)
+    (beside / "artifacts").mkdir(parents=True)
     if task.input is not None:
-        input_directory = directory / "input"
+        input_directory = beside / "input"
         saved = directory / "phases" / task.input / "artifacts"
         artifacts.copy_read_only(saved, input_directory)
     environment = engine.prepare(
         next(flavor for flavor in plan.environments if flavor.id == task.flavor),
         "virtual" if gpu is None else "gpu",
         print,
+        threading.Event(),
     )
     launch = launch_of(
-        task, environment, settings, record.id, gpu, input_directory, directory, threads=None
+        task, environment, settings, record.id, gpu, input_directory, beside, threads=None
     )
     print(f"shell of {phase.key} ({phase.outcome.value}); leave it with `exit`")
     return engine.shell(launch)

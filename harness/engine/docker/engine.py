@@ -72,7 +72,11 @@ class DockerEngine:
             raise UsageError(f"Docker: {self._daemon.explain(problem)}") from problem
 
     def prepare(
-        self, flavor: Flavor, accelerator: str, progress: Callable[[str], None]
+        self,
+        flavor: Flavor,
+        accelerator: str,
+        progress: Callable[[str], None],
+        cancel: threading.Event,
     ) -> Environment:
         """Builds the flavor's image unless there is one of the same inputs."""
         built = image.build(self._daemon, flavor, accelerator, self.capability, progress)

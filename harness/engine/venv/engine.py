@@ -72,7 +72,11 @@ class VenvEngine:
         """A process sees the GPU that the host sees: nothing more to check."""
 
     def prepare(
-        self, flavor: Flavor, accelerator: str, progress: Callable[[str], None]
+        self,
+        flavor: Flavor,
+        accelerator: str,
+        progress: Callable[[str], None],
+        cancel: threading.Event,
     ) -> Environment:
         """Makes the flavor's environment unless one of the same lock file is there."""
         given = interpreter.stand_in(flavor.id)
