@@ -22,7 +22,8 @@ from harness.engine.docker.daemon import Daemon
 from harness.engine.docker.engine import DockerEngine
 from harness.engine.venv import lock
 from harness.engine.venv.engine import VenvEngine
-from harness.run import data, machine
+from harness.run import data
+from harness.run.gpu_choice import choose_gpu
 from harness.run.signals import stop_signals
 
 
@@ -43,7 +44,7 @@ def doctor_command(root: Path) -> int:
 def images_command(root: Path, flavors_patterns: tuple[str, ...], gpu: str) -> int:
     """Build every flavor's image."""
     selected = catalog.load(root).select(flavors_patterns)
-    chosen_gpu, _ = machine.choose_gpu(gpu)
+    chosen_gpu = choose_gpu(gpu).gpu
     engine = DockerEngine(None if chosen_gpu is None else chosen_gpu.compute_capability)
     engine.preflight(None if chosen_gpu is None else chosen_gpu.uuid)
     code, cancel = EXIT_PASSED, threading.Event()

@@ -53,8 +53,3 @@ def test_a_gpu_that_the_daemon_cannot_hand_out_is_no_reason_to_fall_back(monkeyp
     with pytest.raises(UsageError, match="Container Toolkit"):
         machine.choose_engine("auto", gpu(), tmp_path)
     assert machine.choose_engine("auto", None, tmp_path)[0].name == "docker"
-
-
-def test_gpu_none_looks_for_none(monkeypatch):
-    monkeypatch.setattr(machine, "Nvml", lambda: pytest.fail("NVML was asked"))
-    assert machine.choose_gpu("none") == (None, "")
