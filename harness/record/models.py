@@ -78,7 +78,7 @@ class CaseRecord(Model):
 
     Attributes:
         expects: for a canary, the check that must fail.
-        skip: why the case does not apply or could not be had, else None.
+        skip: what this machine lacks for the case, else None.
         checks: what is reported; for a canary one check, `caught`.
         behind: for a canary the six checks behind it, else empty.
         reproduce: the command that runs this case by hand.

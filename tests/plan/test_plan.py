@@ -94,8 +94,11 @@ def test_a_phase_of_another_flavor(tmp_path):
 
 def test_a_phase_of_the_same_flavor_hands_nothing_over(tmp_path):
     root = lay_out(tmp_path, flavors={"one": FLAVOR, "two": FLAVOR}, families={"basic": HANDED_ON})
-    made = planner.make(catalog.load(root).select(["two"], (), ["save-load"]), provider="builtin")
-    assert made.cases[0].skip == "its save phase is of two too: nothing is handed to another flavor"
+    selected = catalog.load(root).select(["two"], (), ["save-load"])
+    (pair,) = selected.pairs()
+    assert pair.inapplicable == "its save phase is of two too: nothing is handed to another flavor"
+    made = planner.make(selected, provider="builtin")
+    assert (made.cases, made.tasks) == ((), {})
 
 
 SAVE = "test-flavor.basic.save-load.save"
@@ -164,4 +167,16 @@ def test_the_tf1_part_of_the_matrix_has_25_phases_without_evidence():
     made = planner.make(own, provider="builtin")
     bare = [task for task in made.tasks.values() if task.control_of is None]
     assert len(bare) == 25
-    assert sum(case.skip is None for case in made.cases) == 16
+    assert len(made.cases) == 16
+
+
+def test_a_pair_that_can_never_apply_is_no_case():
+    own = catalog.load(ROOT)
+    made = planner.make(own, provider="builtin")
+    pairs = list(own.pairs())
+    assert len(pairs) == len(own.flavors) * len(own.scenarios)
+    assert [case.id for case in made.cases] == [
+        pair.id for pair in pairs if pair.inapplicable is None
+    ]
+    assert 0 < len(made.cases) < len(pairs)
+    assert all(case.skip is None and case.uses for case in made.cases)

@@ -101,6 +101,30 @@ def test_every_case_is_judged_and_reported(project):
     assert totals.exit_code(record) == 0
 
 
+def test_a_pair_that_can_never_apply_is_in_no_report(tmp_path):
+    head, second = FAMILY.split('id = "save-predict"')
+    family = f'{head}id = "save-predict"\nrequires = ["magic"]{second}'
+    flavor = f'{FLAVOR}\n[lacks]\nmagic = "no such thing here"\n'
+    root = lay_out(
+        tmp_path / "checkout",
+        flavors={"test-flavor": FLAVOR.replace('["tf_', '["magic", "tf_'), "poor": flavor},
+        families={"basic": family},
+    )
+    record, directory = execute(root, ScriptedEngine(good))
+    assert [case.id for case in record.cases] == [
+        "poor.basic.save-load",
+        "test-flavor.basic.save-load",
+        "test-flavor.basic.save-predict",
+    ]
+    reports = [directory / "summary.md", directory / "record.json", *directory.glob("junit/*")]
+    assert len(reports) == 4
+    for report in reports:
+        text = report.read_text()
+        assert "no such thing here" not in text
+        assert "poor.basic.save-predict" not in text
+    assert "3 cases: 3 passed;" in (directory / "summary.md").read_text()
+
+
 def test_several_phases_at_a_time_but_a_load_only_after_its_save(project):
     order: list[str] = []
 
