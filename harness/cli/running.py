@@ -92,7 +92,10 @@ def _one(command: str, root: Path, flavor: str, scenario: str) -> Catalog:
     return selected
 
 
-def _exit_code(record: RunRecord) -> int:
+def _exit_code(record: RunRecord, directory: Path) -> int:
+    for phase in totals.bugs(record):
+        place = options.shown(directory / phase.directory / "details.json")
+        click.echo(f"harness: {phase.reason}; its traceback is in {place}", err=True)
     return EXIT_INTERRUPTED if record.state == "interrupted" else totals.exit_code(record)
 
 
@@ -128,8 +131,8 @@ def run_command(
     """Run the matrix, or a part of it, and write the reports."""
     selected = catalog.load(root).select(flavors_patterns, families_patterns, scenarios_patterns)
     prepared = _prepare(root, selected, how, gpu=gpu, engine=engine, jobs=jobs, share=share)
-    record, _ = prepared.execute(follow=False)
-    return _exit_code(record)
+    record, directory = prepared.execute(follow=False)
+    return _exit_code(record, directory)
 
 
 @click.command("repro")
@@ -161,7 +164,7 @@ def repro_command(
             repro.enter(
                 prepared.planned, record, directory, chosen.engine, prepared.settings, chosen.gpu
             )
-    return _exit_code(record)
+    return _exit_code(record, directory)
 
 
 @click.command("prove")

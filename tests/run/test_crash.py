@@ -207,6 +207,8 @@ def test_a_bug_around_a_phase_leaves_the_others_and_is_exit_3(tmp_path: Path) ->
     done, latest = run(tmp_path, fault)
     assert done.returncode == 3, done.stdout + done.stderr
     assert done.stdout.count("CRASHED: ") == 1
+    assert "the harness itself broke: RuntimeError: boom" in the_line(done)
+    assert "save-predict.load/details.json" in done.stderr
     record = record_of(latest)
     assert record.state == "finished"
     broken = [phase for phase in record.phases if phase.outcome is not Outcome.COMPLETED]
