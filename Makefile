@@ -30,7 +30,7 @@ export LMS_PROVIDER LMS_PATH LMS_PARAMS DATA_DIR FLAVOR SCENARIO RUN
 help: ## show this text
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-matrix: $(READY) ## run the matrix: GPU=0 ENGINE=docker FLAVORS=… FAMILIES=… SCENARIOS='train*' SHARE=0 JOBS=2
+matrix: $(READY) ## run the matrix: GPU=0 ENGINE=docker FLAVORS=a,b FAMILIES=… SCENARIOS='train*' SHARE=0 JOBS=2
 	@$(HARNESS) run
 
 repro: $(READY) ## one scenario by hand: FLAVOR=… SCENARIO=… [GPU=0] [SHELL=1]

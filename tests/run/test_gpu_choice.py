@@ -176,3 +176,17 @@ def test_variables_that_do_not_say_which_gpu_are_an_error(
 def test_a_gpu_that_is_named_is_taken_whatever_the_variables_say(tmp_path, nvml_library):
     found = choice(tmp_path, nvml_library, THREE, '{"CUDA_VISIBLE_DEVICES": ""}', "1")
     assert found == [B, "", []]
+
+
+@pytest.mark.parametrize(("init", "virtual"), [(12, True), (18, False), (999, False)])
+def test_the_doctor_promises_no_fallback_that_there_is_not(tmp_path, nvml_library, init, virtual):
+    code = """
+import json
+from harness.cli import doctor
+(found,) = doctor._gpus()
+print(json.dumps([found.good, found.text]))
+"""
+    path = Scenario(init=init).write(tmp_path / "scenario")
+    good, text = fake_nvml.run(code, nvml_library, path)
+    assert good is False
+    assert ("the virtual accelerator is used" in text) is virtual
