@@ -16,6 +16,7 @@ export HARNESS_ENGINE = $(ENGINE)
 export HARNESS_FLAVORS = $(FLAVORS)
 export HARNESS_FAMILIES = $(FAMILIES)
 export HARNESS_SCENARIOS = $(SCENARIOS)
+export HARNESS_ALL = $(ALL)
 export HARNESS_SHARE = $(SHARE)
 export HARNESS_JOBS = $(JOBS)
 export HARNESS_KEEP = $(KEEP)
@@ -29,7 +30,7 @@ export LMS_PROVIDER LMS_PATH LMS_PARAMS DATA_DIR FLAVOR SCENARIO RUN
 help: ## show this text
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-matrix: $(READY) ## run the matrix: GPU=0 ENGINE=docker FLAVORS=… FAMILIES=… SCENARIOS='train*' SHARE=0 JOBS=2
+matrix: $(READY) ## run the matrix: GPU=0 ENGINE=docker FLAVORS=a,b FAMILIES=… SCENARIOS='train*' SHARE=0 JOBS=2
 	@$(HARNESS) run
 
 repro: $(READY) ## one scenario by hand: FLAVOR=… SCENARIO=… [GPU=0] [SHELL=1]
@@ -38,7 +39,7 @@ repro: $(READY) ## one scenario by hand: FLAVOR=… SCENARIO=… [GPU=0] [SHELL=
 proof: $(READY) ## prove on a GPU that a case swaps: FLAVOR=… SCENARIO=… GPU=0
 	@$(HARNESS) prove -- "$$FLAVOR" "$$SCENARIO"
 
-list: $(READY) ## the plan
+list: $(READY) ## the plan; ALL=1 with the pairs that can never apply
 	@$(HARNESS) list
 
 describe: $(READY) ## one scenario in full: SCENARIO=…

@@ -37,6 +37,7 @@ def main() -> int:
         ("sampler at 20 Hz", "sampler.py", DRIVER),
         ("log parser", "log.py", DRIVER),
         ("plan, records and reports of 10,000 cases", "report.py", DRIVER),
+        ("order and bookkeeping of a run of 10,000 cases", "schedule.py", DRIVER),
     ]
     failed = []
     for title, script, python in benchmarks:

@@ -47,22 +47,27 @@ def build(cases: int) -> RunRecord:
 
 
 def catalog_of(cases: int) -> Catalog:
-    """A catalog whose plan has that many cases, each with two phases and a control."""
-    phases = [
-        {"id": "save", "script": "save.py", "role": "train"},
-        {"id": "load", "script": "load.py", "role": "train"},
-    ]
+    """A catalog whose plan has that many cases, each with two phases and a control.
+
+    Where phases are shared, all scenarios of a flavor share their save and none its load.
+    """
+    save = {"id": "save", "script": "save.py", "role": "train"}
+    load = {"id": "load", "script": "load.py", "role": "train"}
     image = {"accelerator": "virtual", "base": "base", "requirements": "requirements.txt"}
     flavor = {"directory": ".", "description": "d", "keras": "keras", "mode": "session"}
     flavor |= {"python": "3.7", "requirements": {}, "image": [image]}
-    scenario = {"family": "family", "description": "d", "phase": phases}
-    return Catalog.model_validate(
+    flavors = [{**flavor, "id": f"flavor-{number}"} for number in range(FLAVORS)]
+    scenario = {"family": "family", "description": "d"}
+    scenarios = [
         {
-            "flavors": [{**flavor, "id": f"flavor-{number}"} for number in range(FLAVORS)],
-            "scenarios": [
-                {**scenario, "id": f"scenario-{number}"} for number in range(cases // FLAVORS)
-            ],
+            **scenario,
+            "id": f"scenario-{number}",
+            "phase": [save, {**load, "variables": {"NUMBER": str(number)}}],
         }
+        for number in range(cases // FLAVORS)
+    ]
+    return Catalog.model_validate(
+        {"flavors": flavors, "scenarios": scenarios, "environments": flavors}
     )
 
 

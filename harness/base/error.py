@@ -5,6 +5,7 @@ from __future__ import annotations
 EXIT_PASSED = 0
 EXIT_FAILED = 1
 EXIT_NOT_JUDGED = 2
+EXIT_CRASHED = 3
 EXIT_USAGE = 4
 EXIT_INTERRUPTED = 130
 
@@ -27,3 +28,7 @@ class UnavailableError(HarnessError):
 
 class StoppedError(HarnessError):
     """The run was stopped while something was waited for."""
+
+
+class CrashError(HarnessError):
+    """The harness itself broke (exit code 3); its traceback is kept in a file."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from harness.base.error import UsageError
+from harness.base.text import plural
 from harness.catalog.entry import Entry, validated
 from harness.catalog.flavors import Flavor
 from harness.catalog.scenarios import Scenario, script_path
@@ -17,6 +20,24 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A flavor and a scenario.
+
+    Attributes:
+        inapplicable: why the scenario can never apply to the flavor, or None: then it is a case.
+    """
+
+    flavor: Flavor
+    scenario: Scenario
+    inapplicable: str | None
+
+    @property
+    def id(self) -> str:
+        """`<flavor>.<family>.<scenario>`."""
+        return f"{self.flavor.id}.{self.scenario.family}.{self.scenario.id}"
 
 
 class Catalog(Entry):
@@ -35,6 +56,28 @@ class Catalog(Entry):
     def families(self) -> tuple[str, ...]:
         """Ids of the families, in order."""
         return tuple(dict.fromkeys(scenario.family for scenario in self.scenarios))
+
+    def pairs(self) -> Iterator[Pair]:
+        """Every flavor with every scenario, flavor by flavor."""
+        for flavor in self.flavors:
+            for scenario in self.scenarios:
+                yield Pair(flavor, scenario, inapplicable(flavor, scenario))
+
+    def require_case(self) -> None:
+        """Refuses a selection that holds no case.
+
+        Raises:
+            UsageError: no scenario of the catalog applies to a flavor of it; the text has the
+                reason of the first pair.
+        """
+        pairs = list(self.pairs())
+        if not pairs or any(pair.inapplicable is None for pair in pairs):
+            return
+        others = f" (nor does {plural(len(pairs) - 1, 'other pair')})" if len(pairs) > 1 else ""
+        raise UsageError(
+            f"{pairs[0].id} does not apply: {pairs[0].inapplicable}{others};"
+            " `harness list --all` shows what does"
+        )
 
     def select(
         self,
@@ -144,9 +187,8 @@ def _family(path: Path) -> list[Scenario]:
             if not (path.parent.parent.parent / script).is_file():
                 raise UsageError(f"{path}: {scenario.id}: script {script} is not there")
         scenarios.append(scenario)
-    ids = [scenario.id for scenario in scenarios]
-    for name in ids:
-        if ids.count(name) > 1:
+    for name, count in Counter(scenario.id for scenario in scenarios).items():
+        if count > 1:
             raise UsageError(f"{path}: scenario {name!r} is there twice; ids are unique")
     return scenarios
 

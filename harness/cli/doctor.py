@@ -16,7 +16,7 @@ from harness.engine.docker.engine import DockerEngine
 from harness.engine.docker.image import base_reference
 from harness.engine.venv import interpreter
 from harness.engine.venv.engine import VenvEngine
-from harness.measure.gpu import Gpu, NvmlError
+from harness.measure.gpu import Gpu, LibraryNotFoundError, NvmlError
 from harness.measure.nvml import Nvml
 from harness.run import data
 
@@ -98,8 +98,10 @@ def _gpus() -> list[Diagnosis]:
     try:
         with Nvml() as nvml:
             gpus: list[Gpu] = nvml.list_gpus()
-    except NvmlError as problem:
+    except LibraryNotFoundError as problem:
         return [Diagnosis("GPU", False, f"{problem}; the virtual accelerator is used")]
+    except NvmlError as problem:  # with GPU=auto too a run ends here
+        return [Diagnosis("GPU", False, str(problem))]
     if not gpus:
         return [Diagnosis("GPU", False, "NVML sees none; the virtual accelerator is used")]
     return [

@@ -12,6 +12,7 @@ from harness.base.error import (
     EXIT_PASSED,
     EXIT_USAGE,
     HarnessError,
+    StoppedError,
     UsageError,
 )
 from harness.catalog import catalog
@@ -21,7 +22,9 @@ from harness.engine.docker.daemon import Daemon
 from harness.engine.docker.engine import DockerEngine
 from harness.engine.venv import lock
 from harness.engine.venv.engine import VenvEngine
-from harness.run import data, machine
+from harness.run import data
+from harness.run.gpu_choice import choose_gpu
+from harness.run.signals import stop_signals
 
 
 @click.command("doctor")
@@ -41,15 +44,18 @@ def doctor_command(root: Path) -> int:
 def images_command(root: Path, flavors_patterns: tuple[str, ...], gpu: str) -> int:
     """Build every flavor's image."""
     selected = catalog.load(root).select(flavors_patterns)
-    chosen_gpu, _ = machine.choose_gpu(gpu)
+    chosen_gpu = choose_gpu(gpu).gpu
     engine = DockerEngine(None if chosen_gpu is None else chosen_gpu.compute_capability)
     engine.preflight(None if chosen_gpu is None else chosen_gpu.uuid)
-    code = EXIT_PASSED
+    code, cancel = EXIT_PASSED, threading.Event()
     for flavor in selected.flavors:
         try:
             accelerator = "virtual" if chosen_gpu is None else "gpu"
-            environment = engine.prepare(flavor, accelerator, click.echo, threading.Event())
+            with stop_signals(cancel):
+                environment = engine.prepare(flavor, accelerator, click.echo, cancel)
             click.echo(f"{flavor.id}: {environment.handle}")
+        except StoppedError:
+            raise
         except HarnessError as problem:
             click.echo(f"{flavor.id}: {problem}", err=True)
             code = EXIT_NOT_JUDGED

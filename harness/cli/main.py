@@ -7,31 +7,53 @@ from pathlib import Path
 
 import click
 
+from harness.base import crash
 from harness.base.error import (
+    EXIT_CRASHED,
     EXIT_INTERRUPTED,
     EXIT_NOT_JUDGED,
     EXIT_PASSED,
     EXIT_USAGE,
+    CrashError,
     HarnessError,
+    StoppedError,
     UsageError,
 )
-from harness.cli import housekeeping, planning, reporting, running
+from harness.cli import housekeeping, options, planning, reporting, running
+
+_CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def main() -> None:
-    """Entry point: one line and the right exit code for every user's mistake."""
+    """Entry point: one line and the right exit code, whatever becomes of the command."""
+    try:
+        with crash.kept(options.cache_of(_CHECKOUT)):
+            code = _exit_code()
+    except CrashError as problem:
+        click.echo(f"harness: {problem}", err=True)
+        code = EXIT_CRASHED
+    sys.exit(code)
+
+
+def _exit_code() -> int:
+    """Runs the command that was typed; returns its exit code."""
     try:
         code = cli.main(standalone_mode=False)
     except click.exceptions.Exit as leave:
         code = leave.exit_code
     except click.Abort:
         code = EXIT_INTERRUPTED
-    except click.UsageError as problem:
+    except click.ClickException as problem:
         problem.show(sys.stderr)
         code = EXIT_USAGE
     except UsageError as problem:
         click.echo(f"harness: {problem}", err=True)
         code = EXIT_USAGE
+    except CrashError:
+        raise
+    except StoppedError:
+        click.echo("harness: interrupted", err=True)
+        code = EXIT_INTERRUPTED
     except HarnessError as problem:
         click.echo(f"harness: {problem}", err=True)
         code = EXIT_NOT_JUDGED
@@ -46,14 +68,14 @@ def main() -> None:
     except KeyboardInterrupt:
         click.echo("harness: interrupted", err=True)
         code = EXIT_INTERRUPTED
-    sys.exit(code if isinstance(code, int) else EXIT_PASSED)
+    return code if isinstance(code, int) else EXIT_PASSED
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option(
     "--root",
     type=click.Path(path_type=Path, file_okay=False),
-    default=Path(__file__).resolve().parents[2],
+    default=_CHECKOUT,
     help="Checkout that holds docker/ and scenarios/.",
 )
 @click.pass_context

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 from collections.abc import Callable, Mapping
@@ -31,14 +32,27 @@ def combined(*options: Callable[[_FunctionT], _FunctionT]) -> Callable[[_Functio
 
 
 def patterns(name: str, what: str) -> Callable[[_FunctionT], _FunctionT]:
-    """An option that selects a part of the catalog."""
+    """An option that selects a part of the catalog: given again, or a list with commas or blanks.
+
+    No id holds either, so neither does a pattern of ids.
+    """
+
+    def split(
+        context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        found = tuple(re.split(r"[\s,]+", ",".join(values).strip(", \t\n")))
+        if values and found == ("",):
+            raise click.BadParameter(f"{values[0]!r} holds no pattern")
+        return found if values else ()
+
     return click.option(
         f"--{name}",
         f"{name}_patterns",
         multiple=True,
-        metavar="PATTERN",
+        metavar="PATTERNS",
         envvar=f"HARNESS_{name.upper()}",
-        help=f"Only {what} that match this shell pattern (repeatable).",
+        callback=split,
+        help=f"Only {what} that match one of these shell patterns (a,b or 'a b'; repeatable).",
     )
 
 

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import click
 
-from harness.base.error import (
-    EXIT_PASSED,
-)
+from harness.base.error import EXIT_PASSED
+from harness.base.text import plural
 from harness.catalog import catalog
 from harness.cli import options
 from harness.plan import listing, planner
@@ -17,33 +16,45 @@ from harness.plan import listing, planner
 
 @click.command("list")
 @options.selection
+@click.option(
+    "--all",
+    "every_pair",
+    is_flag=True,
+    envvar="HARNESS_ALL",
+    help="The pairs too that can never apply, with their reasons.",
+)
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
-@click.option("--markdown", is_flag=True, help="The table of the README.")
+@click.option("--markdown", is_flag=True, help="The page docs/matrix.md.")
 @click.pass_obj
 def list_command(
     root: Path,
     flavors_patterns: tuple[str, ...],
     families_patterns: tuple[str, ...],
     scenarios_patterns: tuple[str, ...],
+    every_pair: bool,
     as_json: bool,
     markdown: bool,
 ) -> int:
     """List every case of the plan."""
     selected = catalog.load(root).select(flavors_patterns, families_patterns, scenarios_patterns)
-    planned = planner.make(selected, provider="builtin")
-    if as_json:
-        click.echo(json.dumps(listing.entries(planned), indent=1))
-        return EXIT_PASSED
     if markdown:
-        click.echo(listing.table(planned), nl=False)
+        click.echo(listing.page(selected), nl=False)
         return EXIT_PASSED
-    for entry in listing.entries(planned):
-        state = f"skipped: {entry['skip']}" if entry["skip"] else entry["description"]
-        click.echo(f"{entry['flavor']:<16} {entry['family']:<16} {entry['scenario']:<44} {state}")
-    skipped = sum(case.skip is not None for case in planned.cases)
+    planned = planner.make(selected, provider="builtin")
+    entries = listing.entries(selected, planned, every_pair)
+    if as_json:
+        click.echo(json.dumps(entries, indent=1))
+        return EXIT_PASSED
+    for entry in entries:
+        reason = entry["inapplicable"]
+        text = entry["description"] if reason is None else f"does not apply: {reason}"
+        click.echo(f"{entry['flavor']:<16} {entry['family']:<16} {entry['scenario']:<44} {text}")
+    others = len(list(selected.pairs())) - len(planned.cases)
+    more = "" if every_pair or not others else ", which --all (make list ALL=1) shows"
     click.echo(
-        f"\n{len(planned.cases) - skipped} cases, {skipped} skipped,"
-        f" {len(planned.tasks)} phases with their controls"
+        f"\n{plural(len(planned.cases), 'case')},"
+        f" {plural(len(planned.tasks), 'phase')} with their controls;"
+        f" {plural(others, 'pair')} of flavor and scenario can never apply{more}"
     )
     return EXIT_PASSED
 
@@ -55,6 +66,8 @@ def list_command(
 def describe_command(root: Path, scenario: str, flavors_patterns: tuple[str, ...]) -> int:
     """Show a scenario in full: phases, scripts, checks, and how each flavor runs it."""
     selected = catalog.load(root).select(flavors_patterns, (), [scenario])
-    for line in listing.description(planner.make(selected, provider="builtin")):
+    selected.require_case()
+    planned = planner.make(selected, provider="builtin")
+    for line in listing.description(selected, planned):
         click.echo(line)
     return EXIT_PASSED

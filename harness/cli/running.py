@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 
+from harness.base import crash
 from harness.base.error import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
@@ -17,23 +20,83 @@ from harness.base.error import (
 )
 from harness.base.text import MIB
 from harness.catalog import catalog
+from harness.catalog.catalog import Catalog
 from harness.cli import judgement, options
 from harness.cli.console import ConsoleObserver
 from harness.plan import planner
+from harness.plan.plan import Plan
 from harness.record.checks import Status
+from harness.record.models import RunRecord
 from harness.report import summary, totals
 from harness.run import machine, repro, run
 from harness.run.proof import proof, prover
+from harness.run.settings import Settings
 
 _console = Console(soft_wrap=False)
 
 
-def _one(command: str, root: Path, flavor: str, scenario: str) -> catalog.Catalog:
+@dataclass(frozen=True)
+class _Prepared:
+    """What a command is to run, where, and how."""
+
+    planned: Plan
+    chosen: machine.Machine
+    settings: Settings
+
+    def execute(self, follow: bool) -> tuple[RunRecord, Path]:
+        """Runs the plan and prints its summary; returns the record and the run's directory."""
+        for note in self.chosen.notes:
+            click.echo(f"note: {note}")
+        with ConsoleObserver(_console, follow=follow) as observer:
+            record, directory = run.execute(
+                self.planned, self.chosen.engine, self.settings, self.chosen.gpu, observer
+            )
+        summary.terminal(record, _console, directory)
+        return record, directory
+
+
+def _prepare(
+    root: Path,
+    selected: Catalog,
+    how: Mapping[str, Any],
+    *,
+    gpu: str,
+    engine: str,
+    jobs: int | None = None,
+    share: bool = True,
+) -> _Prepared:
+    """What `run`, `repro` and `prove` begin with: options checked, GPU and engine chosen, the plan.
+
+    Args:
+        selected: the part of the catalog.
+        how: values of the options in `options.how`.
+
+    Raises:
+        UsageError: an option is wrong, no case is selected, or this machine cannot run it.
+    """
+    parameters = options.parameters_of(how["lms_params"], how["provider"], how["lms_path"])
+    selected.require_case()
+    chosen = machine.choose(gpu, engine, options.cache_of(root))
+    planned = planner.make(selected, provider=how["provider"], parameters=parameters, share=share)
+    settings = options.settings_of(
+        root, how, chosen.notes, jobs=jobs, share=share, gpu=gpu, engine=engine
+    )
+    return _Prepared(planned, chosen, settings)
+
+
+def _one(command: str, root: Path, flavor: str, scenario: str) -> Catalog:
     """The catalog with one flavor and one scenario in it."""
     selected = catalog.load(root).select([flavor], (), [scenario])
     if len(selected.flavors) != 1 or len(selected.scenarios) != 1:
         raise UsageError(f"{command} takes one flavor and one scenario; `harness list` shows them")
     return selected
+
+
+def _exit_code(record: RunRecord, directory: Path) -> int:
+    for phase in totals.bugs(record):
+        place = options.shown(directory / phase.directory / "details.json")
+        click.echo(f"harness: {phase.reason}; its traceback is in {place}", err=True)
+    return EXIT_INTERRUPTED if record.state == "interrupted" else totals.exit_code(record)
 
 
 @click.command("run")
@@ -66,19 +129,10 @@ def run_command(
     **how: Any,
 ) -> int:
     """Run the matrix, or a part of it, and write the reports."""
-    parameters = options.parameters_of(how["lms_params"], how["provider"], how["lms_path"])
     selected = catalog.load(root).select(flavors_patterns, families_patterns, scenarios_patterns)
-    chosen = machine.choose(gpu, engine, options.cache_of(root))
-    planned = planner.make(selected, provider=how["provider"], parameters=parameters, share=share)
-    settings = options.settings_of(
-        root, how, chosen.notes, jobs=jobs, share=share, gpu=gpu, engine=engine
-    )
-    for note in chosen.notes:
-        click.echo(f"note: {note}")
-    with ConsoleObserver(_console) as observer:
-        record, directory = run.execute(planned, chosen.engine, settings, chosen.gpu, observer)
-    summary.terminal(record, _console, directory)
-    return EXIT_INTERRUPTED if record.state == "interrupted" else totals.exit_code(record)
+    prepared = _prepare(root, selected, how, gpu=gpu, engine=engine, jobs=jobs, share=share)
+    record, directory = prepared.execute(follow=False)
+    return _exit_code(record, directory)
 
 
 @click.command("repro")
@@ -97,24 +151,20 @@ def repro_command(
     root: Path, /, flavor: str, scenario: str, gpu: str, engine: str, shell: bool, **how: Any
 ) -> int:
     """Reproduce one scenario by hand, its logs on the terminal."""
-    parameters = options.parameters_of(how["lms_params"], how["provider"], how["lms_path"])
     selected = _one("repro", root, flavor, scenario)
-    chosen = machine.choose(gpu, engine, options.cache_of(root))
-    planned = planner.make(selected, provider=how["provider"], parameters=parameters)
-    how["keep"] = True
-    settings = options.settings_of(root, how, chosen.notes, jobs=1, gpu=gpu, engine=engine)
-    for note in chosen.notes:
-        click.echo(f"note: {note}")
-    with ConsoleObserver(_console, follow=True) as observer:
-        record, directory = run.execute(planned, chosen.engine, settings, chosen.gpu, observer)
-    summary.terminal(record, _console, directory)
+    prepared = _prepare(root, selected, {**how, "keep": True}, gpu=gpu, engine=engine, jobs=1)
+    record, directory = prepared.execute(follow=True)
     for case in record.cases:
         click.echo(f"\n{case.id}")
         for line in judgement.verdicts([*case.checks, *case.behind]):
             click.echo(line)
     if shell and record.state != "interrupted":
-        repro.enter(planned, record, directory, chosen.engine, settings, chosen.gpu)
-    return EXIT_INTERRUPTED if record.state == "interrupted" else totals.exit_code(record)
+        chosen = prepared.chosen
+        with crash.kept(directory):
+            repro.enter(
+                prepared.planned, record, directory, chosen.engine, prepared.settings, chosen.gpu
+            )
+    return _exit_code(record, directory)
 
 
 @click.command("prove")
@@ -157,9 +207,8 @@ def prove_command(
     **how: Any,
 ) -> int:
     """Prove on a GPU that one case swaps: peaks, bytes, and a ceiling between the peaks."""
-    parameters = options.parameters_of(how["lms_params"], how["provider"], how["lms_path"])
-    selected = _one("prove", root, flavor, scenario)
-    chosen = machine.choose(gpu, engine, options.cache_of(root))
+    prepared = _prepare(root, _one("prove", root, flavor, scenario), how, gpu=gpu, engine=engine)
+    chosen = prepared.chosen
     if chosen.gpu is None:
         raise UsageError(f"a proof needs a GPU: {chosen.notes[0]}")
     goal = goal_mib * MIB
@@ -167,11 +216,9 @@ def prove_command(
         if chosen.gpu.total_bytes is None:
             raise UsageError("--share: the GPU does not tell its memory; use --goal-mib")
         goal = round(goal_share * chosen.gpu.total_bytes)
-    planned = planner.make(selected, provider=how["provider"], parameters=parameters)
-    settings = options.settings_of(root, how, chosen.notes, gpu=gpu, engine=engine)
     with ConsoleObserver(_console) as observer:
         made, directory = prover.prove(
-            planned, chosen.engine, settings, chosen.gpu, observer, goal, most
+            prepared.planned, chosen.engine, prepared.settings, chosen.gpu, observer, goal, most
         )
     for line in proof.lines(made):
         click.echo(line)

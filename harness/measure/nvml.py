@@ -67,7 +67,7 @@ class Nvml:
         Raises:
             NvmlError: there are GPUs and none can be used; the error is that of the first.
         """
-        gpus, problems = self._scan()
+        gpus, problems = self.scan()
         if problems and not gpus:
             raise next(iter(problems.values()))
         return gpus
@@ -84,7 +84,7 @@ class Nvml:
             MigEnabledError: it can only be used by its slices, which the text names.
             GpuLostError, NoPermissionError: it exists and cannot be used.
         """
-        gpus, problems = self._scan()
+        gpus, problems = self.scan()
         if re.fullmatch(r"[0-9]+", selector):
             index = int(selector)
             if index in problems:
@@ -93,7 +93,7 @@ class Nvml:
         elif re.match(r"GPU-", selector, re.IGNORECASE):
             found = _with_prefix(gpus, selector)
         elif re.match(r"MIG-", selector, re.IGNORECASE):
-            slices = [slice_ for gpu in gpus if gpu.mig_enabled for slice_ in self._slices(gpu)]
+            slices = [slice_ for gpu in gpus if gpu.mig_enabled for slice_ in self.slices(gpu)]
             found = _with_prefix(slices, selector)
             gpus = [*gpus, *slices]
         else:
@@ -110,7 +110,7 @@ class Nvml:
             )
         gpu = found[0]
         if gpu.mig_enabled and gpu.parent_uuid is None:
-            names = ", ".join(slice_.uuid for slice_ in self._slices(gpu))
+            names = ", ".join(slice_.uuid for slice_ in self.slices(gpu))
             raise MigEnabledError(
                 f"GPU {gpu.index} is split by MIG and cannot be used as a whole: "
                 + (f"choose one of {names}" if names else "it has no slice, create one")
@@ -127,7 +127,7 @@ class Nvml:
         driver = _optional("NVML", "nvmlSystemGetDriverVersion")
         return NvmlDevice(uuid, _handle_by_uuid(uuid), driver)
 
-    def _scan(self) -> tuple[list[Gpu], dict[int, NvmlError]]:
+    def scan(self) -> tuple[list[Gpu], dict[int, NvmlError]]:
         """All GPUs, and by index why one cannot be used."""
         gpus: list[Gpu] = []
         problems: dict[int, NvmlError] = {}
@@ -139,7 +139,7 @@ class Nvml:
                 problems[index] = error
         return gpus, problems
 
-    def _slices(self, gpu: Gpu) -> list[Gpu]:
+    def slices(self, gpu: Gpu) -> list[Gpu]:
         """The MIG slices of a GPU."""
         parent = _handle_by_uuid(gpu.uuid)
         slices = []

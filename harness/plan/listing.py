@@ -1,77 +1,110 @@
-"""The plan as a person or a machine reads it: lists, one scenario in full, the README's table."""
+"""The plan as a person or a machine reads it: lists, a scenario in full, the matrix as a page."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from harness.plan.plan import Plan
+from harness.base.text import plural
+from harness.catalog.catalog import Catalog, Pair
+from harness.plan.plan import Case, Plan
+
+_PAGE = """\
+# The matrix
+
+Every scenario on every flavor: {cases}. `yes` is a case, and `caught` one that is wrong on
+purpose: it passes when the harness catches it. A pair with a number can never apply, for the reason
+below the table: it is no case, and is in no report. What a machine lacks is another matter: such a
+case is reported as skipped.
+
+`harness list --markdown` writes this page; `make list ALL=1` prints the same on a terminal.
+
+{table}
+"""
 
 
-def entries(plan: Plan) -> list[dict[str, Any]]:
-    """Every case as plain data, for `harness list`."""
+def entries(catalog: Catalog, plan: Plan, every_pair: bool = False) -> list[dict[str, Any]]:
+    """The cases of a catalog as plain data, for `harness list`.
+
+    Args:
+        every_pair: the pairs too that can never apply.
+    """
+    cases = {case.id: case for case in plan.cases}
     return [
-        {
-            "flavor": case.flavor.id,
-            "family": case.scenario.family,
-            "scenario": case.scenario.id,
-            "description": case.scenario.description,
-            "phases": [use.key for use in case.uses],
-            "controls": [use.control for use in case.uses if use.control],
-            "expects": case.scenario.expects.value if case.scenario.expects else None,
-            "skip": case.skip,
-        }
-        for case in plan.cases
+        _entry(pair, cases.get(pair.id))
+        for pair in catalog.pairs()
+        if every_pair or pair.inapplicable is None
     ]
 
 
-def description(plan: Plan) -> Iterator[str]:
-    """Every case in full, for `harness describe`."""
-    scenarios = {(case.scenario.family, case.scenario.id): case.scenario for case in plan.cases}
-    for scenario in scenarios.values():
+def _entry(pair: Pair, case: Case | None) -> dict[str, Any]:
+    scenario, uses = pair.scenario, () if case is None else case.uses
+    return {
+        "flavor": pair.flavor.id,
+        "family": scenario.family,
+        "scenario": scenario.id,
+        "description": scenario.description,
+        "phases": [use.key for use in uses],
+        "controls": [use.control for use in uses if use.control],
+        "expects": scenario.expects.value if scenario.expects else None,
+        "inapplicable": pair.inapplicable,
+    }
+
+
+def description(catalog: Catalog, plan: Plan) -> Iterator[str]:
+    """Every scenario of a catalog in full, for `harness describe`."""
+    cases = {case.id: case for case in plan.cases}
+    pairs = list(catalog.pairs())
+    for scenario in catalog.scenarios:
         yield f"{scenario.family} / {scenario.id}: {scenario.description}"
         if scenario.expects is not None:
             yield f"  a canary: passes when the check '{scenario.expects.label}' fails"
         if scenario.restores:
             yield f"  compared between save and load: {', '.join(scenario.restores)}"
-        for case in plan.cases:
-            if case.scenario is not scenario:
+        for pair in pairs:
+            if pair.scenario is not scenario:
                 continue
-            yield f"  {case.flavor.id}: {case.flavor.description}"
-            if case.skip:
-                yield f"    skipped: {case.skip}"
-            for use in case.uses:
-                task = plan.tasks[use.key]
-                shared = "" if task.key.endswith(f".{scenario.id}.{use.name}") else " (shared)"
-                variables = " ".join(f"{key}={value}" for key, value in task.variables.items())
-                yield f"    {use.name}: {task.script} [{task.role}] {variables}{shared}"
-                if task.client:
-                    yield f"      serves {task.client}"
-                yield f"      runs as {task.key}, LMS {task.provider}, at most {task.timeout_s:g} s"
-                if use.control:
-                    yield f"      control {use.control}"
+            yield f"  {pair.flavor.id}: {pair.flavor.description}"
+            if pair.inapplicable is None:
+                yield from _phases(plan, cases[pair.id])
+            else:
+                yield f"    does not apply: {pair.inapplicable}"
 
 
-def table(plan: Plan) -> str:
-    """The matrix as a Markdown table: a row a scenario, a column a flavor."""
-    flavors = list(dict.fromkeys(case.flavor.id for case in plan.cases))
-    rows: dict[tuple[str, str], dict[str, str]] = {}
-    reasons: list[str] = []
-    for case in plan.cases:
-        cell = "yes" if case.scenario.expects is None else "caught"
-        if case.skip is not None:
-            if case.skip not in reasons:
-                reasons.append(case.skip)
-            cell = f"- ({reasons.index(case.skip) + 1})"
-        row = rows.setdefault((case.scenario.family, case.scenario.id), {})
-        row[case.flavor.id] = cell
-    lines = [
-        f"| family | scenario | {' | '.join(flavors)} |",
-        f"| --- | --- | {' | '.join('---' for _ in flavors)} |",
-    ]
-    for (family, scenario), cells in rows.items():
-        values = " | ".join(cells.get(flavor, "") for flavor in flavors)
-        lines.append(f"| `{family}` | `{scenario}` | {values} |")
-    lines.append("")
-    lines += [f"({number}) skipped: {reason}" for number, reason in enumerate(reasons, 1)]
-    return "\n".join(lines).rstrip() + "\n"
+def _phases(plan: Plan, case: Case) -> Iterator[str]:
+    for use in case.uses:
+        task = plan.tasks[use.key]
+        shared = "" if task.key.endswith(f".{case.scenario.id}.{use.name}") else " (shared)"
+        variables = " ".join(f"{key}={value}" for key, value in task.variables.items())
+        yield f"    {use.name}: {task.script} [{task.role}] {variables}{shared}"
+        if task.client:
+            yield f"      serves {task.client}"
+        yield f"      runs as {task.key}, LMS {task.provider}, at most {task.timeout_s:g} s"
+        if use.control:
+            yield f"      control {use.control}"
+
+
+def page(catalog: Catalog) -> str:
+    """The page of the whole matrix, in Markdown: `docs/matrix.md`."""
+    pairs = list(catalog.pairs())
+    cases = sum(pair.inapplicable is None for pair in pairs)
+    return _PAGE.format(cases=plural(cases, "case"), table="\n".join(_table(catalog, pairs)))
+
+
+def _table(catalog: Catalog, pairs: Iterable[Pair]) -> Iterator[str]:
+    """A row a scenario, a column a flavor; then the numbered reasons."""
+    reasons: dict[str, int] = {}
+    rows: dict[str, list[str]] = {scenario.id: [] for scenario in catalog.scenarios}
+    for pair in pairs:
+        if pair.inapplicable is not None:
+            cell = f"- ({reasons.setdefault(pair.inapplicable, len(reasons) + 1)})"
+        else:
+            cell = "yes" if pair.scenario.expects is None else "caught"
+        rows[pair.scenario.id].append(cell)
+    yield f"| family | scenario | {' | '.join(flavor.id for flavor in catalog.flavors)} |"
+    yield f"| --- | --- | {' | '.join('---' for _ in catalog.flavors)} |"
+    for scenario in catalog.scenarios:
+        yield f"| `{scenario.family}` | `{scenario.id}` | {' | '.join(rows[scenario.id])} |"
+    yield ""
+    for reason, number in reasons.items():
+        yield f"- ({number}) {reason}"

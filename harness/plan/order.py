@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import heapq
+from collections.abc import Iterable, Mapping
+from graphlib import TopologicalSorter
 
-from harness.plan.plan import Plan, Task
+from harness.plan.plan import Task
 
 
 def by_urgency(tasks: Mapping[str, Task]) -> dict[str, Task]:
@@ -16,10 +18,10 @@ def by_urgency(tasks: Mapping[str, Task]) -> dict[str, Task]:
     for task in reversed(list(tasks.values())):
         if task.input is not None:
             waiting[task.input] += 1 + waiting[task.key]
-    flavors = list(dict.fromkeys(task.flavor for task in tasks.values()))
-    order = sorted(
-        tasks.values(), key=lambda task: (flavors.index(task.flavor), -waiting[task.key])
-    )
+    flavors: dict[str, int] = {}
+    for task in tasks.values():
+        flavors.setdefault(task.flavor, len(flavors))
+    order = sorted(tasks.values(), key=lambda task: (flavors[task.flavor], -waiting[task.key]))
     placed: dict[str, Task] = {}
     for task in order:
         chain = [task]
@@ -29,14 +31,51 @@ def by_urgency(tasks: Mapping[str, Task]) -> dict[str, Task]:
     return placed
 
 
-def ready(pending: Iterable[Task], completed: Collection[str]) -> Iterator[Task]:
-    """Those of the pending tasks that can start now: their input has completed."""
-    return (task for task in pending if task.input is None or task.input in completed)
+class Schedule:
+    """What can start, while tasks end; in the order of the tasks where several can.
 
+    Each task is handed out once, and its end has to be said by `completed` or by `failed`. Takes
+    time that grows with the tasks and their number's logarithm, whatever they share.
 
-def dependents(plan: Plan, key: str) -> Iterator[Task]:
-    """Tasks that need the artifacts of a task, directly or through others."""
-    for task in plan.tasks.values():
-        if task.input == key:
-            yield task
-            yield from dependents(plan, task.key)
+    Raises:
+        graphlib.CycleError: tasks wait for each other in a circle.
+    """
+
+    def __init__(self, tasks: Mapping[str, Task]) -> None:
+        self._tasks = tasks
+        self._position = {key: number for number, key in enumerate(tasks)}
+        self._sorter = TopologicalSorter(
+            {task.key: () if task.input is None else (task.input,) for task in tasks.values()}
+        )
+        self._sorter.prepare()
+        self._startable: list[tuple[int, str]] = []
+        self._enter(self._sorter.get_ready())
+
+    def start(self, count: int) -> list[Task]:
+        """At most `count` tasks that can start now; they are not handed out again."""
+        count = min(count, len(self._startable))
+        return [self._tasks[heapq.heappop(self._startable)[1]] for _ in range(count)]
+
+    def completed(self, key: str) -> None:
+        """A task has completed: those that read what it left can start."""
+        self._sorter.done(key)
+        self._enter(self._sorter.get_ready())
+
+    def failed(self, key: str) -> list[Task]:
+        """A task has not completed.
+
+        Returns:
+            Those that need its artifacts, directly or through others: they never start.
+        """
+        lost: list[Task] = []
+        ended: tuple[str, ...] = (key,)
+        while ended:
+            # What gets ready here waited for this task alone: all else was taken in before.
+            self._sorter.done(*ended)
+            ended = self._sorter.get_ready()
+            lost += (self._tasks[name] for name in ended)
+        return lost
+
+    def _enter(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            heapq.heappush(self._startable, (self._position[key], key))

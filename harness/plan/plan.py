@@ -39,7 +39,11 @@ class Task:
 
 @dataclass(frozen=True)
 class Case:
-    """One flavor and scenario: the unit of verdict."""
+    """One flavor and scenario: the unit of verdict.
+
+    Attributes:
+        skip: what this machine lacks for it, or None.
+    """
 
     flavor: Flavor
     scenario: Scenario

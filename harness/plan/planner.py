@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from harness.catalog.catalog import Catalog, inapplicable
+from harness.catalog.catalog import Catalog
 from harness.catalog.flavors import Flavor
 from harness.catalog.scenarios import Phase, Scenario, script_path
 from harness.plan import order
@@ -29,7 +29,7 @@ def make(
     parameters: Mapping[str, Any] = MAXIMUM_SWAPPING,
     share: bool = True,
 ) -> Plan:
-    """Plans every case of a catalog.
+    """Plans every case of a catalog: every flavor with every scenario that applies to it.
 
     Args:
         provider: what does the swapping: "builtin", "tflms", or "off" for none.
@@ -37,9 +37,9 @@ def make(
     """
     builder = _Builder(catalog, provider, parameters, share)
     cases = [
-        builder.case(flavor, scenario)
-        for flavor in catalog.flavors
-        for scenario in catalog.scenarios
+        builder.case(pair.flavor, pair.scenario)
+        for pair in catalog.pairs()
+        if pair.inapplicable is None
     ]
     return Plan(
         order.by_urgency(builder.tasks), tuple(cases), provider, parameters, catalog.environments
@@ -62,9 +62,6 @@ class _Builder:
     def case(self, flavor: Flavor, scenario: Scenario) -> Case:
         # A canary tests the harness, with faults that only our own provider can be given.
         provider = "builtin" if scenario.expects is not None else self._provider
-        reason = inapplicable(flavor, scenario)
-        if reason is not None:
-            return Case(flavor, scenario, (), provider, reason)
         uses: list[PhaseUse] = []
         previous: str | None = None
         for phase in scenario.phase:

@@ -15,6 +15,8 @@ from harness.record.facts import LogFacts
 from harness.record.model import Model
 
 SCHEMA_VERSION = 1
+BUG = "bug of the harness"
+"""The key of a phase's details that holds the traceback where the harness itself broke."""
 
 
 class Outcome(str, Enum):
@@ -76,7 +78,7 @@ class CaseRecord(Model):
 
     Attributes:
         expects: for a canary, the check that must fail.
-        skip: why the case does not apply or could not be had, else None.
+        skip: what this machine lacks for the case, else None.
         checks: what is reported; for a canary one check, `caught`.
         behind: for a canary the six checks behind it, else empty.
         reproduce: the command that runs this case by hand.
@@ -128,7 +130,8 @@ class RunRecord(Model):
     """One execution of one plan.
 
     Attributes:
-        state: "running", "finished" or "interrupted".
+        state: "running", "finished", "interrupted", "aborted" (it could not go on, as on a full
+            disk), or "crashed" (the harness itself broke); a note says why.
         accelerator: "gpu" or "virtual".
         gpu: facts of the GPU (index, uuid, name, driver, ...) or None.
         host: facts of the machine: hostname, cores, memory, kernel, docker version, ...

@@ -1,28 +1,23 @@
 """JUnit XML of a run: one suite per flavor, made for Jenkins and valid under junit-10.xsd.
 
 Suite, class and test names are the keys of Jenkins' history, so nothing that changes from run to
-run is in them. What Jenkins reads is documented in docs/reports.md. `junit-xml` builds the
-elements; text is cleaned before it gets there, and what the schema refuses is taken out after.
+run is in them. What Jenkins reads is documented in docs/reports.md.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
-from contextlib import suppress
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree as ET
-
-from junit_xml import TestCase, TestSuite
 
 from harness.base import atomic
 from harness.base.text import clean, defuse, distinct, flat, numbers, one_line, plural
 from harness.record.checks import Check, Status
 from harness.record.models import CaseRecord, FlavorRecord, PhaseRecord, RunRecord
+from harness.report import junit_xml
 from harness.report.attachments import LogFiles, NoLogFiles, RunFiles
+from harness.report.junit_xml import Entry
 from harness.report.totals import Judged, NamedPhase, broke, ending, executions, judge
 
 # Jenkins keeps the first and last 500 characters of a passing case's output and looks for
@@ -33,11 +28,6 @@ PROPERTY_CHARACTERS = 2_000
 # Jenkins reads a suite into memory. Beyond this, cases of a suite name their log instead.
 TAILS_PER_SUITE = 8 * 1024 * 1024
 
-_SUITE_ATTRIBUTES = frozenset(
-    ("name", "tests", "failures", "errors", "skipped", "time", "timestamp", "hostname")
-)
-_CASE_ATTRIBUTES = frozenset(("name", "classname", "time"))
-_ROOT_ATTRIBUTES = ("tests", "failures", "errors", "time")
 _ID = re.compile(r"[a-z0-9_-]{1,64}\Z")
 
 
@@ -78,14 +68,13 @@ def render(record: RunRecord, flavor: str, logs: LogFiles | None = None) -> byte
         logs: where logs are read and attached from; without it the report has neither.
     """
     known = next((entry for entry in record.flavors if entry.id == flavor), None)
-    suite = TestSuite(
-        one_line(flavor),
-        _Suite(record, flavor, known, logs or NoLogFiles()).test_cases(),
-        hostname=one_line(str(record.host.get("hostname") or "unknown"), 255),
-        timestamp=_timestamp(record.started),
+    return junit_xml.document(
+        flavor,
+        _Suite(record, flavor, known, logs or NoLogFiles()).entries(),
+        hostname=str(record.host.get("hostname") or "unknown"),
+        started=record.started,
         properties=_properties(record, known),
     )
-    return _document(suite.build_xml_doc())
 
 
 class _Suite:
@@ -102,11 +91,14 @@ class _Suite:
         self._timed: set[str] = set()  # phases whose time is in the report already
         self._tails = 0  # characters of logs in the report so far
 
-    def test_cases(self) -> list[TestCase]:
+    def entries(self) -> list[Entry]:
         cases = [case for case in self._record.cases if case.flavor == self._flavor]
         tests = [test for case in cases for test in self._case(case)]
         if self._record.state != "finished":  # what it has not judged must not look green
-            reason = f"the run is {self._record.state}: cases may be missing from this report"
+            state, notes = self._record.state, self._record.notes
+            reason = f"the run is {state}: cases may be missing from this report"
+            if state in ("aborted", "crashed") and notes:
+                reason += f"; {notes[-1]}"
             tests.append(self._note("run finished", Status.ERROR, reason))
         known = self._known
         if not cases:  # Jenkins ignores a suite that is empty
@@ -115,22 +107,20 @@ class _Suite:
             tests.append(self._note("flavor available", status, reason))
         return tests
 
-    def _note(self, name: str, status: Status, reason: str) -> TestCase:
+    def _note(self, name: str, status: Status, reason: str) -> Entry:
         """A test case that stands for something other than a check of a case."""
-        test = TestCase(name, one_line(self._flavor))
         reason = one_line(reason)
-        _judge(test, status, reason, reason)
-        test.stdout = defuse(reason)
-        return test
+        entry = Entry(self._flavor, name, output=defuse(reason))
+        _judge(entry, status, reason, reason)
+        return entry
 
-    def _case(self, case: CaseRecord) -> Iterator[TestCase]:
+    def _case(self, case: CaseRecord) -> Iterator[Entry]:
         judged = judge(case, self._known, self._record.state)
         phases = executions(case, self._phases)
         seconds = sum(self._seconds(phase) for _, phase in phases)
-        name = one_line(case.id)
         told: set[str] = set()  # phases whose log's tail is in an earlier check of this case
         for check in judged.checks:
-            test = TestCase(check.id.label, name, elapsed_sec=seconds)
+            test = Entry(case.id, check.id.label, seconds=seconds)
             seconds = 0.0
             if check.status in (Status.FAILED, Status.ERROR):
                 self._not_passed(test, judged, check, phases, told)
@@ -138,9 +128,7 @@ class _Suite:
                 self._passed(test, judged, check, phases)
             yield test
 
-    def _passed(
-        self, test: TestCase, judged: Judged, check: Check, phases: list[NamedPhase]
-    ) -> None:
+    def _passed(self, test: Entry, judged: Judged, check: Check, phases: list[NamedPhase]) -> None:
         """A passed or skipped check: so short that Jenkins keeps it whole."""
         _judge(test, check.status, one_line(check.message), "")
         verdict = _verdict(check, 300)
@@ -166,11 +154,11 @@ class _Suite:
                 if room < 0:
                     break
                 text += f"\n{marker}"
-        test.stdout = text
+        test.output = text
 
     def _not_passed(
         self,
-        test: TestCase,
+        test: Entry,
         judged: Judged,
         check: Check,
         phases: list[NamedPhase],
@@ -195,14 +183,14 @@ class _Suite:
             parts.append(f"reproduce: {one_line(case.reproduce, 2000)}")
         parts += self._tail(check, phases, told)
         text = defuse("\n".join(parts))
-        test.stdout = "\n".join([text, *self._attachments(case, phases)])
+        test.output = "\n".join([text, *self._attachments(case, phases)])
 
     def _seconds(self, phase: PhaseRecord) -> float:
         """The phase's duration, where no earlier case of the suite has counted it."""
         if phase.key in self._timed:
             return 0.0
         self._timed.add(phase.key)
-        return _seconds(phase.duration_s)
+        return junit_xml.duration(phase.duration_s)
 
     def _tail(self, check: Check, phases: list[NamedPhase], told: set[str]) -> list[str]:
         behind = _phase_behind(check, phases)
@@ -227,14 +215,15 @@ class _Suite:
                 yield f"[[ATTACHMENT|{path}]]"
 
 
-def _judge(test: TestCase, status: Status, message: str, text: str) -> None:
-    """Puts the verdict into a test case; an element without a message would count as passed."""
+def _judge(entry: Entry, status: Status, message: str, text: str) -> None:
+    """Puts the verdict into a test case."""
     if status is Status.FAILED:
-        test.add_failure_info(message, text, "failed")
+        entry.kind = "failure"
     elif status is Status.ERROR:
-        test.add_error_info(message, text, "not judged")
+        entry.kind = "error"
     elif status is Status.SKIPPED:
-        test.add_skipped_info(message)
+        entry.kind = "skipped"
+    entry.message, entry.text = message, text
 
 
 def _verdict(check: Check, limit: int) -> str:
@@ -273,62 +262,11 @@ def _properties(record: RunRecord, known: FlavorRecord | None) -> dict[str, str]
     }
 
 
-def _document(suite: ET.Element) -> bytes:
-    """Returns the document of a suite that junit-xml built, brought into the schema."""
-    total = 0.0
-    for element in suite.iterfind("testcase"):
-        seconds = _seconds(float(element.get("time", "0")))
-        total += seconds
-        element.set("time", f"{seconds:.3f}")
-        _keep(element, _CASE_ATTRIBUTES)
-    suite.set("time", f"{total:.3f}")
-    _keep(suite, _SUITE_ATTRIBUTES)
-    root = ET.Element("testsuites", {name: suite.get(name, "0") for name in _ROOT_ATTRIBUTES})
-    root.append(suite)
-    ET.indent(root, " ")
-    return _serialised(root)
-
-
-def _keep(element: ET.Element, allowed: frozenset[str]) -> None:
-    for name in set(element.attrib) - allowed:
-        del element.attrib[name]
-
-
 def _fallback(flavor: str, error: Exception) -> bytes:
-    """Returns a suite with one error, made with as little code as can break again."""
-    name = one_line(flavor)
-    problem = one_line(f"the report of {name} could not be rendered: {error!r}")
-    root = ET.Element("testsuites")
-    suite = ET.SubElement(
-        root, "testsuite", {"name": name, "tests": "1", "failures": "0", "errors": "1"}
-    )
-    test = ET.SubElement(suite, "testcase", {"classname": name, "name": "report rendered"})
-    ET.SubElement(test, "error", {"message": problem, "type": "report"}).text = problem
-    output = ET.SubElement(test, "system-out")
-    output.text = f"{defuse(problem)}\nthe verdicts are in record.json"
-    return _serialised(root)
-
-
-def _serialised(root: ET.Element) -> bytes:
-    content: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
-    return content + b"\n"
-
-
-def _seconds(value: float | None) -> float:
-    """A duration as JUnit may hold it: finite, not negative, at most a year as in Jenkins."""
-    if value is None or not math.isfinite(value):
-        return 0.0
-    return min(max(value, 0.0), 31_536_000.0)
-
-
-def _timestamp(started: str) -> str | None:
-    """The time in UTC without a zone: Jenkins takes it as UTC, other readers allow no zone."""
-    with suppress(ValueError, OverflowError):
-        moment = datetime.fromisoformat(started.replace("Z", "+00:00"))
-        if moment.tzinfo is not None:
-            moment = moment.astimezone(timezone.utc)
-        return moment.strftime("%Y-%m-%dT%H:%M:%S")
-    return None
+    """A suite with one error that says why there is no other."""
+    problem = one_line(f"the report of {one_line(flavor)} could not be rendered: {error!r}")
+    output = f"{defuse(problem)}\nthe verdicts are in record.json"
+    return junit_xml.one_error(flavor, "report rendered", problem, output)
 
 
 def _units(text: str) -> int:

@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.base.error import EXIT_CRASHED, EXIT_FAILED, EXIT_PASSED
 from harness.base.text import clip, duration, flat, mib, one_line, plural
 from harness.record.checks import Check, CheckId, Status
 from harness.record.models import CaseRecord, PhaseRecord, RunRecord
-from harness.report.totals import Judged, Totals, broke, ending, executions, exit_code, total
+from harness.report.totals import Judged, Totals, broke, bugs, ending, executions, exit_code, total
 
 _WORDS = {
     Status.PASSED: "passed",
@@ -17,6 +18,8 @@ _WORDS = {
     Status.ERROR: "not judged",
     Status.SKIPPED: "skipped",
 }
+# How a flavor's provenance says that a name can mean something else another day.
+_NOT_PINNED = "not pinned"
 _VIRTUAL = (
     "no GPU was used: a second logical CPU device stood in for it (virtual accelerator). That"
     " proves that the swap operations ran and took tensors out of the accelerator's peak, by the"
@@ -114,6 +117,16 @@ def gather(record: RunRecord) -> Overview:
         for flavor in record.flavors
         if flavor.unavailable is not None
     ]
+    notes += [
+        f"flavor {flavor.id}: {one_line(name)}: {one_line(value)}"
+        for flavor in record.flavors
+        for name, value in flavor.provenance.items()
+        if value.startswith(_NOT_PINNED) or name.endswith(_NOT_PINNED)
+    ]
+    notes += [
+        f"{one_line(phase.reason)}; the traceback is in {one_line(phase.directory)}/details.json"
+        for phase in bugs(record)
+    ]
     if record.accelerator == "virtual" and not any("virtual accelerator" in n for n in notes):
         notes.append(_VIRTUAL)
     return Overview(
@@ -132,7 +145,8 @@ def gather(record: RunRecord) -> Overview:
 
 
 def _headline(record: RunRecord, counts: Totals) -> Headline:
-    word = {0: "PASSED", 1: "FAILED"}.get(exit_code(record, counts), "NOT JUDGED")
+    words = {EXIT_PASSED: "PASSED", EXIT_FAILED: "FAILED", EXIT_CRASHED: "CRASHED"}
+    word = words.get(exit_code(record, counts), "NOT JUDGED")
     checks = Counter(
         check.status for judged in counts.cases if not judged.canary for check in judged.checks
     )

@@ -19,6 +19,8 @@ LATEST = "latest"
 def write_all(record: RunRecord, run_directory: Path, latest: bool = True) -> list[Path]:
     """Writes every report of a run; each file is whole or not there.
 
+    One that cannot be written does not keep the others from it.
+
     Args:
         latest: point `latest` beside the run directory at it; `False` where the reports of an
             earlier run are written again.
@@ -29,12 +31,15 @@ def write_all(record: RunRecord, run_directory: Path, latest: bool = True) -> li
     Raises:
         HarnessError: a report cannot be written, or `latest` is taken by something else.
     """
-    try:
-        written = [store.write(record, run_directory)]
-        written += junit.write(record, run_directory)
-        written.append(summary.write(record, run_directory))
-    except OSError as error:
-        raise HarnessError(f"cannot write reports below {run_directory}: {error}") from error
+    written: list[Path] = []
+    refused: list[OSError] = []
+    for write in (store.write, junit.write, summary.write):
+        try:
+            made = write(record, run_directory)
+        except OSError as error:
+            refused.append(error)
+        else:
+            written += made if isinstance(made, list) else [made]
     run_directory = run_directory.resolve()  # it may have been named through `latest` itself
     if latest:
         link = run_directory.parent / LATEST
@@ -45,4 +50,7 @@ def write_all(record: RunRecord, run_directory: Path, latest: bool = True) -> li
                 f"cannot make the link {link} to this run, so it may show an older one:"
                 f" move it out of the way ({error.strerror})"
             ) from error
+    if refused:
+        words = refused[0].strerror or str(refused[0])
+        raise HarnessError(f"cannot write reports below {run_directory}: {words}") from refused[0]
     return written

@@ -136,7 +136,9 @@ class _Printer:
 
     def show(self, overview: Overview, run_directory: Path | None) -> None:
         word = overview.headline.word
-        style = {"PASSED": "bold green", "FAILED": "bold red"}.get(word, "bold yellow")
+        style = {"PASSED": "bold green", "FAILED": "bold red", "CRASHED": "bold red"}.get(
+            word, "bold yellow"
+        )
         self._line()
         self._wrapped(f"{word}: {overview.headline.checks}", style)
         self._wrapped(overview.headline.cases)

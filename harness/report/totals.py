@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from harness.base.error import EXIT_FAILED, EXIT_NOT_JUDGED, EXIT_PASSED
+from harness.base.error import EXIT_CRASHED, EXIT_FAILED, EXIT_NOT_JUDGED, EXIT_PASSED
 from harness.base.text import duration, one_line
 from harness.record.checks import Check, CheckId, Status
-from harness.record.models import CaseRecord, FlavorRecord, Outcome, PhaseRecord, RunRecord
+from harness.record.models import BUG, CaseRecord, FlavorRecord, Outcome, PhaseRecord, RunRecord
 
 CHECKS = tuple(check for check in CheckId if check is not CheckId.CAUGHT)
 
@@ -114,12 +114,15 @@ def total(record: RunRecord, flavors: Iterable[str] | None = None) -> Totals:
 
 
 def exit_code(record: RunRecord, counts: Totals | None = None) -> int:
-    """Returns 0 (all passed), 1 (a check failed) or 2 (nothing failed, not all was judged).
+    """Returns 0 (all passed), 1 (a check failed), 2 (nothing failed, not all was judged) or 3.
 
+    3 is a bug of the harness, whatever else the run found: no verdict can be relied on then.
     A skip with a reason does not hurt, but a run in which nothing was judged is not a pass, nor
     is one of which only canaries were judged while it held other cases.
     """
     counts = counts or total(record)
+    if record.state == "crashed" or bugs(record):
+        return EXIT_CRASHED
     if counts.of(Status.FAILED):
         return EXIT_FAILED
     if counts.of(Status.ERROR) or record.state != "finished":
@@ -143,6 +146,11 @@ def executions(case: CaseRecord, phases: Mapping[str, PhaseRecord]) -> list[Name
             if key is not None and key in phases:
                 named.setdefault(key, (name, phases[key]))
     return list(named.values())
+
+
+def bugs(record: RunRecord) -> list[PhaseRecord]:
+    """The phases around which the harness itself broke."""
+    return [phase for phase in record.phases if BUG in phase.details]
 
 
 def broke(phase: PhaseRecord) -> bool:

@@ -9,8 +9,8 @@ from harness.base.error import UsageError
 from harness.engine.docker.engine import DockerEngine
 from harness.engine.protocol import Engine
 from harness.engine.venv.engine import VenvEngine
-from harness.measure.gpu import Gpu, NvmlError
-from harness.measure.nvml import Nvml
+from harness.measure.gpu import Gpu
+from harness.run.gpu_choice import choose_gpu
 
 VIRTUAL_NOTE = (
     "no GPU used: a second logical CPU device stands in for it (virtual accelerator). Save, load,"
@@ -39,40 +39,21 @@ def choose(gpu: str, engine: str, cache: Path) -> Machine:
         engine: "auto", "docker" or "venv".
 
     Raises:
-        UsageError: what was asked for by name cannot be used; nothing was built or run.
+        UsageError: what was asked for cannot be used; nothing was built or run.
     """
-    notes = []
-    chosen_gpu, missing = choose_gpu(gpu)
-    if chosen_gpu is None:
-        reason = f" ({missing})" if missing else ""
+    notes: list[str] = []
+    choice = choose_gpu(gpu)
+    notes += choice.skipped
+    if choice.gpu is None:
+        reason = f" ({choice.missing})" if choice.missing else ""
         notes.append(VIRTUAL_NOTE + reason)
-    chosen_engine, missing = choose_engine(engine, chosen_gpu, cache)
+    chosen_engine, missing = choose_engine(engine, choice.gpu, cache)
     if missing:
         notes.append(
             "phases run on the embedded default, the venv engine: fresh processes of the same"
             f" pinned environments, not isolated by containers ({missing})"
         )
-    return Machine(chosen_engine, chosen_gpu, tuple(notes))
-
-
-def choose_gpu(selector: str) -> tuple[Gpu | None, str]:
-    """The GPU, or None with the reason ("" when none was wanted).
-
-    Raises:
-        UsageError: a GPU was asked for by name and cannot be used.
-    """
-    if selector == "none":
-        return None, ""
-    try:
-        with Nvml() as nvml:
-            if selector != "auto":
-                return nvml.find_gpu(selector), ""
-            gpus = nvml.list_gpus()
-            return (gpus[0], "") if gpus else (None, "NVML sees no GPU")
-    except NvmlError as problem:
-        if selector == "auto":
-            return None, str(problem)
-        raise UsageError(f"--gpu {selector}: {problem}") from problem
+    return Machine(chosen_engine, choice.gpu, tuple(notes))
 
 
 def choose_engine(name: str, gpu: Gpu | None, cache: Path) -> tuple[Engine, str]:

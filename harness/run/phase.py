@@ -7,12 +7,14 @@ import json
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Protocol
 
-from harness.base.error import HarnessError
+from harness.base import crash
+from harness.base.error import StoppedError
+from harness.base.text import one_line
 from harness.engine.protocol import Client, Engine, Environment, Exit, Launch
 from harness.logs import parser
 from harness.measure import lease
@@ -23,17 +25,17 @@ from harness.measure.samples import Samples
 from harness.measure.target import Target
 from harness.plan.plan import Task
 from harness.record.facts import LogFacts
-from harness.record.models import CaseRecord, Outcome, PhaseRecord
+from harness.record.models import BUG, CaseRecord, Outcome, PhaseRecord
+from harness.report.attachments import read_tail
 from harness.run import artifacts
 from harness.run.settings import Settings
 
 # A GPU is clear when no more is in use than a display takes.
 _CLEAR_BYTES = 2**30
 _CLEAR_SHARE = 20  # or this part of its memory
-
-
-class _StoppedError(Exception):
-    """The run was stopped while a phase waited for its GPU."""
+# How a script says that what the harness promised it is not there (docs/contract.md).
+_BROKEN_PROMISE = 3
+_PROMISE_LINE = "error: "
 
 
 class Observer(Protocol):
@@ -86,19 +88,21 @@ class Executor:
                 begin, clock = utc(), time.monotonic()
                 ended, samples = self._run(task, launch)
             duration = time.monotonic() - clock
+            ended = without_promise(ended, launch)
             if launch.input is not None:
                 artifacts.remove(launch.input)
             if launch.client is not None and not self.settings.keep:
                 artifacts.remove(launch.client.output)  # no phase reads it
             facts = facts_of(launch)
-            (directory / "details.json").write_text(
-                json.dumps(plain(ended.details), indent=1), encoding="utf-8"
-            )
+            _keep_details(directory, ended)
+        except StoppedError:  # while it waited for the GPU
+            duration = time.monotonic() - clock
+            ended = Exit(Outcome.INTERRUPTED, None, "the run was stopped")
         except Exception as problem:  # a worker's exception would be lost with its thread
             duration = time.monotonic() - clock
-            text = str(problem) if isinstance(problem, HarnessError) else repr(problem)
-            busy = {"gpu_busy": True} if isinstance(problem, GpuBusyError) else {}
-            ended = Exit(Outcome.ENGINE_ERROR, None, " ".join(text.split())[:500], busy)
+            ended = _exit_of(problem)
+            with contextlib.suppress(OSError):
+                _keep_details(directory, ended)
         return record.model_copy(
             update={
                 "outcome": ended.outcome,
@@ -121,10 +125,7 @@ class Executor:
             device = None
             if launch.gpu is not None:
                 device = stack.enter_context(Nvml()).open(launch.gpu)
-                try:
-                    self._wait_until_clear(device)
-                except _StoppedError:
-                    return Exit(Outcome.INTERRUPTED, None, "the run was stopped"), None
+                self._wait_until_clear(device)
 
             def begin(target: Target) -> None:
                 samplers.append(Sampler(device, target, launch.logs / "samples.csv"))
@@ -142,6 +143,7 @@ class Executor:
 
         Raises:
             GpuBusyError: it never was, by the settings' patience.
+            StoppedError: the run was stopped before.
         """
         total = self.gpu.total_bytes if self.gpu is not None else None
         wait_until_free(
@@ -153,7 +155,7 @@ class Executor:
 
     def _pause(self, seconds: float) -> None:
         if self.cancel.wait(seconds):
-            raise _StoppedError
+            raise StoppedError("the run was stopped")
 
     def _launch(self, task: Task, environment: Environment, directory: Path) -> Launch:
         """Lays out the phase's directory: empty artifacts, and its own copy of its input.
@@ -180,6 +182,39 @@ class Executor:
             self.threads,
             self.memory,
         )
+
+
+def _keep_details(directory: Path, ended: Exit) -> None:
+    content = json.dumps(plain(ended.details), indent=1)
+    (directory / "details.json").write_text(content, encoding="utf-8")
+
+
+def _exit_of(problem: Exception) -> Exit:
+    """What was raised around a phase, as its end: infrastructure, or a bug of the harness."""
+    details: dict[str, Any] = {}
+    if isinstance(problem, GpuBusyError):
+        details["gpu_busy"] = True
+    if not crash.is_bug(problem):
+        return Exit(Outcome.ENGINE_ERROR, None, one_line(str(problem), 500), details)
+    details[BUG] = crash.text(problem)
+    reason = f"the harness itself broke: {crash.summary(problem)}"
+    return Exit(Outcome.ENGINE_ERROR, None, reason, details)
+
+
+def without_promise(ended: Exit, launch: Launch) -> Exit:
+    """An exit with code 3 and a line `error: ...` on standard error is no failure.
+
+    A script says so that what the harness promised is not there, such as the GPU: nothing of the
+    product under test was tried. The line is the reason; without one it is a failure like others.
+    """
+    if ended.outcome is not Outcome.FAILED or ended.code != _BROKEN_PROMISE:
+        return ended
+    client = launch.client if ended.reason.startswith("client: ") else None
+    logs = launch.logs if client is None else client.logs
+    for line in reversed(read_tail(logs / "stderr.log")):
+        if line.startswith(_PROMISE_LINE):
+            return replace(ended, outcome=Outcome.ENGINE_ERROR, reason=one_line(line, 500))
+    return ended
 
 
 def launch_of(

@@ -1,4 +1,4 @@
-"""A shell where a phase of a finished run ran, with what it was input_directory."""
+"""A shell where a phase of a finished run ran, with the input that it had."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def enter(
     if phase is None:
         return 0
     task = plan.tasks[phase.key]
-    directory, input_directory = directory / "shell" / phase.key, None
-    artifacts.remove(directory)
-    (directory / "artifacts").mkdir(parents=True)
+    beside, input_directory = directory / "shell" / phase.key, None
+    artifacts.remove(beside)
+    (beside / "artifacts").mkdir(parents=True)
     if task.input is not None:
-        input_directory = directory / "input"
+        input_directory = beside / "input"
         saved = directory / "phases" / task.input / "artifacts"
         artifacts.copy_read_only(saved, input_directory)
     environment = engine.prepare(
@@ -62,7 +62,7 @@ def enter(
         record.id,
         gpu,
         input_directory,
-        directory,
+        beside,
         threads=None,
         memory=memory_limit(engine.resources(), 1),
     )

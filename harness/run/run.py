@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import itertools
 import json
 import secrets
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from harness.base import crash
 from harness.base.error import EngineError, StoppedError, UnavailableError
-from harness.checks import judge
-from harness.checks.evidence import Evidence
+from harness.base.text import one_line
 from harness.engine.protocol import Engine, Environment
 from harness.measure.gpu import Gpu
-from harness.plan.order import dependents, ready
+from harness.plan.order import Schedule
 from harness.plan.plan import Case, Plan, Task
-from harness.record.checks import Status
-from harness.record.models import CaseRecord, FlavorRecord, Outcome, PhaseRecord, RunRecord
+from harness.record.models import FlavorRecord, Outcome, PhaseRecord, RunRecord
 from harness.report import reports
 from harness.run import artifacts
 from harness.run.phase import Executor, Observer, lost, phase_record, plain, utc
 from harness.run.settings import Settings, host_facts, memory_limit
+from harness.run.signals import stop_signals
+from harness.run.verdicts import Verdicts
+
+State = Literal["finished", "interrupted", "aborted", "crashed"]
 
 
 def execute(
@@ -38,15 +38,28 @@ def execute(
 
     Returns:
         The record, and the run's directory with all reports in it.
+
+    Raises:
+        CrashError: a bug of the harness ended the run; what was known by then is recorded.
+        HarnessError, OSError: the run could not go on, as on a full disk; likewise.
     """
-    run = _Run(plan, engine, settings, gpu, observer)
+    run = None
     try:
-        with stop_signals(run.cancel):
-            run.prepare()
-            run.phases()
-    finally:
-        engine.close()
-    return run.finish(), run.directory
+        try:
+            run = _Run(plan, engine, settings, gpu, observer)
+            with stop_signals(run.cancel):
+                run.prepare()
+                run.phases()
+        finally:
+            engine.close()
+        return run.finish(), run.directory
+    except BaseException as problem:
+        if run is None:
+            raise
+        raised = run.break_off(problem)
+        if raised is problem:
+            raise
+        raise raised from problem
 
 
 class _Run:
@@ -64,10 +77,8 @@ class _Run:
         self._accelerator = "virtual" if gpu is None else "gpu"
         self._environments: dict[str, Environment] = {}
         self._phases: dict[str, PhaseRecord] = {}
-        self._completed: set[str] = set()
-        self._judged: dict[str, CaseRecord] = {}
-        self._users: dict[str, list[Case]] = {}
-        self._waiting: dict[str, set[str]] = {}
+        self._running: dict[concurrent.futures.Future[PhaseRecord], Task] = {}
+        self._verdicts = Verdicts(plan, self._accelerator, settings.reproduce)
         self._flavors = {
             case.flavor.id: FlavorRecord(id=case.flavor.id, description=case.flavor.description)
             for case in plan.cases
@@ -78,6 +89,7 @@ class _Run:
         self._resources = engine.resources()
         now = datetime.now(timezone.utc)
         run_id = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        host = {**host_facts(self._resources), **engine.facts()}
         self.directory = settings.reports / run_id
         self.directory.mkdir(parents=True)
         self._record = RunRecord(
@@ -91,7 +103,7 @@ class _Run:
             share=settings.share,
             command=settings.command,
             gpu=None if gpu is None else plain(asdict(gpu)),
-            host={**host_facts(self._resources), **engine.facts()},
+            host=host,
             notes=list(settings.notes),
         )
 
@@ -110,6 +122,7 @@ class _Run:
                     flavor, self._accelerator, self._observer.message, self.cancel
                 )
             except StoppedError:
+                self.cancel.set()
                 break
             except (UnavailableError, EngineError) as problem:
                 missing[flavor.id] = str(problem)
@@ -122,10 +135,8 @@ class _Run:
             provenance = {**environment.provenance, "environment": environment.handle}
             self._note(flavor.id, provenance=provenance)
         self._plan = self._plan.without(missing)
+        self._verdicts = Verdicts(self._plan, self._accelerator, self._settings.reproduce)
         for case in self._plan.cases:
-            self._waiting[case.id] = set(case.keys)
-            for key in self._waiting[case.id]:
-                self._users.setdefault(key, []).append(case)
             if case.skip:
                 self._judge(case)
         self._write()
@@ -152,27 +163,34 @@ class _Run:
             threads=max(1, self._resources.cores // jobs) if self._gpu is None else None,
             memory=memory_limit(self._resources, jobs),
         )
-        running: dict[concurrent.futures.Future[PhaseRecord], Task] = {}
-        pending = dict(self._plan.tasks)
+        schedule = Schedule(self._plan.tasks)
         with concurrent.futures.ThreadPoolExecutor(jobs, "phase") as pool:
-            while True:
-                if not self.cancel.is_set() and self._gpu_lost is None:
-                    startable = ready(pending.values(), self._completed)
-                    for task in list(itertools.islice(startable, jobs - len(running))):
-                        del pending[task.key]
-                        environment = self._environments[task.flavor]
-                        running[pool.submit(executor.execute, task, environment)] = task
-                if not running:
-                    break
-                # The timeout lets the interpreter deliver signals to this thread.
-                done, _ = concurrent.futures.wait(running, 0.5, concurrent.futures.FIRST_COMPLETED)
-                for future in done:
-                    for key in self._ended(running.pop(future), future.result()):
-                        pending.pop(key, None)
+            try:
+                while True:
+                    if not self.cancel.is_set() and self._gpu_lost is None:
+                        for task in schedule.start(jobs - len(self._running)):
+                            environment = self._environments[task.flavor]
+                            future = pool.submit(executor.execute, task, environment)
+                            self._running[future] = task
+                    if not self._running:
+                        break
+                    self._wait(schedule)
+            except BaseException:
+                self.cancel.set()  # the pool waits for the phases that run
+                raise
 
-    def _ended(self, task: Task, record: PhaseRecord) -> list[str]:
-        """Takes in a phase's end; returns the keys of all tasks that are settled by it."""
-        settled = [task.key]
+    def _wait(self, schedule: Schedule) -> None:
+        """Takes in the phases that have ended, after waiting for one of them."""
+        # The timeout lets the interpreter deliver signals to this thread.
+        done, _ = concurrent.futures.wait(self._running, 0.5, concurrent.futures.FIRST_COMPLETED)
+        for future in done:
+            record = future.result()
+            del self._running[future]
+            self._ended(record, schedule)
+
+    def _ended(self, record: PhaseRecord, schedule: Schedule) -> None:
+        """Takes in a phase's end, and judges the cases that waited for it."""
+        settled = [record.key]
         self._settle(record)
         if self._gpu is not None and self._gpu_lost is None:
             # Who holds the memory now holds it for the next phase as well.
@@ -181,89 +199,41 @@ class _Run:
             if self._gpu_lost is not None:
                 self._observer.message(f"stopping: {self._gpu_lost}")
         if record.outcome is Outcome.COMPLETED:
-            self._completed.add(task.key)
+            schedule.completed(record.key)
         else:
-            for other in dependents(self._plan, task.key):
+            for other in schedule.failed(record.key):
                 settled.append(other.key)
-                self._settle(self._not_run(other, f"{task.key} did not complete"))
-        for case in self._ready_to_judge(settled):
+                self._settle(self._not_run(other, f"{record.key} did not complete"))
+        for case in self._verdicts.settle(settled):
             self._judge(case)
             self._release(case)
         if time.monotonic() >= self._next_write:
             self._write()
-        return settled
 
     def _settle(self, record: PhaseRecord) -> None:
         self._phases[record.key] = record
         self._observer.phase_finished(record)
 
-    def _ready_to_judge(self, settled: list[str]) -> list[Case]:
-        """Cases that waited only for these tasks."""
-        found = []
-        for key in settled:
-            for case in self._users[key]:
-                waiting = self._waiting[case.id]
-                waiting.discard(key)
-                if not waiting and case.id not in self._judged and case not in found:
-                    found.append(case)
-        return found
-
     def _release(self, case: Case) -> None:
         """Removes artifacts that no case needs any more; what a failure left stays."""
-        if self._settings.keep:
-            return
-        for key in case.keys:
-            judged = [self._judged.get(user.id) for user in self._users[key]]
-            if all(record is not None and record.status is Status.PASSED for record in judged):
-                artifacts.remove(self.directory / "phases" / key / "artifacts")
+        unneeded = self._verdicts.unneeded(case)
+        for key in () if self._settings.keep else unneeded:
+            artifacts.remove(self.directory / "phases" / key / "artifacts")
 
     # --- recording -----------------------------------------------------------------------------
 
     def _judge(self, case: Case) -> None:
-        scenario = case.scenario
-        record = CaseRecord(
-            flavor=case.flavor.id,
-            family=scenario.family,
-            scenario=scenario.id,
-            description=scenario.description,
-            phases=list(case.uses),
-            expects=scenario.expects,
-            skip=case.skip,
-            reproduce=self._settings.reproduce(case.flavor.id, scenario.id),
-        )
-        if case.skip is None:
-            by_name = {phase.id: phase for phase in scenario.phase}
-            checks = judge.judge(
-                Evidence(
-                    scenario=scenario,
-                    phases=tuple((by_name[use.name], self._phases[use.key]) for use in case.uses),
-                    controls={
-                        use.name: self._phases[use.control] for use in case.uses if use.control
-                    },
-                    provider=case.provider,
-                    accelerator=self._accelerator,
-                    mode=case.mode,
-                    unswapped=case.unswapped,
-                )
-            )
-            if scenario.expects is None:
-                record = record.model_copy(update={"checks": checks})
-            else:
-                caught = judge.caught(scenario, checks)
-                record = record.model_copy(update={"checks": [caught], "behind": checks})
-        self._judged[record.id] = record
-        self._observer.case_judged(record)
+        self._observer.case_judged(self._verdicts.judge(case, self._phases))
 
     def _not_run(self, task: Task, reason: str) -> PhaseRecord:
         return phase_record(task).model_copy(update={"reason": reason})
 
     def _snapshot(self) -> RunRecord:
-        order = [case.id for case in self._plan.cases]
         return self._record.model_copy(
             update={
                 "duration_s": round(time.monotonic() - self._started, 3),
                 "flavors": [self._with_versions(flavor) for flavor in self._flavors.values()],
-                "cases": [self._judged[name] for name in order if name in self._judged],
+                "cases": self._verdicts.records,
                 "phases": [self._phases[key] for key in self._plan.tasks if key in self._phases],
             }
         )
@@ -295,39 +265,47 @@ class _Run:
     def finish(self) -> RunRecord:
         """Judges what was not judged, writes the final record and reports."""
         interrupted = self.cancel.is_set()
-        reason = "the run was interrupted" if interrupted else (self._gpu_lost or "was not reached")
+        self._close(
+            "the run was interrupted" if interrupted else (self._gpu_lost or "was not reached")
+        )
+        for case in self._verdicts.open:
+            self._judge(case)
+        return self._end("interrupted" if interrupted else "finished")
+
+    def break_off(self, problem: BaseException) -> BaseException:
+        """Records what is known when something was raised; returns what the caller has to raise.
+
+        Cases that are not judged stay so: what judges them may be what broke.
+        """
+        state: State = "aborted"
+        if crash.is_bug(problem):
+            state, problem = "crashed", crash.store(problem, self.directory)
+        elif isinstance(problem, (KeyboardInterrupt, StoppedError)):
+            state = "interrupted"
+        reason = one_line(str(problem)) if str(problem) else f"the run was {state}"
+        # The first problem is the one to be told, whatever else cannot be done because of it.
+        with contextlib.suppress(Exception):
+            for future in self._running:
+                if future.done():
+                    self._phases[future.result().key] = future.result()
+        with contextlib.suppress(Exception):
+            self._close(reason)
+            self._verdicts.give_up()
+            notes = {"aborted": [f"the run was aborted: {reason}"], "crashed": [reason]}
+            self._record = self._record.model_copy(
+                update={"notes": [*self._record.notes, *notes.get(state, [])]}
+            )
+            self._end(state)
+        return problem
+
+    def _close(self, reason: str) -> None:
+        """Phases that have no record did not run, for this reason."""
         for task in self._plan.tasks.values():
             if task.key not in self._phases:
                 self._phases[task.key] = self._not_run(task, reason)
-        for case in self._plan.cases:
-            if case.id not in self._judged:
-                self._judge(case)
-        self._record = self._record.model_copy(
-            update={
-                "state": "interrupted" if interrupted else "finished",
-                "finished": utc(),
-            }
-        )
+
+    def _end(self, state: State) -> RunRecord:
+        self._record = self._record.model_copy(update={"state": state, "finished": utc()})
         self._record = self._snapshot()
         reports.write_all(self._record, self.directory)
         return self._record
-
-
-@contextlib.contextmanager
-def stop_signals(cancel: threading.Event) -> Iterator[None]:
-    """The first SIGINT or SIGTERM stops the run in order; a second SIGINT stops it at once."""
-
-    def stop(number: int, frame: object) -> None:
-        if cancel.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        cancel.set()
-
-    previous: dict[signal.Signals, Callable[..., Any] | int | None] = {}
-    if threading.current_thread() is threading.main_thread():
-        for name in (signal.SIGINT, signal.SIGTERM):
-            previous[name] = signal.signal(name, stop)
-    try:
-        yield
-    finally:
-        for name, handler in previous.items():
-            signal.signal(name, handler)

@@ -10,6 +10,8 @@ import pytest
 from tests.paths import ROOT
 from tests.projects import FAMILY, lay_out
 
+NEVER = "tf1-tfkeras.distribute.mirrored_h5-loadtrain does not apply: saving and loading under"
+
 
 def harness(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """Runs the command as a user would, with no daemon and none of the caller's settings."""
@@ -54,6 +56,11 @@ def test_docker_by_name_without_a_daemon_is_exit_4_and_one_line(tmp_path):
         (["repro", "tf1-*", "trainsave-loadtrain"], "one flavor and one scenario"),
         (["describe", "nope"], "no scenario matches 'nope'"),
         (["report", "/nowhere"], "/nowhere"),
+        (["run", "--flavors=,"], "',' holds no pattern"),
+        (["repro", "tf1-tfkeras", "mirrored_h5-loadtrain"], NEVER),
+        (["prove", "tf1-tfkeras", "mirrored_h5-loadtrain"], NEVER),
+        (["describe", "mirrored_h5-loadtrain", "--flavors=tf1-tfkeras"], NEVER),
+        (["run", "--flavors=tf1-*", "--families=distribute"], "(nor does "),
         (["judge", "/nowhere"], "does not exist"),
         (["frobnicate"], "No such command"),
     ],
@@ -65,21 +72,69 @@ def test_a_user_s_mistake_is_exit_4_and_no_traceback(arguments, words):
     assert "Traceback" not in done.stderr + done.stdout
 
 
-def test_options_come_from_the_environment_too():
-    done = harness("list", HARNESS_FLAVORS="tf1-tfkeras tf1-keras22", HARNESS_FAMILIES="")
-    assert done.returncode == 0
-    assert "tf1-keras22" in done.stdout
-    assert "tf1-keras23" not in done.stdout
+def test_a_pair_that_can_never_apply_is_refused_with_one_line(tmp_path):
+    done = harness("repro", "tf1-tfkeras", "mirrored_h5-loadtrain", f"--reports={tmp_path}")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"harness: {NEVER}")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ"),
+    [
+        ([], {"HARNESS_FLAVORS": "tf1-tfkeras tf1-keras22", "HARNESS_FAMILIES": ""}),
+        ([], {"HARNESS_FLAVORS": "tf1-tfkeras,tf1-keras22"}),
+        ([], {"HARNESS_FLAVORS": " tf1-tfkeras ,\ttf1-keras22, "}),
+        (["--flavors", "tf1-tfkeras", "--flavors", "tf1-keras22"], {}),
+        (["--flavors=tf1-tfkeras,tf1-keras22"], {}),
+        (["--flavors", "tf1-keras22 tf1-tfkeras"], {"HARNESS_FLAVORS": "keras3-jax"}),
+    ],
+)
+def test_a_selection_is_given_in_any_of_the_usual_ways(arguments, environ):
+    done = harness("list", "--json", *arguments, **environ)
+    assert done.returncode == 0, done.stderr
+    assert {entry["flavor"] for entry in json.loads(done.stdout)} == {"tf1-tfkeras", "tf1-keras22"}
+
+
+def test_families_and_scenarios_are_lists_too():
+    done = harness("list", "--json", "--families=metagraph,canary", "--scenarios=stale*, train_*")
+    found = {(entry["family"], entry["scenario"]) for entry in json.loads(done.stdout)}
+    assert found == {
+        ("canary", "stale_artifact"),
+        ("metagraph", "train_epochs-load_epochs"),
+        ("metagraph", "train_epochs-load_train"),
+    }
+
+
+def test_make_hands_lists_on(tmp_path):
+    done = subprocess.run(
+        ["make", "-s", "list", "FLAVORS=tf1-tfkeras,tf1-keras22", "SCENARIOS=stale*", "ALL=1"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "2 cases, " in done.stdout
 
 
 def test_list_is_for_machines_too():
     options = ("--families=keras_saveload", "--flavors=tf1-*", "--scenarios=*checkpoint_*")
     entries = json.loads(harness("list", "--json", *options).stdout)
-    applicable = [entry["flavor"] for entry in entries if not entry["skip"]]
-    assert applicable == ["tf1-tfkeras", "tf1-tfkeras"]
-    skipped = [entry for entry in entries if entry["skip"]]
-    assert len(skipped) == 4
-    assert all("trackable" in entry["skip"] for entry in skipped)
+    assert [entry["flavor"] for entry in entries] == ["tf1-tfkeras", "tf1-tfkeras"]
+    entries = json.loads(harness("list", "--json", "--all", *options).stdout)
+    others = [entry["inapplicable"] for entry in entries if entry["inapplicable"]]
+    assert (len(entries), len(others)) == (6, 4)
+    assert all("trackable" in reason for reason in others)
+
+
+def test_list_counts_cases_and_pairs_that_can_never_apply():
+    options = ("--families=keras_saveload", "--flavors=tf1-*", "--scenarios=*checkpoint_*")
+    done = harness("list", *options)
+    assert "2 cases, " in done.stdout
+    assert "4 pairs of flavor and scenario can never apply, which --all" in done.stdout
+    assert "does not apply" not in done.stdout
+    shown = harness("list", *options, HARNESS_ALL="1").stdout
+    assert shown.count("does not apply: tf.train.Checkpoint(model=...) refuses") == 4
 
 
 def test_describe_shows_scripts_and_controls():

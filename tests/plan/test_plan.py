@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from harness.catalog import catalog
 from harness.plan import order, planner
+from harness.plan.plan import Task
 from tests.paths import ROOT
 from tests.projects import FAMILY, FLAVOR, lay_out
 
@@ -91,16 +94,72 @@ def test_a_phase_of_another_flavor(tmp_path):
 
 def test_a_phase_of_the_same_flavor_hands_nothing_over(tmp_path):
     root = lay_out(tmp_path, flavors={"one": FLAVOR, "two": FLAVOR}, families={"basic": HANDED_ON})
-    made = planner.make(catalog.load(root).select(["two"], (), ["save-load"]), provider="builtin")
-    assert made.cases[0].skip == "its save phase is of two too: nothing is handed to another flavor"
+    selected = catalog.load(root).select(["two"], (), ["save-load"])
+    (pair,) = selected.pairs()
+    assert pair.inapplicable == "its save phase is of two too: nothing is handed to another flavor"
+    made = planner.make(selected, provider="builtin")
+    assert (made.cases, made.tasks) == ((), {})
 
 
-def test_ready_and_dependents(tmp_path):
-    made = planned(tmp_path)
-    save = "test-flavor.basic.save-load.save"
-    assert [task.key for task in order.ready(made.tasks.values(), set())] == [save]
-    assert len(list(order.ready(made.tasks.values(), {save}))) == 5
-    assert {task.key for task in order.dependents(made, save)} == set(made.tasks) - {save}
+SAVE = "test-flavor.basic.save-load.save"
+
+
+def test_a_task_starts_when_its_input_has_completed(tmp_path):
+    tasks = planned(tmp_path).tasks
+    schedule = order.Schedule(tasks)
+    assert [task.key for task in schedule.start(9)] == [SAVE]
+    assert schedule.start(9) == []
+    schedule.completed(SAVE)
+    others = [key for key in tasks if key != SAVE]
+    assert [task.key for task in schedule.start(1)] == others[:1]
+    assert [task.key for task in schedule.start(9)] == others[1:]
+    assert schedule.failed(others[0]) == []
+
+
+def test_what_needs_a_task_that_failed_never_starts(tmp_path):
+    chain = FAMILY.replace(
+        '[[scenario.phase]]\nid = "load"',
+        '[[scenario.phase]]\nid = "between"\nscript = "load.py"\nrole = "convert"\n\n'
+        '[[scenario.phase]]\nid = "load"',
+        1,
+    )
+    root = lay_out(tmp_path, families={"basic": chain})
+    tasks = planner.make(catalog.load(root), provider="builtin").tasks
+    schedule = order.Schedule(tasks)
+    schedule.start(1)
+    assert {task.key for task in schedule.failed(SAVE)} == set(tasks) - {SAVE}
+    assert schedule.start(9) == []
+
+
+def test_the_schedule_reads_the_tasks_once_however_many_share_one():
+    class Counted(dict[str, Task]):
+        passes = 0
+
+        def values(self):
+            self.passes += 1
+            return super().values()
+
+        def __iter__(self):
+            self.passes += 1
+            return super().__iter__()
+
+    save = Task("f.save", "f", "f", "s.py", "train", "builtin", {}, {}, None, None, 1.0)
+    readers = [replace(save, key=f"f.{number}", input="f.save") for number in range(100)]
+    tasks = Counted({task.key: task for task in [save, *readers]})
+    schedule = order.Schedule(tasks)
+    schedule.start(1)
+    schedule.completed("f.save")
+    while started := schedule.start(2):
+        for number, task in enumerate(started):
+            if number:
+                schedule.failed(task.key)
+            else:
+                schedule.completed(task.key)
+    assert tasks.passes == 2
+    failing = order.Schedule(tasks)
+    failing.start(1)
+    assert failing.failed("f.save") == readers
+    assert tasks.passes == 4
 
 
 def test_the_tf1_part_of_the_matrix_has_25_phases_without_evidence():
@@ -108,4 +167,16 @@ def test_the_tf1_part_of_the_matrix_has_25_phases_without_evidence():
     made = planner.make(own, provider="builtin")
     bare = [task for task in made.tasks.values() if task.control_of is None]
     assert len(bare) == 25
-    assert sum(case.skip is None for case in made.cases) == 16
+    assert len(made.cases) == 16
+
+
+def test_a_pair_that_can_never_apply_is_no_case():
+    own = catalog.load(ROOT)
+    made = planner.make(own, provider="builtin")
+    pairs = list(own.pairs())
+    assert len(pairs) == len(own.flavors) * len(own.scenarios)
+    assert [case.id for case in made.cases] == [
+        pair.id for pair in pairs if pair.inapplicable is None
+    ]
+    assert 0 < len(made.cases) < len(pairs)
+    assert all(case.skip is None and case.uses for case in made.cases)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -231,3 +232,15 @@ def test_the_flavor_of_a_record_need_not_be_listed(tmp_path: Path) -> None:
     run = records.record([records.case("one")], flavors=[])
     reports.write_all(run, tmp_path / "one")
     assert (tmp_path / "one" / "junit" / f"{TF1}.xml").is_file()
+
+
+def test_a_report_that_cannot_be_written_does_not_keep_the_others_from_it(tmp_path, monkeypatch):
+    def refuse(record, run_directory):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(store, "write", refuse)
+    with pytest.raises(HarnessError, match=r"cannot write .*: No space left on device$"):
+        reports.write_all(records.green(), tmp_path / "run")
+    assert (tmp_path / "run" / "summary.md").is_file()
+    assert (tmp_path / "run" / "junit" / "tf1-tfkeras.xml").is_file()
+    assert (tmp_path / "latest").resolve() == (tmp_path / "run").resolve()

@@ -6,6 +6,7 @@ from harness.base.error import UsageError
 from harness.engine.venv.engine import VenvEngine
 from harness.measure.gpu import Gpu
 from harness.run import machine
+from harness.run.gpu_choice import Choice
 
 UUID = "GPU-00000000-1111-2222-3333-444444444444"
 
@@ -55,6 +56,9 @@ def test_a_gpu_that_the_daemon_cannot_hand_out_is_no_reason_to_fall_back(monkeyp
     assert machine.choose_engine("auto", None, tmp_path)[0].name == "docker"
 
 
-def test_gpu_none_looks_for_none(monkeypatch):
-    monkeypatch.setattr(machine, "Nvml", lambda: pytest.fail("NVML was asked"))
-    assert machine.choose_gpu("none") == (None, "")
+def test_what_was_skipped_is_a_note_of_the_run(monkeypatch, tmp_path):
+    choice = Choice(gpu(), skipped=("skipped: GPU 0 is split by MIG",))
+    monkeypatch.setattr(machine, "choose_gpu", lambda selector: choice)
+    chosen = machine.choose("auto", "venv", tmp_path)
+    assert chosen.gpu == gpu()
+    assert chosen.notes == ("skipped: GPU 0 is split by MIG",)

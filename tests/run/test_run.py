@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.base.error import EngineError
+from harness.base.error import EngineError, StoppedError
 from harness.catalog import catalog
 from harness.engine.protocol import Exit, Launch
 from harness.plan import planner
 from harness.record import store
 from harness.record.checks import CheckId, Status
-from harness.record.models import Outcome
+from harness.record.models import BUG, Outcome
 from harness.report import totals
 from harness.run import run
 from harness.run.settings import Settings
@@ -101,6 +101,30 @@ def test_every_case_is_judged_and_reported(project):
     assert totals.exit_code(record) == 0
 
 
+def test_a_pair_that_can_never_apply_is_in_no_report(tmp_path):
+    head, second = FAMILY.split('id = "save-predict"')
+    family = f'{head}id = "save-predict"\nrequires = ["magic"]{second}'
+    flavor = f'{FLAVOR}\n[lacks]\nmagic = "no such thing here"\n'
+    root = lay_out(
+        tmp_path / "checkout",
+        flavors={"test-flavor": FLAVOR.replace('["tf_', '["magic", "tf_'), "poor": flavor},
+        families={"basic": family},
+    )
+    record, directory = execute(root, ScriptedEngine(good))
+    assert [case.id for case in record.cases] == [
+        "poor.basic.save-load",
+        "test-flavor.basic.save-load",
+        "test-flavor.basic.save-predict",
+    ]
+    reports = [directory / "summary.md", directory / "record.json", *directory.glob("junit/*")]
+    assert len(reports) == 4
+    for report in reports:
+        text = report.read_text()
+        assert "no such thing here" not in text
+        assert "poor.basic.save-predict" not in text
+    assert "3 cases: 3 passed;" in (directory / "summary.md").read_text()
+
+
 def test_several_phases_at_a_time_but_a_load_only_after_its_save(project):
     order: list[str] = []
 
@@ -142,6 +166,12 @@ def test_artifacts_of_passed_cases_go_and_those_of_failed_cases_stay(project):
     assert not (directory / "phases/test-flavor.basic.save-load.load/artifacts").exists()
     assert (directory / "phases/test-flavor.basic.save-load.save/artifacts/model.h5").exists()
     assert totals.exit_code(record) == 1
+
+
+def test_artifacts_of_a_shared_save_go_with_the_last_case_that_passed(project):
+    record, directory = execute(project, ScriptedEngine(good))
+    assert {case.status for case in record.cases} == {Status.PASSED}
+    assert list(directory.glob("phases/*/artifacts")) == []
 
 
 def test_contract_variables_reach_the_engine(project):
@@ -201,7 +231,7 @@ def test_a_crash_of_the_engine_is_an_error_of_its_phase(project):
             raise RuntimeError("socket\nclosed")
         good(launch)
 
-    record, _ = execute(project, ScriptedEngine(play))
+    record, directory = execute(project, ScriptedEngine(play))
     crashed = next(phase for phase in record.phases if phase.key.endswith("save-predict.load"))
     assert crashed.outcome is Outcome.ENGINE_ERROR
     assert "socket" in crashed.reason
@@ -210,7 +240,69 @@ def test_a_crash_of_the_engine_is_an_error_of_its_phase(project):
         "save-load": Status.PASSED,
         "save-predict": Status.ERROR,
     }
+    assert "Traceback" in crashed.details[BUG]
+    assert 'raise RuntimeError("socket\\nclosed")' in crashed.details[BUG]
+    assert json.loads((directory / crashed.directory / "details.json").read_text())[BUG]
+    summary = (directory / "summary.md").read_text()
+    assert summary.startswith("# CRASHED: ")
+    assert "the harness itself broke: RuntimeError: socket closed" in summary
+    assert totals.exit_code(record) == 3
+
+
+@pytest.mark.parametrize("raised", [OSError(28, "No space left on device"), EngineError("gone")])
+def test_what_the_system_refuses_around_a_phase_is_no_bug(project, raised):
+    def play(launch: Launch) -> None:
+        raise raised
+
+    record, _ = execute(project, ScriptedEngine(play))
+    assert record.phases[0].outcome is Outcome.ENGINE_ERROR
+    assert BUG not in record.phases[0].details
     assert totals.exit_code(record) == 2
+
+
+@pytest.mark.parametrize(
+    ("code", "line", "status"),
+    [
+        (3, "error: torch sees no GPU", Status.ERROR),
+        (3, "Error: torch sees no GPU", Status.FAILED),
+        (1, "error: torch sees no GPU", Status.FAILED),
+    ],
+)
+def test_a_promise_that_was_not_kept_is_no_failure(project, code, line, status):
+    def play(launch: Launch) -> Exit | None:
+        good(launch)
+        if launch.key.endswith(".load"):
+            (launch.logs / "stderr.log").write_text(f"I0000 a library\n{line}\nits farewell\n")
+            return Exit(Outcome.FAILED, code, f"exit code {code}")
+        return None
+
+    record, _ = execute(project, ScriptedEngine(play))
+    loads = [phase for phase in record.phases if phase.key.endswith(".load")]
+    assert {phase.exit_code for phase in loads} == {code}
+    assert {case.status for case in record.cases} == {status}
+    assert ({phase.reason for phase in loads} == {line}) is (status is Status.ERROR)
+    assert totals.exit_code(record) == (2 if status is Status.ERROR else 1)
+
+
+def test_a_run_that_is_stopped_while_a_flavor_is_made_is_interrupted(project):
+    engine = ScriptedEngine(good, {"test-flavor": StoppedError("the run was stopped")})
+    record, directory = execute(project, engine)
+    assert record.state == store.load(directory).state == "interrupted"
+    assert [flavor.unavailable for flavor in record.flavors] == [None]
+    assert {phase.outcome for phase in record.phases} == {Outcome.NOT_RUN}
+
+
+def test_a_run_that_is_stopped_at_once_keeps_what_was_finished(project):
+    class Impatient(Silent):
+        def phase_finished(self, record: object) -> None:
+            super().phase_finished(record)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(project, ScriptedEngine(good), observer=Impatient(), jobs=1)
+    record = store.load(project / "reports/latest")
+    assert record.state == "interrupted"
+    assert [phase.outcome for phase in record.phases].count(Outcome.COMPLETED) == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -9,17 +9,17 @@ from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from harness.base import atomic
-from harness.base.error import EngineError, StoppedError, UsageError
+from harness.base import atomic, crash
+from harness.base.error import CrashError, EngineError, StoppedError, UsageError
 from harness.engine.protocol import Engine, Environment
 from harness.measure.gpu import Gpu
 from harness.plan.plan import Case, Plan, Task
-from harness.record.models import Outcome, PhaseRecord
+from harness.record.models import BUG, Outcome, PhaseRecord
 from harness.run.phase import Executor, Observer, plain
 from harness.run.proof import proof
 from harness.run.proof.proof import Measurement, Proof
-from harness.run.run import stop_signals
 from harness.run.settings import Settings, memory_limit
+from harness.run.signals import stop_signals
 
 FILE = "proof.json"
 
@@ -46,6 +46,8 @@ def prove(
     Raises:
         UsageError: the plan holds nothing that can be proven.
         EngineError: the flavor cannot be had, or an earlier phase failed.
+        StoppedError: the run was stopped.
+        CrashError: the harness itself broke, in this thread or around a phase.
     """
     (case,) = plan.cases
     phase, task = _task(plan, case)
@@ -57,20 +59,20 @@ def prove(
         gpu=plain(asdict(gpu)),
         goal=goal,
     )
-    try:
-        with stop_signals(prover.cancel):
-            prover.prepare(task)
-            made = _measured(made, prover, task, most)
-    finally:
-        engine.close()
-    made = made.model_copy(update={"findings": proof.findings(made), "versions": prover.versions})
-    atomic.write(prover.directory / FILE, made.model_dump_json(indent=1) + "\n")
+    with crash.kept(prover.directory):
+        try:
+            with stop_signals(prover.cancel):
+                prover.prepare(task)
+                made = _measured(made, prover, task, most)
+        finally:
+            engine.close()
+        found = {"findings": proof.findings(made), "versions": prover.versions}
+        made = made.model_copy(update=found)
+        atomic.write(prover.directory / FILE, made.model_dump_json(indent=1) + "\n")
     return made, prover.directory
 
 
 def _task(plan: Plan, case: Case) -> tuple[str, Task]:
-    if case.skip:
-        raise UsageError(f"{case.id} does not apply: {case.skip}")
     uses = [use for use in case.uses if use.control is not None]
     for role in ("train", "predict"):
         for use in reversed(uses):
@@ -133,12 +135,9 @@ class _Prover:
             task = self._plan.tasks[task.input]
             before.insert(0, task)
         for flavor in self._plan.needed:
-            try:
-                self._environments[flavor.id] = self._engine.prepare(
-                    flavor, "gpu", self._observer.message, self.cancel
-                )
-            except StoppedError:
-                raise KeyboardInterrupt from None
+            self._environments[flavor.id] = self._engine.prepare(
+                flavor, "gpu", self._observer.message, self.cancel
+            )
         for earlier in before:
             record = self._execute(earlier)
             if record.outcome is not Outcome.COMPLETED:
@@ -169,7 +168,11 @@ class _Prover:
 
     def _execute(self, task: Task) -> PhaseRecord:
         if self.cancel.is_set():
-            raise KeyboardInterrupt
+            raise StoppedError("the run was stopped")
         record = self._executor.execute(task, self._environments[task.flavor])
         self._observer.phase_finished(record)
+        if BUG in record.details:
+            raise CrashError(
+                f"{record.reason}; its traceback is in {self.directory / record.directory}"
+            )
         return record

@@ -3,6 +3,7 @@ import shutil
 import socket
 import tarfile
 import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -210,7 +211,7 @@ def test_builds_once_and_hands_the_way_out_over_without_a_trace(
     said: list[str] = []
     engine = DockerEngine()
 
-    environment = engine.prepare(flavor, "virtual", said.append)
+    environment = engine.prepare(flavor, "virtual", said.append, threading.Event())
     assert environment.handle.startswith("sha256:")
     assert any("building" in line for line in said)
     facts = environment.provenance
@@ -221,7 +222,7 @@ def test_builds_once_and_hands_the_way_out_over_without_a_trace(
     assert (tmp_path / ".cache/images/t-lms-virtual.log").read_text().count("Successfully") >= 1
 
     said.clear()
-    assert engine.prepare(flavor, "virtual", said.append) == environment
+    assert engine.prepare(flavor, "virtual", said.append, threading.Event()) == environment
     assert said == []
 
     assert leftovers(daemon) == []
@@ -279,7 +280,7 @@ def test_a_build_that_breaks_is_one_line_and_leaves_nothing(
     (flavor.directory / "requirements.txt").write_text(wrong)
     before = {entry["Id"] for entry in daemon.client().images(all=True)}
     with pytest.raises(EngineError) as caught:
-        DockerEngine().prepare(flavor, "virtual", lambda line: None)
+        DockerEngine().prepare(flavor, "virtual", lambda line: None, threading.Event())
     text = str(caught.value)
     assert "\n" not in text
     assert "HASHES" in text
@@ -315,7 +316,9 @@ def test_a_base_that_brings_tensorflow_lends_its_packages(
     assert not any("error" in event for event in output), output
     try:
         monkeypatch.setenv("BASE_IMAGE_T_LMS", tag)
-        environment = DockerEngine().prepare(flavor, "virtual", lambda line: None)
+        environment = DockerEngine().prepare(
+            flavor, "virtual", lambda line: None, threading.Event()
+        )
         assert "six==1.17.0" in environment.provenance["packages"].split()
         script = "import six, tensorflow; print(six.from_base)"
         container = client.create_container(
@@ -341,7 +344,7 @@ def test_a_base_that_is_nowhere_is_one_line(
         port = free.getsockname()[1]
     monkeypatch.setenv("BASE_IMAGE_T_LMS", f"127.0.0.1:{port}/nothing:1")
     with pytest.raises(EngineError, match="cannot be pulled") as caught:
-        DockerEngine().prepare(flavor, "virtual", lambda line: None)
+        DockerEngine().prepare(flavor, "virtual", lambda line: None, threading.Event())
     assert "\n" not in str(caught.value)
 
 

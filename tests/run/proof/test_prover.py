@@ -40,27 +40,28 @@ SCRIPT = """
             file.write(text)
         os.replace(path + ".tmp", path)
 
-    def sampled(more):
-        # Until the sampler has seen what is live now, however slow the machine is.
-        path = os.path.join(os.path.dirname(os.environ["OUTPUT_DIR"]), "samples.csv")
-        count = lambda: open(path).read().count("\\n") if os.path.exists(path) else 0
-        wanted, late = count() + more, time.monotonic() + 30
-        while count() < wanted and time.monotonic() < late:
-            time.sleep(0.01)
+    def sampled(count):
+        # The sampler writes a line for each sample: a loaded machine may take its time for one.
+        csv = os.path.join(os.path.dirname(os.environ["OUTPUT_DIR"]), "samples.csv")
+        lines = lambda: len(open(csv).readlines()) if os.path.exists(csv) else 0
+        wanted, late = lines() + count, time.monotonic() + 60
+        while lines() < wanted and time.monotonic() < late:
+            time.sleep(0.02)
 
     def mark(event, **fields):
         print(":::LMS " + json.dumps(dict(event=event, **fields)), flush=True)
 
-    sampled(2)  # the line of names, and the baseline
+    live(100, 0)
+    sampled(3)  # the header, the baseline
     if ceiling and peak > ceiling and "DISOBEY" not in os.environ:
         live(100 + ceiling, 0)
-        sampled(4)
+        sampled(3)
         sys.exit("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 90 MiB")
     if swapped:
         mark("lms_edited", provider="builtin", operations=4, swap_out=2, swap_in=2,
              bytes_out=60 * batch_scale << 20, bytes_in=60 * batch_scale << 20, ms=1.0)
     live(100 + peak, 60 * batch_scale if swapped else 1)
-    sampled(4)
+    sampled(8)
     mark("trace", function="train", meter="framework", swap_out=2 if swapped else 0,
          swap_in=2 if swapped else 0, bytes_out=0, bytes_in=0, peak_accelerator=peak << 20,
          peak_host=(60 * batch_scale << 20) if swapped else 0, step_ms=20.0 if swapped else 10.0)
@@ -145,3 +146,32 @@ def test_the_goal_as_a_share_of_the_gpu(tmp_path, nvml_library, share, goal):
     _, output, made = prove(tmp_path, nvml_library, "--gpu=0", f"--share={share}")
     assert made is not None, output
     assert made.goal == round(goal * made.gpu["total_bytes"])
+
+
+def test_a_bug_is_exit_3_and_its_traceback_is_kept_beside_the_proof(tmp_path, nvml_library):
+    scenario = fake_nvml.Scenario([fake_nvml.Gpu(UUID)]).write(tmp_path / "scenario")
+    root = lay_out(tmp_path / "checkout")
+    code = """if True:
+        from harness.engine.venv.engine import VenvEngine
+        def broken(*arguments):
+            raise RuntimeError("boom")
+        VenvEngine.prepare = broken
+        from harness.cli.main import main
+        main()
+    """
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c", code, "--root", str(root), "prove", "test-flavor", "save-load"),
+            *("--engine=venv", "--gpu=0", f"--reports={tmp_path / 'reports'}"),
+        ],
+        cwd=ROOT,
+        env=fake_nvml.environment(nvml_library, scenario),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 3, done.stderr
+    (line,) = done.stderr.splitlines()
+    (kept,) = (tmp_path / "reports").glob("proof-*/crash.txt")
+    assert str(kept) in line
+    assert "RuntimeError: boom" in kept.read_text()

@@ -1,0 +1,109 @@
+"""The cases of a run: which phases each still waits for, its verdicts, and what nobody needs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+
+from harness.checks import judge
+from harness.checks.evidence import Evidence
+from harness.plan.plan import Case, Plan
+from harness.record.checks import Status
+from harness.record.models import CaseRecord, PhaseRecord
+
+
+class Verdicts:
+    """Every case of a plan, judged as soon as its phases have ended.
+
+    Args:
+        plan: without the flavors that cannot be had.
+        accelerator: "gpu" or "virtual".
+        reproduce: the command that runs a case by hand, by flavor and scenario.
+    """
+
+    def __init__(self, plan: Plan, accelerator: str, reproduce: Callable[[str, str], str]) -> None:
+        self._cases = plan.cases
+        self._accelerator = accelerator
+        self._reproduce = reproduce
+        self._judged: dict[str, CaseRecord] = {}
+        self._waiting = {case.id: set(case.keys) for case in plan.cases}
+        self._users: dict[str, list[Case]] = {}
+        for case in plan.cases:
+            for key in self._waiting[case.id]:
+                self._users.setdefault(key, []).append(case)
+        self._needed = Counter({key: len(users) for key, users in self._users.items()})
+
+    @property
+    def records(self) -> list[CaseRecord]:
+        """The cases that have been judged, in the plan's order."""
+        return [self._judged[case.id] for case in self._cases if case.id in self._judged]
+
+    @property
+    def open(self) -> list[Case]:
+        """The cases that have not been judged."""
+        return [case for case in self._cases if case.id not in self._judged]
+
+    def settle(self, keys: Iterable[str]) -> list[Case]:
+        """These tasks have ended; returns the cases that waited for nothing else."""
+        found = []
+        for key in keys:
+            for case in self._users.get(key, ()):
+                waiting = self._waiting[case.id]
+                if key in waiting:
+                    waiting.discard(key)
+                    if not waiting:
+                        found.append(case)
+        return found
+
+    def judge(self, case: Case, phases: Mapping[str, PhaseRecord]) -> CaseRecord:
+        """The case with its checks; a skipped case has none."""
+        record = self._record(case)
+        if case.skip is None:
+            checks = judge.judge(self._evidence(case, phases))
+            if case.scenario.expects is None:
+                record = record.model_copy(update={"checks": checks})
+            else:
+                caught = judge.caught(case.scenario, checks)
+                record = record.model_copy(update={"checks": [caught], "behind": checks})
+        self._judged[record.id] = record
+        return record
+
+    def give_up(self) -> None:
+        """Records what is not judged as it is: without checks, which reports show as an error."""
+        for case in self.open:
+            self._judged[case.id] = self._record(case)
+
+    def unneeded(self, case: Case) -> list[str]:
+        """Keys of tasks whose artifacts nobody needs since this case was judged.
+
+        Those of a case that did not pass are needed for good: somebody will look at them.
+        """
+        if self._judged[case.id].status is not Status.PASSED:
+            return []
+        self._needed.subtract(set(case.keys))
+        return [key for key in dict.fromkeys(case.keys) if not self._needed[key]]
+
+    def _record(self, case: Case) -> CaseRecord:
+        scenario = case.scenario
+        return CaseRecord(
+            flavor=case.flavor.id,
+            family=scenario.family,
+            scenario=scenario.id,
+            description=scenario.description,
+            phases=list(case.uses),
+            expects=scenario.expects,
+            skip=case.skip,
+            reproduce=self._reproduce(case.flavor.id, scenario.id),
+        )
+
+    def _evidence(self, case: Case, phases: Mapping[str, PhaseRecord]) -> Evidence:
+        by_name = {phase.id: phase for phase in case.scenario.phase}
+        return Evidence(
+            scenario=case.scenario,
+            phases=tuple((by_name[use.name], phases[use.key]) for use in case.uses),
+            controls={use.name: phases[use.control] for use in case.uses if use.control},
+            provider=case.provider,
+            accelerator=self._accelerator,
+            mode=case.mode,
+            unswapped=case.unswapped,
+        )
