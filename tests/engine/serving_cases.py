@@ -207,9 +207,9 @@ def check(case: Case, ended: Any, logs: Path) -> None:
 SHELL = """
 import sys
 from pathlib import Path
-from harness.engine import Client, Environment, Launch
-from harness.engine.docker import DockerEngine
-from harness.engine.venv import VenvEngine
+from harness.engine.protocol import Client, Environment, Launch
+from harness.engine.docker.engine import DockerEngine
+from harness.engine.venv.engine import VenvEngine
 root, handle, run, name = Path(sys.argv[1]), *sys.argv[2:]
 engine = DockerEngine() if name == "docker" else VenvEngine(root / "cache")
 launch = Launch(

@@ -453,8 +453,8 @@ def test_target_names_the_processes_on_the_host(make: Make) -> None:
 _DRIVER = """
 import sys, threading
 from pathlib import Path
-from harness.engine import Environment, Launch
-from harness.engine.docker import DockerEngine
+from harness.engine.protocol import Environment, Launch
+from harness.engine.docker.engine import DockerEngine
 root, image, run = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 launch = Launch(
     key="left", run_id=run, environment=Environment("f", image), script="phase.py", variables={},
@@ -563,8 +563,8 @@ def test_preflight_refuses_a_gpu_without_the_toolkit(daemon: Daemon) -> None:
 _SHELL = """
 import sys
 from pathlib import Path
-from harness.engine import Environment, Launch
-from harness.engine.docker import DockerEngine
+from harness.engine.protocol import Environment, Launch
+from harness.engine.docker.engine import DockerEngine
 root, image, run = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 launch = Launch(
     key="shell", run_id=run, environment=Environment("f", image), script="phase.py",

@@ -11,8 +11,7 @@ from docker.errors import ImageNotFound
 
 from harness.base.error import EngineError, UnavailableError
 from harness.catalog.flavors import Flavor, Image
-from harness.engine import indexes as mirror
-from harness.engine.docker import image
+from harness.engine.docker import build_settings, image
 from harness.engine.docker.daemon import LABEL, Daemon, owner_labels
 from harness.engine.docker.engine import DockerEngine
 from tests.paths import ROOT
@@ -200,7 +199,7 @@ def test_builds_once_and_hands_the_way_out_over_without_a_trace(
     flavor: Flavor, daemon: Daemon, base_image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundle = tmp_path / "ca.pem"
-    bundle.write_bytes(mirror.of_host().ca_bundle + b"\n# zq7-ca-bundle\n")
+    bundle.write_bytes(build_settings.of_host().ca_bundle + b"\n# zq7-ca-bundle\n")
     if b"BEGIN CERTIFICATE" in bundle.read_bytes():
         for name in ("PIP_CERT", "SSL_CERT_FILE"):
             monkeypatch.setenv(name, str(bundle))
