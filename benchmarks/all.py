@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 from harness.base.error import HarnessError
@@ -23,7 +24,9 @@ def main() -> int:
     """Runs the benchmarks; returns 1 if one failed."""
     (flavor,) = catalog.load(ROOT).select(["tf1-tfkeras"]).flavors
     try:
-        tensorflow = VenvEngine(ROOT / ".cache").prepare(flavor, "virtual", print).handle
+        tensorflow = (
+            VenvEngine(ROOT / ".cache").prepare(flavor, "virtual", print, threading.Event()).handle
+        )
     except HarnessError as problem:
         tensorflow = ""
         print(f"not measured: LMS and the matrix: {problem}")

@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -32,7 +33,8 @@ def main(pairs: int = 3) -> None:
     made = planner.make(selected, provider="builtin")
     engine = VenvEngine(ROOT / ".cache")
     pythons = {
-        flavor.id: engine.prepare(flavor, "virtual", print).handle for flavor in selected.flavors
+        flavor.id: engine.prepare(flavor, "virtual", print, threading.Event()).handle
+        for flavor in selected.flavors
     }
     bare_tasks = [task for task in made.tasks.values() if task.control_of is None]
     cases = sum(case.skip is None for case in made.cases)

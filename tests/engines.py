@@ -10,7 +10,9 @@ from pathlib import Path
 
 from harness.base.error import UnavailableError
 from harness.catalog.flavors import Flavor
+from harness.engine import resources
 from harness.engine.protocol import Client, Environment, Exit, Launch
+from harness.engine.resources import Resources
 from harness.measure.target import Target
 from harness.record.models import Outcome
 
@@ -43,8 +45,15 @@ class ScriptedEngine:
     def preflight(self, gpu: str | None) -> None:
         pass
 
+    def resources(self) -> Resources:
+        return resources.of_host()
+
     def prepare(
-        self, flavor: Flavor, accelerator: str, progress: Callable[[str], None]
+        self,
+        flavor: Flavor,
+        accelerator: str,
+        progress: Callable[[str], None],
+        cancel: threading.Event,
     ) -> Environment:
         if flavor.id in self._missing:
             raise self._missing[flavor.id]

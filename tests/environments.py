@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +20,8 @@ def python_of(flavor: str) -> str | HarnessError:
     """The interpreter of a flavor's environment, or why there is none."""
     (found,) = catalog.load(ROOT).select([flavor]).flavors
     try:
-        return VenvEngine(ROOT / ".cache").prepare(found, "virtual", print).handle
+        engine = VenvEngine(ROOT / ".cache")
+        return engine.prepare(found, "virtual", print, threading.Event()).handle
     except HarnessError as problem:
         return problem
 

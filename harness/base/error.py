@@ -23,3 +23,7 @@ class EngineError(HarnessError):
 
 class UnavailableError(HarnessError):
     """A flavor cannot be had on this machine; its cases are skipped with this reason."""
+
+
+class StoppedError(HarnessError):
+    """The run was stopped while something was waited for."""

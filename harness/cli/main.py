@@ -13,6 +13,7 @@ from harness.base.error import (
     EXIT_PASSED,
     EXIT_USAGE,
     HarnessError,
+    StoppedError,
     UsageError,
 )
 from harness.cli import housekeeping, planning, reporting, running
@@ -32,6 +33,9 @@ def main() -> None:
     except UsageError as problem:
         click.echo(f"harness: {problem}", err=True)
         code = EXIT_USAGE
+    except StoppedError:
+        click.echo("harness: interrupted", err=True)
+        code = EXIT_INTERRUPTED
     except HarnessError as problem:
         click.echo(f"harness: {problem}", err=True)
         code = EXIT_NOT_JUDGED

@@ -68,7 +68,7 @@ def run_command(
     """Run the matrix, or a part of it, and write the reports."""
     parameters = options.parameters_of(how["lms_params"], how["provider"], how["lms_path"])
     selected = catalog.load(root).select(flavors_patterns, families_patterns, scenarios_patterns)
-    chosen = machine.choose(gpu, engine, options.cache_of(root))
+    chosen = machine.choose(gpu, engine, options.cache_of(root), how["reports"] or root / "reports")
     planned = planner.make(selected, provider=how["provider"], parameters=parameters, share=share)
     settings = options.settings_of(
         root, how, chosen.notes, jobs=jobs, share=share, gpu=gpu, engine=engine
@@ -99,7 +99,7 @@ def repro_command(
     """Reproduce one scenario by hand, its logs on the terminal."""
     parameters = options.parameters_of(how["lms_params"], how["provider"], how["lms_path"])
     selected = _one("repro", root, flavor, scenario)
-    chosen = machine.choose(gpu, engine, options.cache_of(root))
+    chosen = machine.choose(gpu, engine, options.cache_of(root), how["reports"] or root / "reports")
     planned = planner.make(selected, provider=how["provider"], parameters=parameters)
     how["keep"] = True
     settings = options.settings_of(root, how, chosen.notes, jobs=1, gpu=gpu, engine=engine)
@@ -159,7 +159,7 @@ def prove_command(
     """Prove on a GPU that one case swaps: peaks, bytes, and a ceiling between the peaks."""
     parameters = options.parameters_of(how["lms_params"], how["provider"], how["lms_path"])
     selected = _one("prove", root, flavor, scenario)
-    chosen = machine.choose(gpu, engine, options.cache_of(root))
+    chosen = machine.choose(gpu, engine, options.cache_of(root), how["reports"] or root / "reports")
     if chosen.gpu is None:
         raise UsageError(f"a proof needs a GPU: {chosen.notes[0]}")
     goal = goal_mib * MIB

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.catalog.flavors import Flavor
+from harness.engine.resources import Resources
 from harness.measure.target import Target
 from harness.record.models import Outcome
 
@@ -22,6 +23,7 @@ class Environment:
         provenance: flat facts for the record (image id, digests, Python, lock file digest, ...).
         preload: modules whose import an engine may do once for many phases.
         variables: the flavor's own environment variables, which that import may need.
+        notes: what the reader of the reports must know of it.
     """
 
     flavor: str
@@ -29,6 +31,7 @@ class Environment:
     provenance: Mapping[str, str] = field(default_factory=dict)
     preload: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -168,14 +171,26 @@ class Engine(Protocol):
     def preflight(self, gpu: str | None) -> None:
         """Raises `UsageError` with one line when phases cannot run here (on that GPU)."""
 
+    def resources(self) -> Resources:
+        """Cores and memory that all phases of a run together may use.
+
+        Raises:
+            EngineError: the engine does not tell.
+        """
+
     def prepare(
-        self, flavor: Flavor, accelerator: str, progress: Callable[[str], None]
+        self,
+        flavor: Flavor,
+        accelerator: str,
+        progress: Callable[[str], None],
+        cancel: threading.Event,
     ) -> Environment:
         """Builds what is missing for a flavor; `accelerator` is "gpu" or "virtual".
 
         Raises:
             UnavailableError: this machine lacks something the flavor needs.
             EngineError: a build broke.
+            StoppedError: `cancel` was set; nothing goes on, and nothing half made is used.
         """
 
     def execute(

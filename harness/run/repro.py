@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 from harness.engine.protocol import Engine
@@ -52,6 +53,7 @@ def enter(
         next(flavor for flavor in plan.environments if flavor.id == task.flavor),
         "virtual" if gpu is None else "gpu",
         print,
+        threading.Event(),
     )
     launch = launch_of(
         task, environment, settings, record.id, gpu, input_directory, directory, threads=None

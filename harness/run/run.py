@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
 import itertools
 import json
 import os
 import secrets
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from harness.base.error import EngineError, UnavailableError
+from harness.base.error import EngineError, StoppedError, UnavailableError
 from harness.checks import judge
 from harness.checks.evidence import Evidence
 from harness.engine.protocol import Engine, Environment
@@ -30,6 +27,7 @@ from harness.report import reports
 from harness.run import artifacts
 from harness.run.phase import Executor, Observer, lost, phase_record, plain, utc
 from harness.run.settings import Settings, host_facts
+from harness.run.signals import stop_signals
 
 
 def execute(
@@ -107,8 +105,11 @@ class _Run:
                 break
             try:
                 environment = self._engine.prepare(
-                    flavor, self._accelerator, self._observer.message
+                    flavor, self._accelerator, self._observer.message, self.cancel
                 )
+            except StoppedError:
+                self.cancel.set()
+                break
             except (UnavailableError, EngineError) as problem:
                 missing[flavor.id] = str(problem)
                 self._observer.message(f"{flavor.id}: not available: {problem}")
@@ -117,6 +118,9 @@ class _Run:
                 )
                 continue
             self._environments[flavor.id] = environment
+            self._record.notes.extend(
+                note for note in environment.notes if note not in self._record.notes
+            )
             provenance = {**environment.provenance, "environment": environment.handle}
             self._note(flavor.id, provenance=provenance)
         self._plan = self._plan.without(missing)
@@ -308,23 +312,3 @@ class _Run:
         self._record = self._snapshot()
         reports.write_all(self._record, self.directory)
         return self._record
-
-
-@contextlib.contextmanager
-def stop_signals(cancel: threading.Event) -> Iterator[None]:
-    """The first SIGINT or SIGTERM stops the run in order; a second SIGINT stops it at once."""
-
-    def stop(number: int, frame: object) -> None:
-        if cancel.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        cancel.set()
-
-    previous: dict[signal.Signals, Callable[..., Any] | int | None] = {}
-    if threading.current_thread() is threading.main_thread():
-        for name in (signal.SIGINT, signal.SIGTERM):
-            previous[name] = signal.signal(name, stop)
-    try:
-        yield
-    finally:
-        for name, handler in previous.items():
-            signal.signal(name, handler)

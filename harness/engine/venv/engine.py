@@ -27,10 +27,11 @@ from pathlib import Path
 from uv import find_uv_bin
 
 from harness.engine.venv import interpreter
-from harness.engine import indexes, owner
+from harness.engine import indexes, owner, resources
 from harness.catalog.entry import Accelerator
 from harness.catalog.flavors import Flavor
 from harness.engine.protocol import Environment, Exit, Launch
+from harness.engine.resources import Resources
 from harness.measure.target import Target
 from harness.engine import handle, serving
 from harness.engine.venv import process
@@ -71,8 +72,16 @@ class VenvEngine:
     def preflight(self, gpu: str | None) -> None:
         """A process sees the GPU that the host sees: nothing more to check."""
 
+    def resources(self) -> Resources:
+        """What this process may use: phases are its children."""
+        return resources.of_host()
+
     def prepare(
-        self, flavor: Flavor, accelerator: str, progress: Callable[[str], None]
+        self,
+        flavor: Flavor,
+        accelerator: str,
+        progress: Callable[[str], None],
+        cancel: threading.Event,
     ) -> Environment:
         """Makes the flavor's environment unless one of the same lock file is there."""
         given = interpreter.stand_in(flavor.id)

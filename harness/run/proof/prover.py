@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from harness.base import atomic
-from harness.base.error import EngineError, UsageError
+from harness.base.error import EngineError, StoppedError, UsageError
 from harness.engine.protocol import Engine, Environment
 from harness.measure.gpu import Gpu
 from harness.plan.plan import Case, Plan, Task
@@ -19,8 +19,8 @@ from harness.record.models import Outcome, PhaseRecord
 from harness.run.phase import Executor, Observer, plain
 from harness.run.proof import proof
 from harness.run.proof.proof import Measurement, Proof
-from harness.run.run import stop_signals
 from harness.run.settings import Settings
+from harness.run.signals import stop_signals
 
 FILE = "proof.json"
 
@@ -47,6 +47,7 @@ def prove(
     Raises:
         UsageError: the plan holds nothing that can be proven.
         EngineError: the flavor cannot be had, or an earlier phase failed.
+        StoppedError: the run was stopped.
     """
     (case,) = plan.cases
     phase, task = _task(plan, case)
@@ -133,7 +134,7 @@ class _Prover:
             before.insert(0, task)
         for flavor in self._plan.needed:
             self._environments[flavor.id] = self._engine.prepare(
-                flavor, "gpu", self._observer.message
+                flavor, "gpu", self._observer.message, self.cancel
             )
         for earlier in before:
             record = self._execute(earlier)
@@ -165,7 +166,7 @@ class _Prover:
 
     def _execute(self, task: Task) -> PhaseRecord:
         if self.cancel.is_set():
-            raise KeyboardInterrupt
+            raise StoppedError("the run was stopped")
         record = self._executor.execute(task, self._environments[task.flavor])
         self._observer.phase_finished(record)
         return record
