@@ -271,17 +271,19 @@ def _pull(daemon: Daemon, reference: str, progress: Progress, cancel: threading.
     tag = reference[len(repository) + 1 :] or "latest"
     layers: dict[str, bool] = {}
     said = time.monotonic()
-    events = daemon.events(
+    call = daemon.events(
         lambda client: client.pull(repository, tag=tag, stream=True, decode=True), cancel
     )
-    for event in events:
-        if "error" in event:
-            raise EngineError(text.one_line(str(event["error"]), 300))
-        if event.get("id"):
-            layers[str(event["id"])] = event.get("status") in ("Pull complete", "Already exists")
-        if time.monotonic() - said > _PROGRESS_S and layers:
-            said = time.monotonic()
-            progress(f"pulling {reference}: {sum(layers.values())} of {len(layers)} layers")
+    with contextlib.closing(call) as events:
+        for event in events:
+            if "error" in event:
+                raise EngineError(text.one_line(str(event["error"]), 300))
+            if event.get("id"):
+                done = event.get("status") in ("Pull complete", "Already exists")
+                layers[str(event["id"])] = done
+            if time.monotonic() - said > _PROGRESS_S and layers:
+                said = time.monotonic()
+                progress(f"pulling {reference}: {sum(layers.values())} of {len(layers)} layers")
 
 
 def _reason(problem: BaseException) -> str:

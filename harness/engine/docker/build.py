@@ -102,7 +102,8 @@ def run(
         return events
 
     try:
-        return follow(daemon.events(ask, cancel), flavor.id, log, progress)
+        with contextlib.closing(daemon.events(ask, cancel)) as events:
+            return follow(events, flavor.id, log, progress)
     except StoppedError:
         time.sleep(_SETTLED_S)
         raise

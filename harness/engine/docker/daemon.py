@@ -12,8 +12,9 @@ import errno
 import os
 import queue
 import re
+import ssl
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -167,12 +168,14 @@ class Daemon:
         self,
         ask: Callable[[APIClient], Iterable[Mapping[str, Any]]],
         cancel: threading.Event,
-    ) -> Iterator[Mapping[str, Any]]:
+    ) -> Generator[Mapping[str, Any], None, None]:
         """What the daemon says during a long call, such as a build or a pull, as it comes.
 
         A connection that nobody reads from is no reason for the daemon to stop, and a read that
         waits cannot be interrupted: the call has a thread and a client of its own, and its
         connection is cut when the run is stopped or the caller asks for no more.
+
+        Close it (`contextlib.closing`) where the last event may not be waited for.
 
         Args:
             ask: makes the call with the client that it gets.
@@ -339,18 +342,29 @@ def pid_namespace() -> str:
 
 
 def _client(version: str) -> APIClient:
-    return docker.from_env(version=version, timeout=_TIMEOUT_S).api
+    client = docker.from_env(version=version, timeout=_TIMEOUT_S).api
+    merge = client.merge_environment_settings
+
+    def keep_certificates(url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        # requests puts REQUESTS_CA_BUNDLE, which is for the package index, before a session's own
+        # setting, which is the daemon's certificate authority (requests issue 3829).
+        return merge(url, proxies, stream, client.verify if verify is None else verify, cert)
+
+    client.merge_environment_settings = keep_certificates  # type: ignore[method-assign]
+    return client
 
 
 def _errno(problem: BaseException | None) -> int | None:
     """The error number at the bottom of a chain of wrapped exceptions."""
     while problem is not None:
+        if isinstance(problem, ssl.SSLError):
+            return None  # its numbers are OpenSSL's
         if isinstance(problem, OSError) and isinstance(problem.errno, int):
             return problem.errno
         # urllib3 and requests wrap the cause in their arguments.
         inner = [part for part in _arguments(problem) if isinstance(part, OSError) and part.errno]
         if inner:
-            return inner[0].errno
+            return _errno(inner[0])
         problem = problem.__cause__ or problem.__context__
     return None
 
