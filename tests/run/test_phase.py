@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,7 +67,11 @@ class ThisPython(VenvEngine):
     """Runs phases with the tests' own interpreter."""
 
     def prepare(
-        self, flavor: Flavor, accelerator: str, progress: Callable[[str], None]
+        self,
+        flavor: Flavor,
+        accelerator: str,
+        progress: Callable[[str], None],
+        cancel: threading.Event,
     ) -> Environment:
         return Environment(flavor.id, sys.executable)
 

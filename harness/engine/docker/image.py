@@ -128,7 +128,7 @@ def prepare(
         "packages sha256": hashlib.sha256("\n".join(inside.packages).encode()).hexdigest(),
         "packages file": str(inside.file),
     }
-    notes = (f"{base.pin}: {base.reference}",) if base.not_pinned else ()
+    notes = (f"base not pinned: {reference} ({base.not_pinned})",) if base.not_pinned else ()
     return Built(image_id, provenance, notes)
 
 

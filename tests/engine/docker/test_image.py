@@ -153,9 +153,9 @@ def test_builds_once_and_hands_the_way_out_over_without_a_trace(
     assert any("building" in line for line in said)
     facts = environment.provenance
     assert facts["base image id"] == base_image
-    not_pinned = "base not pinned: made on this machine, no registry digest"
-    assert facts["base image pin"] == not_pinned
-    assert environment.notes == (f"{not_pinned}: {base_image}",)
+    reason = "made on this machine, no registry digest"
+    assert facts["base image pin"] == f"base not pinned: {reason}"
+    assert environment.notes == (f"base not pinned: {base_image} ({reason})",)
     assert "six==1.17.0" in facts["packages"].split()
     assert facts["python"].startswith("3.")
     assert Path(facts["packages file"]).read_text().count("six==1.17.0") == 1
