@@ -184,6 +184,8 @@ class Daemon:
             StoppedError: `cancel` was set; the daemon is told to stop.
             ERRORS: the daemon refuses, or the connection broke.
         """
+        if cancel.is_set():
+            raise StoppedError("the run was stopped")
         call = _Call(ask, self.api_version)
         try:
             while True:
