@@ -20,9 +20,8 @@ def python_of(flavor: str) -> str | HarnessError:
     """The interpreter of a flavor's environment, or why there is none."""
     (found,) = catalog.load(ROOT).select([flavor]).flavors
     try:
-        return (
-            VenvEngine(ROOT / ".cache").prepare(found, "virtual", print, threading.Event()).handle
-        )
+        engine = VenvEngine(ROOT / ".cache")
+        return engine.prepare(found, "virtual", print, threading.Event()).handle
     except HarnessError as problem:
         return problem
 

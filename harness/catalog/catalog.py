@@ -12,6 +12,7 @@ from typing import Any
 
 from harness.base.error import UsageError
 from harness.base.text import plural
+from harness.catalog import pins
 from harness.catalog.entry import Entry, validated
 from harness.catalog.flavors import Flavor
 from harness.catalog.scenarios import Scenario, script_path
@@ -117,6 +118,7 @@ def load(root: Path) -> Catalog:
             f"{root}: no docker/flavors/*/flavor.toml or scenarios/families/*/scenarios.toml here;"
             " run from a checkout of the project or pass --root"
         )
+    pins.load(root / "docker")  # a broken file of pins is told before anything is built
     flavors = [_flavor(path) for path in flavor_files]
     scenarios = [entry for path in family_files for entry in _family(path)]
     owners: dict[str, str] = {}

@@ -13,7 +13,6 @@ from harness.catalog.catalog import Catalog
 from harness.engine import indexes
 from harness.engine.docker import build_settings
 from harness.engine.docker.engine import DockerEngine
-from harness.engine.docker.image import base_reference
 from harness.engine.venv import interpreter
 from harness.engine.venv.engine import VenvEngine
 from harness.measure.gpu import Gpu, LibraryNotFoundError, NvmlError
@@ -52,7 +51,7 @@ class Diagnosis:
 
 def examine(catalog: Catalog, root: Path, cache: Path) -> list[Diagnosis]:
     """Looks at the GPU, the engines, the interpreters, base images, data, disk and settings."""
-    findings = [*_gpus(), *_docker(catalog), *_venv(catalog, cache)]
+    findings = [*_gpus(), *_docker(catalog, cache), *_venv(catalog, cache)]
     findings += [
         Diagnosis(
             f"data {name}",
@@ -110,8 +109,8 @@ def _gpus() -> list[Diagnosis]:
     ]
 
 
-def _docker(catalog: Catalog) -> list[Diagnosis]:
-    engine = DockerEngine()
+def _docker(catalog: Catalog, cache: Path) -> list[Diagnosis]:
+    engine = DockerEngine(directories=(cache,))
     try:
         engine.preflight(None)
     except UsageError as problem:
@@ -120,13 +119,9 @@ def _docker(catalog: Catalog) -> list[Diagnosis]:
     findings = [Diagnosis("engine docker", True, facts, needed=True)]
     for flavor in catalog.flavors:
         for image in flavor.image:
-            base, setting = base_reference(flavor, image)
-            there = engine.has_image(base)
-            source = "there" if there else f"is pulled when it is needed; {setting} names another"
-            text = f"{base}: {source}"
-            findings.append(
-                Diagnosis(f"base {flavor.id} {image.accelerator}", True if there else None, text)
-            )
+            here, words = engine.base_state(flavor, image)
+            subject = f"base {flavor.id} {image.accelerator}"
+            findings.append(Diagnosis(subject, True if here else None, words))
     return findings
 
 

@@ -17,7 +17,7 @@ from harness.base.error import (
 )
 from harness.catalog import catalog
 from harness.cli import doctor, options
-from harness.engine.docker import bases
+from harness.engine.docker import base_image
 from harness.engine.docker.daemon import Daemon
 from harness.engine.docker.engine import DockerEngine
 from harness.engine.venv import lock
@@ -47,18 +47,21 @@ def images_command(root: Path, flavors_patterns: tuple[str, ...], gpu: str) -> i
     chosen_gpu = choose_gpu(gpu).gpu
     engine = DockerEngine(None if chosen_gpu is None else chosen_gpu.compute_capability)
     engine.preflight(None if chosen_gpu is None else chosen_gpu.uuid)
+    accelerator = "virtual" if chosen_gpu is None else "gpu"
     code, cancel = EXIT_PASSED, threading.Event()
-    for flavor in selected.flavors:
-        try:
-            accelerator = "virtual" if chosen_gpu is None else "gpu"
-            with stop_signals(cancel):
+    with stop_signals(cancel):
+        for flavor in selected.flavors:
+            try:
                 environment = engine.prepare(flavor, accelerator, click.echo, cancel)
+            except StoppedError:
+                raise  # every other flavor would say the same
+            except HarnessError as problem:
+                click.echo(f"{flavor.id}: {problem}", err=True)
+                code = EXIT_NOT_JUDGED
+                continue
             click.echo(f"{flavor.id}: {environment.handle}")
-        except StoppedError:
-            raise
-        except HarnessError as problem:
-            click.echo(f"{flavor.id}: {problem}", err=True)
-            code = EXIT_NOT_JUDGED
+            for note in environment.notes:
+                click.echo(f"{flavor.id}: note: {note}")
     return code
 
 
@@ -71,7 +74,7 @@ def lock_command(root: Path, flavors_patterns: tuple[str, ...]) -> int:
     for line in lock.refresh(selected, root):
         click.echo(line)
     references = dict.fromkeys(image.base for flavor in selected.flavors for image in flavor.image)
-    for line in bases.refresh(root / "docker", list(references), Daemon()):
+    for line in base_image.refresh(root / "docker", list(references), Daemon()):
         click.echo(line)
     return EXIT_PASSED
 

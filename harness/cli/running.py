@@ -76,7 +76,8 @@ def _prepare(
     """
     parameters = options.parameters_of(how["lms_params"], how["provider"], how["lms_path"])
     selected.require_case()
-    chosen = machine.choose(gpu, engine, options.cache_of(root))
+    reports = how["reports"] or root / "reports"
+    chosen = machine.choose(gpu, engine, options.cache_of(root), reports)
     planned = planner.make(selected, provider=how["provider"], parameters=parameters, share=share)
     settings = options.settings_of(
         root, how, chosen.notes, jobs=jobs, share=share, gpu=gpu, engine=engine

@@ -23,6 +23,7 @@ class Environment:
         provenance: flat facts for the record (image id, digests, Python, lock file digest, ...).
         preload: modules whose import an engine may do once for many phases.
         variables: the flavor's own environment variables, which that import may need.
+        notes: what the reader of the reports must know of it.
     """
 
     flavor: str
@@ -30,6 +31,7 @@ class Environment:
     provenance: Mapping[str, str] = field(default_factory=dict)
     preload: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

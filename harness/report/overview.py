@@ -18,8 +18,6 @@ _WORDS = {
     Status.ERROR: "not judged",
     Status.SKIPPED: "skipped",
 }
-# How a flavor's provenance says that a name can mean something else another day.
-_NOT_PINNED = "not pinned"
 _VIRTUAL = (
     "no GPU was used: a second logical CPU device stood in for it (virtual accelerator). That"
     " proves that the swap operations ran and took tensors out of the accelerator's peak, by the"
@@ -116,12 +114,6 @@ def gather(record: RunRecord) -> Overview:
         f"flavor {flavor.id} is not available: {one_line(flavor.unavailable)}"
         for flavor in record.flavors
         if flavor.unavailable is not None
-    ]
-    notes += [
-        f"flavor {flavor.id}: {one_line(name)}: {one_line(value)}"
-        for flavor in record.flavors
-        for name, value in flavor.provenance.items()
-        if value.startswith(_NOT_PINNED) or name.endswith(_NOT_PINNED)
     ]
     notes += [
         f"{one_line(phase.reason)}; the traceback is in {one_line(phase.directory)}/details.json"

@@ -31,12 +31,13 @@ class Machine:
     notes: tuple[str, ...]
 
 
-def choose(gpu: str, engine: str, cache: Path) -> Machine:
+def choose(gpu: str, engine: str, cache: Path, reports: Path | None = None) -> Machine:
     """Picks the GPU and the engine.
 
     Args:
         gpu: "auto", "none", an index or a UUID.
         engine: "auto", "docker" or "venv".
+        reports: where the files of phases will be.
 
     Raises:
         UsageError: what was asked for cannot be used; nothing was built or run.
@@ -47,7 +48,7 @@ def choose(gpu: str, engine: str, cache: Path) -> Machine:
     if choice.gpu is None:
         reason = f" ({choice.missing})" if choice.missing else ""
         notes.append(VIRTUAL_NOTE + reason)
-    chosen_engine, missing = choose_engine(engine, choice.gpu, cache)
+    chosen_engine, missing = choose_engine(engine, choice.gpu, cache, reports)
     if missing:
         notes.append(
             "phases run on the embedded default, the venv engine: fresh processes of the same"
@@ -56,7 +57,9 @@ def choose(gpu: str, engine: str, cache: Path) -> Machine:
     return Machine(chosen_engine, choice.gpu, tuple(notes))
 
 
-def choose_engine(name: str, gpu: Gpu | None, cache: Path) -> tuple[Engine, str]:
+def choose_engine(
+    name: str, gpu: Gpu | None, cache: Path, reports: Path | None = None
+) -> tuple[Engine, str]:
     """The engine, and why Docker is not it where it fell back ("" where it did not).
 
     Raises:
@@ -64,7 +67,8 @@ def choose_engine(name: str, gpu: Gpu | None, cache: Path) -> tuple[Engine, str]
     """
     if name == "venv":
         return VenvEngine(cache), ""
-    docker = DockerEngine(None if gpu is None else gpu.compute_capability)
+    capability = None if gpu is None else gpu.compute_capability
+    docker = DockerEngine(capability, directories=[path for path in (cache, reports) if path])
     try:
         docker.preflight(None)
     except UsageError as problem:

@@ -132,6 +132,9 @@ class _Run:
                 )
                 continue
             self._environments[flavor.id] = environment
+            self._record.notes.extend(
+                note for note in environment.notes if note not in self._record.notes
+            )
             provenance = {**environment.provenance, "environment": environment.handle}
             self._note(flavor.id, provenance=provenance)
         self._plan = self._plan.without(missing)

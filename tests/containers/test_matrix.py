@@ -58,6 +58,10 @@ def test_every_case_passes_in_containers(tmp_path, daemon, flavors, families):
     assert_everything_passed(record, catalog.load(ROOT).select(flavors, families))
     for flavor in record.flavors:
         assert flavor.provenance["environment"].startswith("sha256:")
+        pin = flavor.provenance["base image pin"]
+        not_pinned = f"base not pinned: {flavor.provenance['base image']} "
+        told = any(note.startswith(not_pinned) for note in record.notes)
+        assert told == pin.startswith("base not pinned: "), pin
         root = ET.parse(tmp_path / "latest" / "junit" / f"{flavor.id}.xml").getroot()
         assert not root.findall(".//failure")
         assert not root.findall(".//error")

@@ -12,7 +12,6 @@ from rich.console import Console
 from harness.record.checks import CheckId, Status
 from harness.record.models import FlavorRecord, RunRecord
 from harness.report import summary
-from harness.report.overview import gather
 from tests import records
 from tests.records import ANYTHING, KERAS22, TF1
 
@@ -227,20 +226,3 @@ def test_code_keeps_backticks() -> None:
 def test_markup_of_rich_is_text() -> None:
     run = records.record([records.case("one", checks=[], skip="[bold]x[/bold] [/] :smile:")])
     assert "[bold]x[/bold] [/] :smile:" in shown(run)
-
-
-def test_what_is_not_pinned_is_a_note_of_its_flavor():
-    known = records.green()
-    provenance = {
-        "base": "python:3.11",
-        "base pin": "not pinned: no digest is known",
-        "x": "not",
-        "lock not pinned": "requirements.txt",
-    }
-    flavor = known.flavors[0].model_copy(update={"provenance": provenance})
-    overview = gather(known.model_copy(update={"flavors": [flavor]}))
-    notes = [note for note in overview.notes if "pin" in note]
-    assert notes == [
-        "flavor tf1-tfkeras: base pin: not pinned: no digest is known",
-        "flavor tf1-tfkeras: lock not pinned: requirements.txt",
-    ]

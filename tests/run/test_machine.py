@@ -30,7 +30,9 @@ def gpu() -> Gpu:
 
 
 def with_docker(monkeypatch, refuses):
-    monkeypatch.setattr(machine, "DockerEngine", lambda capability: FakeDocker(refuses))
+    monkeypatch.setattr(
+        machine, "DockerEngine", lambda capability, directories: FakeDocker(refuses)
+    )
 
 
 def test_no_daemon_falls_back_to_venv_and_says_so(monkeypatch, tmp_path):

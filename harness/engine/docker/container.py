@@ -14,7 +14,14 @@ from typing import Any
 from docker import APIClient
 from docker.types import LogConfig, Mount, Ulimit
 
-from harness.engine.docker.daemon import DEADLINE_LABEL, LABEL, Daemon, owner_labels
+from harness.base import text
+from harness.engine.docker.daemon import (
+    DEADLINE_LABEL,
+    LABEL,
+    Daemon,
+    owner_labels,
+    with_advice,
+)
 from harness.engine.protocol import Exit, Launch
 from harness.record.models import Outcome
 
@@ -261,6 +268,11 @@ def read_exit(state: Mapping[str, Any], oom: bool, details: Mapping[str, Any]) -
     Exit code 137 alone says only SIGKILL, whoever sent it; `oom` says that the kernel did.
     """
     code = int(state.get("ExitCode", -1))
+    if state.get("Error"):
+        # The runtime or one of its hooks, e.g. the NVIDIA container toolkit's: nothing of the
+        # phase has run.
+        reason = with_advice(text.one_line(str(state["Error"]), 400))
+        return Exit(Outcome.ENGINE_ERROR, code, f"the container did not start: {reason}", details)
     if code == 0:
         return Exit(Outcome.COMPLETED, 0, "", details)
     if oom:

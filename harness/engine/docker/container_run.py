@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import threading
 import time
 from collections.abc import Mapping
 from typing import Any
 
-from docker import APIClient
 from docker.errors import APIError
 
 from harness.engine.docker import container, logs
-from harness.engine.docker.daemon import ERRORS
+from harness.engine.docker.daemon import ERRORS, Daemon
 from harness.engine.docker.logs import STDERR, STDOUT, LogFile
 from harness.engine.protocol import Exit, Launch
 from harness.record.models import Outcome
@@ -23,11 +21,14 @@ _DRAIN_S = 5.0
 
 
 class Run:
-    """One container from its start to its end, as `handle.Handle`."""
+    """One container from its start to its end, as `handle.Handle`.
+
+    Each thread that has to do with it takes a client of its own of the daemon.
+    """
 
     def __init__(
         self,
-        client: APIClient,
+        daemon: Daemon,
         name: str,
         launch: Launch,
         stdout: LogFile,
@@ -36,8 +37,10 @@ class Run:
         log_limit: int,
     ) -> None:
         self.stdout, self.stderr = stdout, stderr
-        self.target = container.ContainerTarget(name, lambda: client.inspect_container(name))
-        self._client = client
+        self.target = container.ContainerTarget(
+            name, lambda: daemon.client().inspect_container(name)
+        )
+        self._daemon = daemon
         self._name = name
         self._launch = launch
         self._grace_s = grace_s
@@ -53,7 +56,7 @@ class Run:
         # Attached before the start: not a byte is missed, and none has to wait in a buffer.
         self._reader = self._attach({STDOUT: self.stdout, STDERR: self.stderr})
         self._began = time.time()
-        self._client.start(self._name)
+        self._daemon.client().start(self._name)
         threading.Thread(target=self._wait, name="container", daemon=True).start()
 
     def ended(self, seconds: float) -> bool:
@@ -83,7 +86,7 @@ class Run:
             logs.replace(self.stdout, self._logs(stdout=True), self._log_limit),
             logs.replace(self.stderr, self._logs(stderr=True), self._log_limit),
         )
-        facts = self._client.inspect_container(self._name)
+        facts = self._daemon.client().inspect_container(self._name)
         state = facts["State"]
         details = _details(facts, again)
         if state.get("Running"):
@@ -93,11 +96,11 @@ class Run:
     def _attach(self, files: dict[int, LogFile]) -> threading.Thread:
         """Follows the streams in a thread; a quiet phase must not hit a read timeout."""
         params = {"stdout": 1, "stderr": 1, "stream": 1}
-        raw = self._client.attach_socket(self._name, params)
+        raw = self._daemon.client().attach_socket(self._name, params)
         socket = getattr(raw, "_sock", raw)
         if hasattr(socket, "settimeout"):
             socket.settimeout(None)
-        stream = io.BufferedReader(raw, 2**16)
+        stream = logs.buffered(raw)
 
         def follow() -> None:
             # What breaks here is made good when the logs are read again.
@@ -112,7 +115,9 @@ class Run:
 
     def _wait(self) -> None:
         try:
-            self._client.wait(self._name, timeout=None)  # a number would be the read timeout
+            self._daemon.client().wait(
+                self._name, timeout=None
+            )  # a number would be the read timeout
         except ERRORS as problem:
             self._broken = problem
         self._ended.set()
@@ -122,14 +127,14 @@ class Run:
         for signal, patience in (("SIGTERM", self._grace_s), ("SIGKILL", _KILLED_S)):
             # It may end at any moment, and then there is nothing to signal.
             with contextlib.suppress(APIError):
-                self._client.kill(self._name, signal)
+                self._daemon.client().kill(self._name, signal)
             if self._ended.wait(patience):
                 return signal == "SIGTERM"
         return False
 
     def _logs(self, stdout: bool = False, stderr: bool = False) -> Any:
         # A stream follows by default, which would wait for a container that cannot be killed.
-        return self._client.logs(
+        return self._daemon.client().logs(
             self._name, stdout=stdout, stderr=stderr, stream=True, follow=False
         )
 
@@ -144,7 +149,7 @@ class Run:
         if self._launch.memory is None or state.get("ExitCode") != 137:
             return False
         filters = {"container": self._name, "event": "oom"}
-        events = self._client.events(
+        events = self._daemon.client().events(
             since=int(self._began) - 1, until=int(time.time()) + 1, filters=filters
         )
         return any(True for _ in events)

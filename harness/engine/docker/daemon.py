@@ -10,7 +10,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import queue
+import re
+import ssl
 import threading
+from collections.abc import Callable, Generator, Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -20,12 +24,13 @@ import urllib3
 from docker import APIClient
 from docker.constants import DEFAULT_DOCKER_API_VERSION, MINIMUM_DOCKER_API_VERSION
 from docker.errors import APIError, DockerException
-from docker.types import DeviceRequest
+from docker.types import CancellableStream, DeviceRequest
 from packaging.version import Version
 
 from harness.base import text
-from harness.base.error import UsageError
+from harness.base.error import StoppedError, UsageError
 from harness.engine import owner
+from harness.engine.resources import Resources
 
 # Everything that a call of the Docker library raises when the daemon or the way to it is at fault.
 ERRORS = (DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError)
@@ -41,6 +46,16 @@ OWNER_LABEL, NAMESPACE_LABEL = f"{LABEL}.owner", f"{LABEL}.pid-namespace"
 DEADLINE_LABEL = f"{LABEL}.deadline"
 
 _TIMEOUT_S = 120  # seconds without an answer; removing a large container takes a while
+_LOOK_S = 0.2  # how late the end of a run may be seen while the daemon is at work
+_CUT_S = 2.0
+_WAITING = 1000  # events of a long call that are kept in memory
+
+# What the daemon, runc and the container toolkit say when they cannot hand a GPU to a container.
+_GPU_FAULT = re.compile(
+    r"could not select device driver|nvidia-container-(?:cli|runtime)|libnvidia-container"
+    r"|\bnvml error\b|\bCDI\b|nvidia\.com/gpu|unknown or invalid runtime name: nvidia",
+    re.IGNORECASE,
+)
 
 
 class Daemon:
@@ -120,7 +135,7 @@ class Daemon:
     def explain(self, problem: BaseException) -> str:
         """One line: what went wrong and, where the daemon cannot be reached, what to do."""
         if isinstance(problem, APIError):
-            return text.one_line(str(problem.explanation or problem), 400)
+            return with_advice(text.one_line(str(problem.explanation or problem), 400))
         if isinstance(problem, OSError) and problem.filename is not None:
             return text.one_line(str(problem), 400)  # a file of ours, not the daemon
         try:
@@ -139,6 +154,50 @@ class Daemon:
                 " (usermod -aG docker USER, then log in again), or use rootless Docker"
             )
         return f"{address}: {text.one_line(str(problem), 400)}"
+
+    @property
+    def resources(self) -> Resources:
+        """Cores and memory of the daemon's machine, which need not be this one.
+
+        Raises:
+            ERRORS: the daemon does not answer.
+        """
+        return Resources(cores=int(self.info["NCPU"]), memory_bytes=int(self.info["MemTotal"]))
+
+    def events(
+        self,
+        ask: Callable[[APIClient], Iterable[Mapping[str, Any]]],
+        cancel: threading.Event,
+    ) -> Generator[Mapping[str, Any], None, None]:
+        """What the daemon says during a long call, such as a build or a pull, as it comes.
+
+        A connection that nobody reads from is no reason for the daemon to stop, and a read that
+        waits cannot be interrupted: the call has a thread and a client of its own, and its
+        connection is cut when the run is stopped or the caller asks for no more.
+
+        Close it (`contextlib.closing`) where the last event may not be waited for.
+
+        Args:
+            ask: makes the call with the client that it gets.
+
+        Raises:
+            StoppedError: `cancel` was set; the daemon is told to stop.
+            ERRORS: the daemon refuses, or the connection broke.
+        """
+        if cancel.is_set():
+            raise StoppedError("the run was stopped")
+        call = _Call(ask, self.api_version)
+        try:
+            while True:
+                if cancel.is_set():
+                    raise StoppedError("the run was stopped")
+                with contextlib.suppress(queue.Empty):
+                    event = call.next(_LOOK_S)
+                    if event is None:
+                        return
+                    yield event
+        finally:
+            call.cut()
 
     def device_requests(self, gpu: str) -> list[DeviceRequest]:
         """What hands one GPU to a container, by UUID: an index would depend on an order.
@@ -195,6 +254,83 @@ class Daemon:
         return [name for name in names if name.startswith("nvidia.com/gpu=")]
 
 
+class _Call:
+    """A call whose answer is a stream of events, in a thread of its own."""
+
+    def __init__(
+        self, ask: Callable[[APIClient], Iterable[Mapping[str, Any]]], version: str
+    ) -> None:
+        self._ask = ask
+        self._version = version
+        self._events: queue.Queue[Mapping[str, Any] | BaseException | None] = queue.Queue(_WAITING)
+        self._responses: list[requests.Response] = []
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="daemon", daemon=True)
+        self._thread.start()
+
+    def next(self, seconds: float) -> Mapping[str, Any] | None:
+        """The next event, None after the last one.
+
+        Raises:
+            queue.Empty: there is none in time.
+            ERRORS: the call broke.
+        """
+        event = self._events.get(timeout=seconds)
+        if isinstance(event, BaseException):
+            raise event
+        return event
+
+    def cut(self) -> None:
+        """Ends the connection, which is how the daemon knows that nobody waits any more."""
+        self._over.set()
+        for response in self._responses:
+            _shut(response)
+        self._thread.join(_CUT_S)
+
+    def _run(self) -> None:
+        end: BaseException | None = None
+        try:
+            with contextlib.closing(_client(self._version)) as client:
+                # The library does not show the response of a stream that is decoded.
+                client.hooks["response"].append(self._answered)
+                for event in self._ask(client):
+                    self._put(event)
+        except BaseException as problem:  # the caller's thread raises it
+            end = problem
+        self._put(end)
+
+    def _answered(self, response: requests.Response, *_: Any, **__: Any) -> None:
+        self._responses.append(response)
+        if self._over.is_set():
+            _shut(response)
+
+    def _put(self, event: Mapping[str, Any] | BaseException | None) -> None:
+        while not self._over.is_set():
+            with contextlib.suppress(queue.Full):
+                self._events.put(event, timeout=_LOOK_S)
+                return
+
+
+def _shut(response: requests.Response) -> None:
+    """Shuts a response's socket down: closing alone would not wake the thread that reads it.
+
+    Over ssh the library has no way to: that connection ends with this process.
+    """
+    with contextlib.suppress(*ERRORS, AttributeError):  # it has ended by itself
+        CancellableStream(iter(()), response).close()
+
+
+def with_advice(reason: str) -> str:
+    """A reason of the daemon's; one about handing out a GPU with what can be done about it."""
+    if _GPU_FAULT.search(reason) is None:
+        return reason
+    return (
+        f"the Docker daemon could not hand the GPU to the container: {reason}; check it with"
+        " `docker run --rm --gpus all IMAGE nvidia-smi`, repair the NVIDIA container toolkit or"
+        " restart Docker, or use ENGINE=venv"
+    )
+
+
 def owner_labels(kind: str) -> dict[str, str]:
     """Labels that every container of ours carries; `kind` is what it is for."""
     return {LABEL: kind, OWNER_LABEL: owner.current().text(), NAMESPACE_LABEL: pid_namespace()}
@@ -208,18 +344,29 @@ def pid_namespace() -> str:
 
 
 def _client(version: str) -> APIClient:
-    return docker.from_env(version=version, timeout=_TIMEOUT_S).api
+    client = docker.from_env(version=version, timeout=_TIMEOUT_S).api
+    merge = client.merge_environment_settings
+
+    def keep_certificates(url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        # requests puts REQUESTS_CA_BUNDLE, which is for the package index, before a session's own
+        # setting, which is the daemon's certificate authority (requests issue 3829).
+        return merge(url, proxies, stream, client.verify if verify is None else verify, cert)
+
+    client.merge_environment_settings = keep_certificates  # type: ignore[method-assign]
+    return client
 
 
 def _errno(problem: BaseException | None) -> int | None:
     """The error number at the bottom of a chain of wrapped exceptions."""
     while problem is not None:
+        if isinstance(problem, ssl.SSLError):
+            return None  # its numbers are OpenSSL's
         if isinstance(problem, OSError) and isinstance(problem.errno, int):
             return problem.errno
         # urllib3 and requests wrap the cause in their arguments.
         inner = [part for part in _arguments(problem) if isinstance(part, OSError) and part.errno]
         if inner:
-            return inner[0].errno
+            return _errno(inner[0])
         problem = problem.__cause__ or problem.__context__
     return None
 

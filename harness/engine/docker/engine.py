@@ -9,16 +9,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 from docker import APIClient
 from docker.errors import NotFound
 
-from harness.base.error import EngineError, StoppedError, UsageError
-from harness.catalog.flavors import Flavor
-from harness.engine import handle, owner, serving
-from harness.engine.docker import container, image, logs, network
+from harness.base.error import EngineError, UsageError
+from harness.catalog.flavors import Flavor, Image
+from harness.engine import handle, owner, resources, serving
+from harness.engine.docker import base_image, container, image, logs, network, shared_files
 from harness.engine.docker.container_run import Run
 from harness.engine.docker.daemon import (
     DEADLINE_LABEL,
@@ -48,6 +49,7 @@ class DockerEngine:
         capability: compute capability of the GPU, which decides between a flavor's images.
         grace_s: seconds between TERM and KILL.
         log_limit: bytes of each log that are kept.
+        directories: where the files of phases will be: the daemon has to see the same.
     """
 
     name = "docker"
@@ -57,25 +59,46 @@ class DockerEngine:
         capability: tuple[int, int] | None = None,
         grace_s: float = 5.0,
         log_limit: int = logs.LIMIT,
+        directories: Sequence[Path] = (),
     ) -> None:
         self.capability = capability
+        self._directories = list(directories)
         self._grace_s = grace_s
         self._log_limit = log_limit
         self._daemon = Daemon()
 
     def preflight(self, gpu: str | None) -> None:
-        """Raises UsageError when no daemon answers, or it cannot hand out the GPU."""
+        """Raises UsageError when no usable daemon answers, or it cannot hand out the GPU.
+
+        Whether it sees this machine's files is asked once.
+        """
         self._daemon.check()
         try:
+            if self._directories:
+                shared_files.check(self._daemon, self._directories)
+                self._directories.clear()
             if gpu is not None:
                 self._daemon.check_gpu(gpu)
         except ERRORS as problem:
             raise UsageError(f"Docker: {self._daemon.explain(problem)}") from problem
 
     def resources(self) -> Resources:
-        """What the daemon's machine has."""
-        info = self._daemon.info
-        return Resources(cores=int(info["NCPU"]), memory_bytes=int(info["MemTotal"]))
+        """What the daemon's machine has, and of a local one no more than this process may use.
+
+        Raises:
+            EngineError: the daemon does not tell.
+        """
+        try:
+            daemon = self._daemon.resources
+        except (*ERRORS, KeyError, TypeError, ValueError) as problem:
+            raise EngineError(f"Docker: {self._daemon.explain(problem)}") from problem
+        if not self._daemon.local:
+            return daemon
+        host = resources.of_host()
+        return Resources(
+            cores=min(daemon.cores, host.cores),
+            memory_bytes=min(daemon.memory_bytes, host.memory_bytes),
+        )
 
     def prepare(
         self,
@@ -85,10 +108,8 @@ class DockerEngine:
         cancel: threading.Event,
     ) -> Environment:
         """Builds the flavor's image unless there is one of the same inputs."""
-        if cancel.is_set():
-            raise StoppedError("the run was stopped")
-        built = image.build(self._daemon, flavor, accelerator, self.capability, progress)
-        return Environment(flavor.id, built.id, built.provenance)
+        built = image.prepare(self._daemon, flavor, accelerator, self.capability, progress, cancel)
+        return Environment(flavor.id, built.id, built.provenance, notes=built.notes)
 
     def execute(
         self, launch: Launch, started: Callable[[Target], None], cancel: threading.Event
@@ -140,7 +161,9 @@ class DockerEngine:
                 LogFile(launch.logs / "stdout.log", self._log_limit) as stdout,
                 LogFile(launch.logs / "stderr.log", self._log_limit) as stderr,
             ):
-                run = Run(client, name, launch, stdout, stderr, self._grace_s, self._log_limit)
+                run = Run(
+                    self._daemon, name, launch, stdout, stderr, self._grace_s, self._log_limit
+                )
                 run.start()
                 yield run
         finally:
@@ -229,13 +252,17 @@ class DockerEngine:
         answer = client.create_container_from_config(configuration)  # type: ignore[no-untyped-call]
         return str(answer["Id"])
 
-    def has_image(self, reference: str) -> bool:
-        """Whether the daemon has an image, so that nothing would be pulled for it."""
-        try:
-            self._daemon.client().inspect_image(reference)  # type: ignore[no-untyped-call]
-        except ERRORS:
-            return False
-        return True
+    def base_state(self, flavor: Flavor, entry: Image) -> tuple[bool, str]:
+        """Whether a base image is here, and a line about it and its pin; asks no registry.
+
+        Raises:
+            UsageError: a file of pins is broken.
+        """
+        reference, variable = image.base_reference(flavor, entry)
+        docker = flavor.directory.parent.parent
+        here, pin = base_image.state(self._daemon.client(), reference, docker)
+        where = "here" if here else f"is pulled when it is needed, {variable} names another"
+        return here, f"{reference}: {where}; {pin}"
 
     def close(self) -> None:
         """Nothing runs between phases."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import struct
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import IO, BinaryIO
+from typing import IO, Any, BinaryIO
 
 LIMIT = 256 * 2**20  # bytes of one log that are kept
 
@@ -17,6 +18,7 @@ LIMIT = 256 * 2**20  # bytes of one log that are kept
 # https://docs.docker.com/reference/api/engine/version/v1.45/#tag/Container/operation/ContainerAttach
 _HEADER = struct.Struct(">BxxxL")
 STDOUT, STDERR = 1, 2
+_BUFFER = 2**16
 
 
 class LogFile:
@@ -107,12 +109,29 @@ class LogFile:
                 begin += len(chunk)
 
 
+def buffered(attached: Any) -> BinaryIO:
+    """What the library gives for an attached container as a stream to read from.
+
+    That is a raw stream over a Unix socket or TCP, and a socket over TLS or ssh.
+    """
+    if isinstance(attached, io.RawIOBase):
+        return io.BufferedReader(attached, _BUFFER)
+    stream: BinaryIO = attached.makefile("rb", _BUFFER)
+    return stream
+
+
 def demultiplex(stream: BinaryIO, logs: dict[int, LogFile]) -> None:
-    """Writes an attached container's streams to their files until the stream ends or breaks."""
+    """Writes an attached container's streams to their files until the stream ends or breaks.
+
+    `docker.utils.socket.frames_iter` would do it too, but it polls the socket before every read:
+    over TLS a frame that has come together with its header is decrypted already and lies in the
+    library's buffer, the socket has nothing, and the frame is not seen until the next one comes.
+    The marker that a server is ready would never be.
+    """
     while len(header := stream.read(_HEADER.size)) == _HEADER.size:
         number, length = _HEADER.unpack(header)
         while length:
-            data = stream.read(min(length, 2**16))
+            data = stream.read(min(length, _BUFFER))
             if not data:
                 return
             length -= len(data)

@@ -101,3 +101,23 @@ def test_phases_never_run_as_root_of_the_host(
     monkeypatch.setattr("os.getuid", lambda: caller[0])
     monkeypatch.setattr("os.getgid", lambda: caller[1])
     assert user(daemon(*options)) == expected
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "failed to create task for container: failed to create shim task: OCI runtime create"
+        " failed: runc create failed: unable to start container process: error during container"
+        " init: error running prestart hook #0: exit status 1, stdout: , stderr: Auto-detected mode"
+        " as 'legacy'"
+        "\nnvidia-container-cli: initialization error: nvml error: driver not loaded: unknown",
+        "CDI device injection failed: unresolvable CDI devices nvidia.com/gpu=GPU-1c2d",
+        'could not select device driver "" with capabilities: [[gpu]]',
+    ],
+)
+def test_a_container_that_did_not_start_is_an_error_and_not_a_failure(error: str) -> None:
+    ended = read_exit({"ExitCode": 128, "Error": error}, oom=False, details={})
+    assert ended.outcome is Outcome.ENGINE_ERROR
+    assert "the container did not start" in ended.reason
+    assert "NVIDIA container toolkit" in ended.reason
+    assert "\n" not in ended.reason

@@ -1,13 +1,19 @@
 import socket
+import ssl
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+import urllib3
 from docker.errors import APIError
 
-from harness.base.error import UsageError
+from harness.base.error import EngineError, StoppedError, UsageError
+from harness.engine import resources
 from harness.engine.docker.daemon import Daemon
+from harness.engine.docker.engine import DockerEngine
+from harness.engine.resources import Resources
 
 UUID = "GPU-1c2d"
 
@@ -44,6 +50,13 @@ def test_says_what_to_do_when_nothing_listens(
 def test_says_what_to_do_without_permission() -> None:
     problem = requests.ConnectionError(PermissionError(13, "Permission denied"))
     assert "docker group" in fake().explain(problem)
+
+
+def test_a_certificate_that_is_not_trusted_is_no_lack_of_permission() -> None:
+    refused = ssl.SSLCertVerificationError(1, "certificate verify failed: self-signed")
+    said = fake().explain(requests.exceptions.SSLError(urllib3.exceptions.SSLError(refused)))
+    assert "docker group" not in said
+    assert "certificate verify failed" in said
 
 
 def test_a_bad_docker_host_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,3 +131,96 @@ def test_security_options_are_matched_by_name() -> None:
     daemon = fake({"SecurityOptions": ["name=seccomp,profile=default", "name=rootless"]})
     assert daemon.has_security_option("rootless")
     assert not daemon.has_security_option("selinux")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        'could not select device driver "" with capabilities: [[gpu]]',
+        "OCI runtime create failed: error running hook #0: nvidia-container-cli: device error:"
+        " GPU-1c2d: unknown device\n",
+        "CDI device injection failed: unresolvable CDI devices nvidia.com/gpu=GPU-1c2d",
+        "error gathering device information: could not find nvidia.com/gpu: CDI registry is empty",
+        "unknown or invalid runtime name: nvidia",
+    ],
+)
+def test_a_fault_of_the_toolkit_says_what_can_be_done(answer: str) -> None:
+    said = fake().explain(APIError("500", explanation=answer))
+    assert answer.strip() in said
+    assert "NVIDIA container toolkit" in said
+    assert "ENGINE=venv" in said
+    assert "\n" not in said
+
+
+def test_another_fault_is_not_blamed_on_the_toolkit() -> None:
+    problem = APIError("500", explanation="no space left on device")
+    assert fake().explain(problem) == "no space left on device"
+
+
+def engine_of(daemon: Daemon) -> DockerEngine:
+    engine = DockerEngine()
+    engine._daemon = daemon
+    return engine
+
+
+def test_a_remote_daemons_machine_has_what_it_says() -> None:
+    info = {"NCPU": 4096, "MemTotal": 2**50}
+    assert engine_of(fake(info)).resources() == Resources(4096, 2**50)
+
+
+def test_a_local_daemon_has_no_more_than_this_process_may_use(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(resources, "of_host", lambda: Resources(2, 8 * 2**30))
+    large, small = fake({"NCPU": 64, "MemTotal": 2**40}), fake({"NCPU": 1, "MemTotal": 2**30})
+    for daemon in (large, small):
+        daemon.__dict__["address"] = "unix:///var/run/docker.sock"
+    assert engine_of(large).resources() == Resources(2, 8 * 2**30)
+    assert engine_of(small).resources() == Resources(1, 2**30), "the machine of Docker Desktop"
+
+
+def test_a_daemon_that_does_not_tell_what_it_has_is_an_engine_error() -> None:
+    with pytest.raises(EngineError) as caught:
+        engine_of(fake({"Driver": "overlay2"})).resources()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.docker
+def test_a_real_daemon_tells_what_its_machine_has(daemon: Daemon) -> None:
+    found = daemon.resources
+    assert found.cores >= 1
+    assert found.memory_bytes > 2**28
+    mine = DockerEngine().resources()
+    assert 1 <= mine.cores <= found.cores
+    assert mine.memory_bytes <= found.memory_bytes
+
+
+def test_a_broken_call_raises_its_own_error() -> None:
+    daemon = fake()
+    daemon.__dict__["address"] = "unix:///x"
+
+    def ask(client: Any) -> Any:
+        yield {"stream": "first"}
+        raise APIError("500", explanation="it broke")
+
+    events = daemon.events(ask, threading.Event())
+    assert next(events) == {"stream": "first"}
+    with pytest.raises(APIError, match="it broke"):
+        next(events)
+
+
+def test_a_call_that_says_nothing_is_left_when_the_run_is_stopped() -> None:
+    waits, cancel = threading.Event(), threading.Event()
+
+    def ask(client: Any) -> Any:
+        waits.set()
+        threading.Event().wait(30)
+        yield {}
+
+    def stop() -> None:
+        waits.wait(30)
+        cancel.set()
+
+    threading.Thread(target=stop).start()
+    with pytest.raises(StoppedError):
+        list(fake().events(ask, cancel))

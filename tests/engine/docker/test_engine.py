@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import signal
@@ -420,31 +421,37 @@ def test_the_image_stays_the_same_when_its_tag_moves(make: Make, daemon: Daemon)
 
 
 @pytest.mark.docker
-def test_has_image_asks_this_machine_only(base_image: str) -> None:
-    assert DockerEngine().has_image(base_image)
-    assert not DockerEngine().has_image("lms-harness-test/nowhere:1")
-
-
-@pytest.mark.docker
-def test_target_names_the_processes_on_the_host(make: Make) -> None:
-    seen: list[tuple[set[int], str]] = []
+def test_target_names_the_processes_and_the_cgroup_on_the_host(make: Make, daemon: Daemon) -> None:
+    if not daemon.local or not Path("/proc/self/cgroup").exists():
+        pytest.skip("the container's processes are not this machine's")
+    seen: list[str] = []
+    while_it_ran: list[Path | None] = []
+    names: list[str] = []
     targets = []
+    launch = make("import time; time.sleep(60)")
+    cancel = threading.Event()
 
     def started(target: Target) -> None:
         targets.append(target)
-        for _ in range(100):
+        names.extend(left(daemon, launch))
+        for _ in range(400):
             for pid in target.pids():
-                command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-                if "phase.py" in command:
-                    seen.append((target.pids(), command))
-                    return
+                with contextlib.suppress(OSError):
+                    seen.append(Path(f"/proc/{pid}/cmdline").read_text())
+            if any("phase.py" in command for command in seen):
+                break
             time.sleep(0.05)
+        while_it_ran.append(target.cgroup())
+        cancel.set()
 
-    launch = make("import time; time.sleep(1.5)")
-    DockerEngine().execute(launch, started, threading.Event())
-    assert seen
-    directory = targets[0].cgroup()
-    assert directory is None or directory.name
+    DockerEngine(grace_s=0.1).execute(launch, started, cancel)
+    assert any("phase.py" in command for command in seen)
+    (directory,) = while_it_ran
+    if str(daemon.info.get("CgroupVersion", "1")) == "2":
+        assert directory is not None
+        assert names[0] in str(directory)
+    else:
+        assert directory is None, "version 1 has no directory for everything"
     assert targets[0].pids() == set()
 
 
@@ -453,8 +460,8 @@ def test_target_names_the_processes_on_the_host(make: Make) -> None:
 _DRIVER = """
 import sys, threading
 from pathlib import Path
-from harness.engine import Environment, Launch
-from harness.engine.docker import DockerEngine
+from harness.engine.protocol import Environment, Launch
+from harness.engine.docker.engine import DockerEngine
 root, image, run = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 launch = Launch(
     key="left", run_id=run, environment=Environment("f", image), script="phase.py", variables={},
@@ -563,8 +570,8 @@ def test_preflight_refuses_a_gpu_without_the_toolkit(daemon: Daemon) -> None:
 _SHELL = """
 import sys
 from pathlib import Path
-from harness.engine import Environment, Launch
-from harness.engine.docker import DockerEngine
+from harness.engine.protocol import Environment, Launch
+from harness.engine.docker.engine import DockerEngine
 root, image, run = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 launch = Launch(
     key="shell", run_id=run, environment=Environment("f", image), script="phase.py",
@@ -604,6 +611,8 @@ class FakeClient:
 
     def containers(self, all: bool, filters: dict[str, str]) -> list[dict[str, Any]]:
         assert all
+        if filters == {"label": f"{LABEL}.build"}:
+            return []
         assert filters == {"label": LABEL}
         return [{"Id": "container"}]
 

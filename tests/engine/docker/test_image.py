@@ -8,17 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from docker.errors import ImageNotFound
 
 from harness.base.error import EngineError, UnavailableError
 from harness.catalog.flavors import Flavor, Image
-from harness.engine import indexes as mirror
-from harness.engine.docker import image
+from harness.engine.docker import build, build_settings, image
 from harness.engine.docker.daemon import LABEL, Daemon, owner_labels
 from harness.engine.docker.engine import DockerEngine
 from tests.paths import ROOT
-
-DIGEST = "sha256:" + "1" * 64
 
 
 def locked_six() -> str:
@@ -96,69 +92,10 @@ def test_the_base_can_be_named_for_each_flavor(
     assert image.base_reference(flavor, flavor.image[0], environ)[0] == reference
 
 
-@pytest.mark.parametrize(
-    ("reference", "repository"),
-    [("a", "a"), ("a:1", "a"), ("r:5000/a", "r:5000/a"), ("r:5000/a/b:1", "r:5000/a/b")],
-)
-def test_a_port_is_not_a_tag(reference: str, repository: str) -> None:
-    assert image._repository(reference) == repository
-
-
-class Client:
-    """A daemon with these images, and a registry with those."""
-
-    def __init__(self, here: dict[str, Any], registry: dict[str, Any] | None = None) -> None:
-        self.here, self.registry, self.pulled = here, registry or {}, []
-
-    def inspect_image(self, reference: str) -> dict[str, Any]:
-        if reference not in self.here:
-            raise ImageNotFound("404", explanation="no such image")
-        return self.here[reference]
-
-    def pull(self, repository: str, tag: str, stream: bool, decode: bool) -> Any:
-        reference = f"{repository}@{tag}" if tag.startswith("sha256:") else f"{repository}:{tag}"
-        self.pulled.append(reference)
-        if reference not in self.registry:
-            yield {"error": "no such host"}
-            return
-        self.here[reference] = self.registry[reference]
-        yield {"id": "layer", "status": "Pull complete"}
-
-
-def test_a_base_that_is_here_is_not_pulled() -> None:
-    client = Client({"p:3": {"Id": "sha256:a", "RepoDigests": [f"p@{DIGEST}"]}})
-    base = image._base(client, "p:3", "V", {"p:3": DIGEST}, print)  # type: ignore[arg-type]
-    assert base == image.Base("p:3", "sha256:a", DIGEST)
-    assert client.pulled == []
-
-
-def test_a_base_of_another_digest_says_make_lock() -> None:
-    client = Client({"p:3": {"Id": "sha256:a", "RepoDigests": ["p@sha256:2"]}})
-    with pytest.raises(EngineError, match="make lock"):
-        image._base(client, "p:3", "V", {"p:3": DIGEST}, print)  # type: ignore[arg-type]
-
-
-def test_a_base_is_pulled_by_its_recorded_digest() -> None:
-    there = {"Id": "sha256:a", "RepoDigests": [f"r:5000/p@{DIGEST}"]}
-    client, said = Client({}, {f"r:5000/p@{DIGEST}": there}), []
-    recorded = {"r:5000/p:3": DIGEST}
-    base = image._base(client, "r:5000/p:3", "V", recorded, said.append)  # type: ignore[arg-type]
-    assert base.digest == DIGEST
-    assert client.pulled == [f"r:5000/p@{DIGEST}"]
-    assert said
-
-
-def test_a_base_that_cannot_be_had_names_the_variable() -> None:
-    with pytest.raises(EngineError, match="BASE_IMAGE_T") as caught:
-        image._base(Client({}), "p:3", "BASE_IMAGE_T", {}, print)  # type: ignore[arg-type]
-    assert "\n" not in str(caught.value)
-    assert "no such host" in str(caught.value)
-
-
 def test_the_context_is_the_same_bytes_for_the_same_files() -> None:
     files = {"b": b"2", "a": b"1"}
     again = dict(reversed(files.items()))
-    assert image._context(files).getvalue() == image._context(again).getvalue()
+    assert build.context(files).getvalue() == build.context(again).getvalue()
 
 
 def test_a_broken_build_names_pip_s_reason_and_the_log(tmp_path: Path) -> None:
@@ -169,7 +106,7 @@ def test_a_broken_build_names_pip_s_reason_and_the_log(tmp_path: Path) -> None:
         {"error": "The command '/bin/sh -c set -eu; long' returned a non-zero code: 1"},
     ]
     with pytest.raises(EngineError) as caught:
-        image._follow(events, "f", tmp_path / "log", print)
+        build.follow(events, "f", tmp_path / "log", print)
     assert "ERROR: no matching distribution (non-zero code: 1)" in str(caught.value)
     assert str(tmp_path / "log") in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -201,7 +138,7 @@ def test_builds_once_and_hands_the_way_out_over_without_a_trace(
     flavor: Flavor, daemon: Daemon, base_image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundle = tmp_path / "ca.pem"
-    bundle.write_bytes(mirror.of_host().ca_bundle + b"\n# zq7-ca-bundle\n")
+    bundle.write_bytes(build_settings.of_host().ca_bundle + b"\n# zq7-ca-bundle\n")
     if b"BEGIN CERTIFICATE" in bundle.read_bytes():
         for name in ("PIP_CERT", "SSL_CERT_FILE"):
             monkeypatch.setenv(name, str(bundle))
@@ -216,6 +153,9 @@ def test_builds_once_and_hands_the_way_out_over_without_a_trace(
     assert any("building" in line for line in said)
     facts = environment.provenance
     assert facts["base image id"] == base_image
+    reason = "made on this machine, no registry digest"
+    assert facts["base image pin"] == f"base not pinned: {reason}"
+    assert environment.notes == (f"base not pinned: {base_image} ({reason})",)
     assert "six==1.17.0" in facts["packages"].split()
     assert facts["python"].startswith("3.")
     assert Path(facts["packages file"]).read_text().count("six==1.17.0") == 1
@@ -264,10 +204,10 @@ def test_other_inputs_are_another_image() -> None:
     base = "sha256:base"
     files = {"requirements.txt": b"a"}
     digests = {
-        image._digest(files, base, "3.7"),
-        image._digest({"requirements.txt": b"b"}, base, "3.7"),
-        image._digest(files, "sha256:other", "3.7"),
-        image._digest(files, base, "3.8"),
+        image.inputs_digest(files, base, "3.7"),
+        image.inputs_digest({"requirements.txt": b"b"}, base, "3.7"),
+        image.inputs_digest(files, "sha256:other", "3.7"),
+        image.inputs_digest(files, base, "3.8"),
     }
     assert len(digests) == 4
 
@@ -311,7 +251,7 @@ def test_a_base_that_brings_tensorflow_lends_its_packages(
     flavor: Flavor, daemon: Daemon, base_image: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, tag = daemon.client(), "lms-harness-test/brings-tensorflow"
-    context = image._context({"Dockerfile": _BRINGS_TENSORFLOW.format(base=base_image).encode()})
+    context = build.context({"Dockerfile": _BRINGS_TENSORFLOW.format(base=base_image).encode()})
     output = list(client.build(fileobj=context, custom_context=True, tag=tag, rm=True, decode=True))
     assert not any("error" in event for event in output), output
     try:

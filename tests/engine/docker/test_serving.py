@@ -287,8 +287,8 @@ def test_an_error_leaves_no_network(make: Make, daemon: Daemon) -> None:
 _DRIVER = """
 import sys, threading
 from pathlib import Path
-from harness.engine import Client, Environment, Launch
-from harness.engine.docker import DockerEngine
+from harness.engine.protocol import Client, Environment, Launch
+from harness.engine.docker.engine import DockerEngine
 root, image, run = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 launch = Launch(
     key="left", run_id=run, environment=Environment("f", image), script="serve.py", variables={},

@@ -1,0 +1,90 @@
+"""Whether the daemon sees this machine's files: phases get theirs as bind mounts.
+
+A daemon on another machine, or behind a socket that is mounted into the container that the harness
+runs in, mounts paths of its own machine, or refuses those that it does not have: after the images
+have been built, which takes long.
+"""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from docker.errors import APIError
+from docker.types import Mount
+
+from harness.base.error import EngineError, UsageError
+from harness.engine.docker import build, contents
+from harness.engine.docker.daemon import ERRORS, LABEL, Daemon, owner_labels
+
+_TARGET, _NAME = "/shared", "token"
+# No layer, nothing to pull, nothing that could run.
+_DOCKERFILE = f"FROM scratch\nLABEL {LABEL}=shared-files\n".encode()
+
+
+def check(daemon: Daemon, directories: Sequence[Path]) -> None:
+    """Asks the daemon for a file that was just written into each directory.
+
+    A container is created of an empty image and never started; both are removed. A directory that
+    this process cannot write to is left out.
+
+    Raises:
+        UsageError: the daemon sees other files, or makes no container.
+    """
+    try:
+        image = build.empty(daemon.client(), _DOCKERFILE)
+        try:
+            for directory in directories:
+                _check(daemon, directory, image)
+        finally:
+            daemon.client().remove_image(image, force=True)
+    except (*ERRORS, EngineError) as problem:
+        raise UsageError(
+            f"the Docker daemon at {daemon.address} makes no container: {daemon.explain(problem)};"
+            " use ENGINE=venv"
+        ) from problem
+
+
+def _check(daemon: Daemon, directory: Path, image: str) -> None:
+    token = secrets.token_hex(16).encode()
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        written = tempfile.TemporaryDirectory(prefix=".shared-", dir=directory)
+    except OSError:
+        return  # what needs it says so
+    with written as name:
+        (Path(name) / _NAME).write_bytes(token)
+        said = _seen(daemon, Path(name).resolve(), image, token)
+    if said is not None:
+        raise UsageError(
+            f"the Docker daemon at {daemon.address} does not see the files of {directory} ({said}):"
+            " it runs on another machine, or its socket is mounted into a container that this"
+            " process runs in. Run the harness where the daemon runs, mount the directory there"
+            " under the same path, or use ENGINE=venv"
+        )
+
+
+def _seen(daemon: Daemon, source: Path, image: str, token: bytes) -> str | None:
+    """What the daemon has in the place of the file; None where it is that very file."""
+    client = daemon.client()
+    try:
+        container = client.create_container(
+            image,
+            ["none"],
+            labels=owner_labels("shared-files"),
+            host_config=client.create_host_config(
+                mounts=[Mount(_TARGET, str(source), type="bind", read_only=True)],
+                network_mode="none",
+            ),
+        )["Id"]
+    except APIError as problem:
+        return daemon.explain(problem)
+    try:
+        found = contents.file(client, container, f"{_TARGET}/{_NAME}")
+    except APIError as problem:
+        return daemon.explain(problem)
+    finally:
+        client.remove_container(container, force=True, v=True)
+    return None if found == token else "another file is there"
