@@ -14,6 +14,9 @@ from harness.engine.docker.daemon import ERRORS, Daemon
 # Markers of tests that must run, e.g. "docker,tensorflow": a skip of theirs is a failure.
 REQUIRED = {name.strip() for name in os.environ.get("HARNESS_REQUIRE", "").split(",")} - {""}
 
+# A flavor of each mode: sessions, traced functions, eager, compiled.
+SHORT_FLAVORS = ("tf1-tfkeras", "tf2-tfkeras", "keras3-torch", "keras3-jax")
+
 # CI asks whether this change broke something: the same examples each time.
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
@@ -32,9 +35,17 @@ def pytest_report_header(config: pytest.Config) -> str:
     return "harness: all tests, about 25 minutes on 2 cores once the environments are built"
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keeps on one worker what would disturb each other, or shares what took long to make."""
+    """Keeps on one worker what would disturb each other, or shares what took long to make.
+
+    Of a test that runs for many flavors, one flavor of each mode is short.
+    """
     for item in items:
+        callspec = getattr(item, "callspec", None)
+        flavor = callspec.params.get("flavor") if callspec is not None else None
+        if isinstance(flavor, str) and flavor not in SHORT_FLAVORS:
+            item.add_marker(pytest.mark.slow)
         if item.get_closest_marker("docker") is not None:
             item.add_marker(pytest.mark.xdist_group("docker"))  # `clean` removes all of ours
         elif item.get_closest_marker("tensorflow") is not None:

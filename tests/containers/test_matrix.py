@@ -19,7 +19,7 @@ from tests.records import assert_everything_passed
 WHOLE = ("tf1-tfkeras", "tf2-tfkeras")
 KERAS_TEAM = ("tf1-keras22", "tf1-keras23")
 
-pytestmark = [pytest.mark.docker, pytest.mark.tensorflow]
+pytestmark = [pytest.mark.docker, pytest.mark.tensorflow, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,10 @@ def run(reports: Path, *options: str) -> tuple[subprocess.CompletedProcess[str],
 @needs_environments("tf1-tfkeras", "tf2-legacy")
 @pytest.mark.parametrize(
     ("flavors", "families"),
-    [(("tf1-tfkeras",), ("keras_saveload", "canary")), (("tf2-legacy",), ("keras_saveload",))],
+    [
+        (("tf1-tfkeras",), ("keras_saveload", "canary")),
+        pytest.param(("tf2-legacy",), ("keras_saveload",), marks=pytest.mark.slow),
+    ],
 )
 def test_the_matrix_passes_with_measured_peaks(tmp_path, flavors, families):
     done, record = run(

@@ -50,6 +50,7 @@ def test_family_shares_one_training_and_leaves_no_script_over() -> None:
     assert first == {repr(TWO)}
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("flavor", FOUND)
 def test_loaded_object_is_a_layer_that_trains_on_replicas_with_the_same_result(
@@ -71,6 +72,7 @@ def test_loaded_object_is_a_layer_that_trains_on_replicas_with_the_same_result(
     assert ours == pytest.approx(theirs, abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("flavor", FOUND)
 def test_signature_infers_on_every_replica(flavor: str, saved: Saved, tmp_path: Path) -> None:
@@ -80,6 +82,7 @@ def test_signature_infers_on_every_replica(flavor: str, saved: Saved, tmp_path: 
     assert {"device:CPU:1, device:CPU:2", 64} <= {m["found"] for m in loaded.of("claim")}
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("flavor", FOUND)
 def test_changed_weight_shows(flavor: str, saved: Saved, tmp_path: Path) -> None:
@@ -93,6 +96,7 @@ def test_changed_weight_shows(flavor: str, saved: Saved, tmp_path: Path) -> None
     assert after["predictions"] != before["predictions"]
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("flavor", FOUND)
 def test_subclassed_model_is_saved_once_it_was_traced(flavor: str, tmp_path: Path) -> None:

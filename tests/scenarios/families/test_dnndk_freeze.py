@@ -60,6 +60,7 @@ def test_each_method_is_frozen_and_run_and_two_of_them_resume() -> None:
         assert ("optimizer" in scenario.restores) == scenario.id.endswith("resume")
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("flavor", ["tf1-tfkeras", "tf2-tfkeras"])
 def test_frozen_graph_predicts_what_keras_predicted(flavor: str, tmp_path: Path) -> None:
@@ -122,6 +123,7 @@ def _same_from_the_command_line(flavor: str, artifacts: Path, directory: Path) -
     assert same.returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_training_resumes_from_the_checkpoint(tmp_path: Path) -> None:
     saved = phase("tf1-keras22", "train_save", tmp_path / "save")

@@ -43,6 +43,7 @@ def test_every_directed_pair_of_backends_is_a_case() -> None:
     assert used == {path.name for path in scripts if "__main__" in path.read_text()}
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize(
     ("saver", "loader", "noted"),
@@ -74,6 +75,7 @@ def test_whole_model_goes_on_where_another_backend_left_it(
     assert min(trace["swap_out"], trace["swap_in"], trace["bytes_out"]) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_keras_alone_opens_no_file_of_torch_without_torch(
     keras3_model: Saved, tmp_path: Path
@@ -85,6 +87,7 @@ def test_keras_alone_opens_no_file_of_torch_without_torch(
     assert "parent module keras.src.backend.torch.optimizers.torch_adadelta" in ended.log
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_changed_weight_shows(keras3_model: Saved, tmp_path: Path) -> None:
     source = keras3_model("jax")

@@ -38,6 +38,7 @@ def test_each_format_has_a_backend_and_the_others_say_why_not() -> None:
             assert all(name in flavor.features or name in flavor.lacks for name in FORMATS)
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_saved_model_infers_under_lms(keras3_model: Saved, tmp_path: Path) -> None:
     flavor = "keras3-tensorflow"
@@ -55,6 +56,7 @@ def test_saved_model_infers_under_lms(keras3_model: Saved, tmp_path: Path) -> No
     assert len(swapped.of("claim")) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_onnx_file_infers_without_keras(keras3_model: Saved, tmp_path: Path) -> None:
     flavor = "keras3-torch"

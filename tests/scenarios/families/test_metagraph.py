@@ -59,6 +59,7 @@ def test_scenarios_run_in_sessions_where_graphs_are_edited_directly() -> None:
     assert [scenarios[0].judged(phase) for phase in scenarios[0].phase] == [True, True]
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("flavor", PLAIN)
 def test_every_epoch_is_loaded_to_the_last_bit_and_still_swaps(
@@ -90,6 +91,7 @@ def test_every_epoch_is_loaded_to_the_last_bit_and_still_swaps(
     assert loaded.log.count("| equal") == EPOCHS + 1
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_imported_training_step_goes_on_with_the_same_result_and_less_memory(
     trained: Callable[[str], Ended], tmp_path: Path
@@ -112,6 +114,7 @@ def test_imported_training_step_goes_on_with_the_same_result_and_less_memory(
     assert swapped["peak_accelerator"] < 0.9 * plain["peak_accelerator"]
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_wrong_epochs_checkpoint_shows_in_that_epoch_alone(
     trained: Callable[[str], Ended], tmp_path: Path
@@ -127,6 +130,7 @@ def test_wrong_epochs_checkpoint_shows_in_that_epoch_alone(
     assert wrong.log.count("| DIFFERENT") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_load_without_what_training_left_ends_with_one_line(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()

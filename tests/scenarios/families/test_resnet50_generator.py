@@ -34,6 +34,7 @@ def test_family_has_the_three_paths_and_no_script_is_left_over() -> None:
     assert sorted(phase.script for scenario in scenarios for phase in scenario.phase) == SCRIPTS
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("flavor", ["tf1-keras22", "tf2-legacy"])
 def test_whole_model_goes_on_from_its_generator(flavor: str, tmp_path: Path) -> None:
@@ -50,6 +51,7 @@ def test_whole_model_goes_on_from_its_generator(flavor: str, tmp_path: Path) -> 
     assert trace["bytes_in"] > 64 * 1024**2
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize(
     ("name", "value", "least"),

@@ -124,6 +124,7 @@ def test_family_runs_in_sessions_and_no_script_is_left_over() -> None:
         assert {"weights", "predictions"} <= set(scenario.restores)
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("flavor", PLAIN)
 def test_checkpoint_is_restored_and_swapped(
@@ -147,6 +148,7 @@ def test_checkpoint_is_restored_and_swapped(
     assert swapped["peak_accelerator"] < 0.9 * plain["peak_accelerator"]
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("flavor", PLAIN)
 def test_frozen_graph_is_the_model_and_the_canaries_are_not(
@@ -190,6 +192,7 @@ def test_canaries_expect_what_they_break() -> None:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("flavor", PLAIN)
 def test_saved_model_of_each_origin(
@@ -212,6 +215,7 @@ def test_saved_model_of_each_origin(
     assert loaded.one("lms_edited")["swap_out"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_pretrained_model_is_that_of_the_data_directory(
     checkpoint: Callable[[str], Ended], frozen: Callable[[str], Ended], tmp_path: Path
