@@ -15,7 +15,7 @@ by a copy between the framework's allocator and memory of somebody else.
 **What it needs.** `modes` and `backends`; a phase that has others is refused before it starts.
 
 A provider is a package here, named as `LMS_PROVIDER` has it, with a function `choose(phase)` that
-gives the class for a phase. `builtin` is the package of the phase's backend, and `off` its control.
+returns the class for a phase. `builtin` is the package of the phase's backend, `off` its control.
 """
 
 import typing
@@ -27,6 +27,8 @@ from providers.parameters import Parameters
 class Provider:
     """Swaps what a model computes; the base of every provider, and a mixin of a Keras callback.
 
+    A subclass sets the first three.
+
     name: what the marker `lms_edited` calls it.
     modes, backends: the values of EXECUTION_MODE and KERAS_BACKEND that it can swap in.
     is_training: whether the model will be trained; set it to False before the first use where it
@@ -34,9 +36,9 @@ class Provider:
     parameters: `Parameters` of the phase. batch_size: of training, for sizes in announcements.
     """
 
-    name: str = "builtin"
-    modes: typing.Tuple[str, ...] = ("session", "function", "eager")
-    backends: typing.Tuple[str, ...] = ("tensorflow", "torch", "jax")
+    name: str
+    modes: typing.Tuple[str, ...]
+    backends: typing.Tuple[str, ...]
 
     is_training: bool = True
 

@@ -32,6 +32,7 @@ class Serialization(GraphWorkload):
         super().__init__(started)
         self.graph = started.tf.get_default_graph()
         self.model: typing.Optional[classifier.Model] = None
+        self._answers: typing.Any = None
         self._x, self._y = classifier.rows(BATCH_SIZE * _BATCHES, _TRAIN_SEED)
         started.report(_DATA)
 
@@ -62,15 +63,18 @@ class Serialization(GraphWorkload):
         """As in `Workload`; claims the seed's answers as well."""
         super().digest(model, stage, optimizer)
         if self.phase.measure:
-            claim_answers(model.run(self._found.predictions, self._fixed_feed()))
+            claim_answers(self._answers)
 
     def weights(self, model: typing.Any) -> Arrays:
         """As in `Workload`: variables, or the constants that they were frozen to."""
         return self._values(model, self._found.weights)
 
     def predictions(self, model: typing.Any) -> typing.Any:
-        """As in `Workload`: the scores, float32 [rows, 1]."""
-        return model.run(self._found.scores, self._fixed_feed())
+        """As in `Workload`: the scores, float32 [rows, 1]; keeps the answers of the same run."""
+        fetches = [self._found.scores, self._found.predictions]
+        # Both in one run: each draws numbers for the dropout, and so decides what training draws.
+        scores, self._answers = model.run(fetches, {self._found.inputs: classifier.fixed_batch()})
+        return scores
 
     def step(self, role: str) -> typing.Tuple[Fetches, Feed]:
         """A training step, or a prediction, of one batch."""
@@ -97,9 +101,6 @@ class Serialization(GraphWorkload):
     @property
     def _found(self) -> classifier.Model:
         return self.model or self.find()
-
-    def _fixed_feed(self) -> Feed:
-        return {self._found.inputs: classifier.fixed_batch()}
 
     def _train_feed(self, number: int) -> Feed:
         model, training = classifier.find(self.graph), classifier.find_training(self.graph)

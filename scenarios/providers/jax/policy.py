@@ -31,6 +31,7 @@ class OffloadPolicy(Provider):
     The compiler times the moves, so the parameters of Large Model Support have no effect.
     """
 
+    name = "builtin"
     modes = ("function",)
     backends = ("jax",)
 

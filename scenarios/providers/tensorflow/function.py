@@ -28,6 +28,7 @@ class FunctionEditor(Provider):
     Under a `tf.distribute` strategy all replicas are in one graph, and that is edited once.
     """
 
+    name = "builtin"
     modes = ("function",)
     backends = ("tensorflow",)
 

@@ -13,6 +13,7 @@ from providers.tensorflow import graph as editor
 class SessionEditor(Provider):
     """Edits a model's graph once, before training or prediction runs it."""
 
+    name = "builtin"
     modes = ("session",)
     backends = ("tensorflow",)
 

@@ -31,6 +31,7 @@ class SavedTensorSwapper(Provider):
     its own unless what an earlier one got is still alive.
     """
 
+    name = "builtin"
     modes = ("eager",)
     backends = ("torch",)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from frameworks import session
+from frameworks.resources import Resources, UnavailableError
 from tests.scenarios.phases import FLAVORS, run_code, run_phase
-
-pytestmark = pytest.mark.tensorflow
 
 SEES_NO_GPU = {
     "tensorflow": "TensorFlow sees no GPU",
@@ -29,6 +31,7 @@ def only_error(log: str) -> str:
     return line
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("flavor", FLAVORS)
 def test_phase_ends_with_exit_code_3_and_one_line(flavor: str, tmp_path: Path) -> None:
     script = "keras_saveload/mnist_cnn_keras_trainsave"
@@ -42,6 +45,7 @@ def test_phase_ends_with_exit_code_3_and_one_line(flavor: str, tmp_path: Path) -
     assert not ended.markers
 
 
+@pytest.mark.tensorflow
 @pytest.mark.parametrize("flavor", CEILING)
 def test_limit_of_a_memory_that_is_not_there_ends_alike(flavor: str, tmp_path: Path) -> None:
     code = (
@@ -54,3 +58,26 @@ def test_limit_of_a_memory_that_is_not_there_ends_alike(flavor: str, tmp_path: P
     assert ended.code == 3, ended.log
     expected = "error: ACCELERATOR is gpu, and libcuda.so.1 sees no GPU for a MEMORY_CEILING"
     assert only_error(ended.log).startswith(expected)
+
+
+def opened(resources: Resources, *kinds: str) -> list[str]:
+    """Opens a session of a TensorFlow that has devices of these types."""
+    devices = [SimpleNamespace(name=f"/device:{kind}:0", device_type=kind) for kind in kinds]
+    tf: Any = SimpleNamespace(
+        ConfigProto=lambda **options: SimpleNamespace(
+            gpu_options=SimpleNamespace(),
+            device_count={},
+            session_inter_op_thread_pool=SimpleNamespace(add=lambda **options: None),
+        ),
+        Session=lambda config: SimpleNamespace(list_devices=lambda: devices),
+    )
+    keras = SimpleNamespace(backend=SimpleNamespace(set_session=lambda made: None))
+    return session.open_session(tf, keras, resources)
+
+
+def test_session_needs_a_gpu_where_one_is_asked_for() -> None:
+    assert opened(Resources(on_gpu=True), "CPU", "GPU") == ["/device:CPU:0", "/device:GPU:0"]
+    # XLA's devices are there without a GPU that TensorFlow can use.
+    with pytest.raises(UnavailableError, match="TensorFlow sees no GPU"):
+        opened(Resources(on_gpu=True), "CPU", "XLA_GPU")
+    assert opened(Resources(on_gpu=False), "CPU") == ["/device:CPU:0"]

@@ -5,12 +5,10 @@ from __future__ import annotations
 import functools
 import json
 import subprocess
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from meters import torch_allocator
 from tests.scenarios.phases import SCENARIOS, interpreter
 
 CODE = """
@@ -131,18 +129,3 @@ def test_wrong_values_are_seen() -> None:
     (control_losses, control_weights, _), _ = run("off")
     assert losses != control_losses
     assert weights != control_weights
-
-
-def test_copies_of_a_gpu_are_those_of_pinned_memory() -> None:
-    def event(name: str, size: int) -> SimpleNamespace:
-        return SimpleNamespace(name=lambda: name, metadata_json=lambda: f'"bytes": {size}, "x": 1')
-
-    events = [
-        event("Memcpy HtoD (Pageable -> Device)", 1),
-        event("Memcpy DtoH (Device -> Pinned)", 20),
-        event("Memcpy DtoH (Device -> Pinned)", 30),
-        event("Memcpy HtoD (Pinned -> Device)", 20),
-        event("aten::relu", 7),
-    ]
-    assert torch_allocator.copies(events) == (2, 1, 50, 20)
-    assert set(torch_allocator.copies([event("aten::relu", 7)])) == {None}

@@ -1,0 +1,71 @@
+"""What the checks need of any workload, in one order, and nothing where nothing is measured."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from common import digest, marker
+from workload.workload import Workload
+
+
+class Recorded(Workload):
+    """Without a framework: what is marked is written down."""
+
+    def weights(self, model: Any) -> Any:
+        return [model]
+
+    def optimizer_state(self, model: Any) -> Any:
+        return self.state
+
+    def predictions(self, model: Any) -> Any:
+        return f"predictions of {model}"
+
+    def trace(self, model: Any, role: str) -> None:
+        marker.emit("trace", role=role)
+
+
+@pytest.fixture
+def marked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    calls: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(digest, "arrays", lambda *values: calls.append(values))
+    monkeypatch.setattr(digest, "predictions", lambda *values: calls.append(values))
+    monkeypatch.setattr(marker, "emit", lambda event, **fields: calls.append((event, fields)))
+    return calls
+
+
+def workload(measure: bool = True, state: tuple[str, ...] = ("slot",)) -> Recorded:
+    made = Recorded(SimpleNamespace(phase=SimpleNamespace(measure=measure), tf=None, keras=None))
+    made.state = state
+    return made
+
+
+def test_digest_and_finish_mark_in_one_order(marked: list[tuple[Any, ...]]) -> None:
+    work = workload()
+    work.digest("model", "saved", optimizer=True)
+    work.finish("model", "predict")
+    assert marked == [
+        ("weights", "saved", ["model"]),
+        ("optimizer", "saved", ("slot",)),
+        ("predictions of model", "saved"),
+        ("predictions of model", "final"),
+        ("trace", {"role": "predict"}),
+    ]
+
+
+@pytest.mark.parametrize(("optimizer", "state"), [(False, ("slot",)), (True, ())])
+def test_optimizer_is_marked_where_there_is_one_to_compare(
+    optimizer: bool, state: tuple[str, ...], marked: list[tuple[Any, ...]]
+) -> None:
+    workload(state=state).digest_state("model", "restored", optimizer)
+    assert marked == [("weights", "restored", ["model"])]
+
+
+def test_nothing_is_marked_where_nothing_is_measured(marked: list[tuple[Any, ...]]) -> None:
+    work = workload(measure=False)
+    work.digest("model", "saved", optimizer=True)
+    work.digest_state("model", "saved")
+    work.finish("model")
+    assert not marked
