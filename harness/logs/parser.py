@@ -10,6 +10,7 @@ order given, once they are text.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from harness.base.text import bounded, without_terminal
@@ -256,9 +257,10 @@ class _Parser:
 
 
 _START = needles(*vocabulary.START_NEEDLES)
-_WRAPS: tuple[tuple[Callable[[bytes], bool], int], ...] = (
-    (tensorflow.unfinished, tensorflow.WRAPPED_LINES),
-    (tflms.unfinished, tflms.WRAPPED_LINES),
+# Whether a sentence goes on in the next line, in how many lines at most, and what starts another.
+_WRAPS: tuple[tuple[Callable[[bytes], bool], int, re.Pattern[bytes]], ...] = (
+    (tensorflow.unfinished, tensorflow.WRAPPED_LINES, tensorflow.STARTS_ANOTHER),
+    (tflms.unfinished, tflms.WRAPPED_LINES, tensorflow.STARTS_ANOTHER),
 )
 
 
@@ -268,20 +270,22 @@ def _unwrapped(flat: bytes, start: int, end: int) -> tuple[bytes | None, int]:
     None where the line stands for itself; with the end of the block where more of it may come.
     """
     line = flat[start:end]
-    for unfinished, limit in _WRAPS:
+    for unfinished, limit, starts in _WRAPS:
         if not unfinished(line):
             continue
         stop = end
-        pieces = [line]
+        joined = [line, line]  # a terminal cuts anywhere, a person at a blank
         for _ in range(limit):
             if stop >= len(flat):
                 return None, len(flat)
             begin = stop + 1
             stop = flat.find(b"\n", begin)
             stop = len(flat) if stop < 0 else stop
-            pieces.append(flat[begin:stop])
-            for between in (b"", b" "):  # a terminal cuts anywhere, a person at a blank
-                joined = between.join(pieces)
-                if not unfinished(joined):
-                    return joined, stop
+            piece = flat[begin:stop]
+            if not piece or starts.match(piece):
+                break
+            joined = [joined[0] + piece, joined[1] + b" " + piece]
+            for text in joined:
+                if not unfinished(text):
+                    return text, stop
     return None, end

@@ -16,41 +16,48 @@ import lzma
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO
 
 import zstandard
 
 SNIFFED = 4096  # bytes from which the form of a log is told
 UNPACKED_LIMIT = 1 << 36  # bytes: a small file can claim any size
 _PIECE = 1 << 18  # bytes unpacked in one go
+_ZSTD_PIECE = 512  # packed bytes: they make 16 MiB at most
 
 
 class PackedError(ValueError):
     """Compressed data that is broken; the text says where."""
 
 
-def _zstd(file: BinaryIO) -> BinaryIO:
-    decompressor = zstandard.ZstdDecompressor(max_window_size=1 << 27)
-    return cast(BinaryIO, decompressor.stream_reader(file, read_across_frames=True))
+def _zstd(file: BinaryIO) -> Iterator[bytes]:
+    """Frames, one after the other; zstandard's own reader does not tell that one is cut off."""
+    frame = None
+    while data := file.read(_ZSTD_PIECE):
+        while data:
+            if frame is None:
+                frame = zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
+            yield frame.decompress(data)
+            data = frame.unused_data if frame.eof else b""
+            frame = None if frame.eof else frame
+    if frame is not None:
+        raise EOFError("it is cut off")
 
 
-def _gzip(file: BinaryIO) -> BinaryIO:
-    return cast(BinaryIO, gzip.open(file))
+def _with(opener: Callable[[BinaryIO], Any]) -> Callable[[BinaryIO], Iterator[bytes]]:
+    def read(file: BinaryIO) -> Iterator[bytes]:
+        with opener(file) as reader:
+            while piece := reader.read(_PIECE):
+                yield piece
+
+    return read
 
 
-def _bzip2(file: BinaryIO) -> BinaryIO:
-    return cast(BinaryIO, bz2.open(file))
-
-
-def _xz(file: BinaryIO) -> BinaryIO:
-    return cast(BinaryIO, lzma.open(file))
-
-
-_PACKED: dict[str, tuple[bytes, tuple[str, ...], Callable[[BinaryIO], BinaryIO]]] = {
-    "gzip": (b"\x1f\x8b", (".gz", ".gzip"), _gzip),
+_PACKED: dict[str, tuple[bytes, tuple[str, ...], Callable[[BinaryIO], Iterator[bytes]]]] = {
+    "gzip": (b"\x1f\x8b", (".gz", ".gzip"), _with(gzip.open)),
     "zstd": (b"\x28\xb5\x2f\xfd", (".zst", ".zstd"), _zstd),
-    "bzip2": (b"BZh", (".bz2",), _bzip2),
-    "xz": (b"\xfd7zXZ\x00", (".xz",), _xz),
+    "bzip2": (b"BZh", (".bz2",), _with(bz2.open)),
+    "xz": (b"\xfd7zXZ\x00", (".xz",), _with(lzma.open)),
 }
 _OTHER = {
     b"\x89HDF": "an HDF5 file",
@@ -93,8 +100,7 @@ def unpacked(file: BinaryIO, form: str) -> Iterator[bytes]:
     """
     size = 0
     try:
-        reader = _PACKED[form][2](file)
-        while piece := reader.read(_PIECE):
+        for piece in _PACKED[form][2](file):
             size += len(piece)
             if size > UNPACKED_LIMIT:
                 raise PackedError(f"{form} data of more than {UNPACKED_LIMIT >> 30} GiB of text")

@@ -15,7 +15,7 @@ from harness.logs.grammar.numbers import finite
 from harness.record.facts import Metric
 
 NAN_NEEDLES: tuple[Needle, ...] = (
-    rb"(?i:loss[^\n]*\b(?:nan|inf|infinity)\b)",
+    rb"(?i:loss[^\n]*(?:\b(?:nan|inf|infinity)\b|1\.#[iq]))",
     rb"(?i:\b(?:nan|inf|infinite|infinity|non-finite|invalid|diverged) [^\n]{0,30}loss)",
     rb"(?i:loss[^\n]{0,30}(?:infinite|finite|diverge))",
 )
@@ -43,7 +43,9 @@ COMPLETION: tuple[Needle, ...] = (
 )
 
 _VALUE = re.compile(
-    rb"(?<![\w.])[-+]?(nan|inf|infinity)(?!\w)(?!\s{0,4}[:=]|['\"]|\s{0,4}\?)", re.IGNORECASE
+    rb"(?<![\w.])[-+]?\.?(nan|inf|infinity|1\.#(?:ind|inf|qnan)\w{0,4})(?!\w)"
+    rb"(?!['\"]?\s{0,4}[:=]|\s{0,4}\?)",
+    re.IGNORECASE,
 )
 _WORD = re.compile(rb"(?<![\w.])[A-Za-z_][\w@-]*(?:[./][A-Za-z_][\w@-]*)*")
 _FILLERS = frozenset(
@@ -56,14 +58,15 @@ _LIBRARIES = re.compile(rb"(?:np|numpy|jnp|jax|torch|tf|math)\b", re.IGNORECASE)
 _BEFORE = 300  # bytes before a value in which its name is looked for
 _VALUES_LIMIT = 100  # values that are looked at in a line
 _SAID = re.compile(
-    rb"\b(?:nan|inf|infinite|non-?finite|not finite"
-    rb"|invalid)\b[ -](?:\w{1,20} ){0,1}loss(?:es)?\b(?!_)"
-    rb"(?!\s*[:=]\s*(?:0|False|None|True|\d))|loss\w{0,20} (?:is|was|became|went|has|="
-    rb"|:) ?(?:a |to )?"
-    rb"(?:non-?finite|not finite|infinite|infinity|not a number|diverged|invalid)\b"
-    rb"|Invalid loss, terminating training|Model diverged with loss|NanLossDuringTraining",
+    rb"\b(?:nan|inf|infinite|non-?finite|not finite|invalid)\b[ -](?:\w{1,20} ){0,1}loss(?:es)?\b"
+    rb"(?!_)(?!\s*[:=]\s*(?:0|False|None|True|\d))"
+    rb"|\bloss (?:value )?(?:is|was|became|went|has) (?:a |to )?"
+    rb"(?:non-?finite|not finite|infinite|not a number|diverged|invalid)\b"
+    rb"|Invalid loss, terminating training|Model diverged with loss|NanLossDuringTraining"
+    rb"|LossTensor is inf or nan",
     re.IGNORECASE,
 )
+_ANOTHER = re.compile(rb"['\"]\s*,\s*['\"]")  # names side by side
 # In front: the best so far, where it starts from; a condition; a word that denies.
 _NOT_A_LOSS = re.compile(
     rb"(?:\b(?:best|lowest|min|minimum|smallest|previous|prev|initial|init|former|old|threshold)\b"
@@ -116,6 +119,8 @@ def _is_a_loss(line: bytes, value: re.Match[bytes]) -> bool:
     if _NOT_A_LOSS.search(head[: name.start()]) or _ARROW.match(line, value.end()):
         return False
     if not value[1].lower().startswith(b"nan") and _FROM.search(gap):
+        return False
+    if _ANOTHER.search(gap):
         return False
     # Words of a table's head have no number beside them.
     return (

@@ -10,7 +10,7 @@ MEMORY_NEEDLES: tuple[Needle, ...] = (
     b"Killed",
     b"std::bad_alloc",
     rb"oom[-_]kill",
-    b"OOMKilled|OOM Killed",
+    rb"OOMKilled|OUT_OF_ME|exceeds job hard limit",
     rb"[Ee]xceeded (?:job |step )?memory limit|TERM_MEMLIMIT",
 )
 MEMORY = re.compile(
@@ -20,7 +20,7 @@ MEMORY = re.compile(
     rb"|[Oo]om[-_][Kk]ill (?:event|constraint)|oom-kill:|oom_kill event|[Oo]om[-_]kill event"
     rb"|\bOOMKilled\b|\bOUT_OF_MEMORY\b(?! *=)"
     rb"|[Ee]xceeded (?:job |step )?memory limit|TERM_MEMLIMIT"
-    rb"|\bOut Of Memory\b"
+    rb"|\bOUT_OF_ME\+|exceeds job hard limit|\bOut Of Memory\b"
 )
 CRASH_NEEDLES: tuple[Needle, ...] = (
     rb"[Ss]egmentation fault|SIGSEGV|SIGABRT|SIGBUS|SIGILL|SIGFPE|SIGKILL|SIGTERM",

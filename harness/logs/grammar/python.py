@@ -26,6 +26,7 @@ LONELY_NEEDLES: tuple[Needle, ...] = (
     rb"|NotFound|InvalidArgument|FailedPrecondition|Internal|Unimplemented|Unavailable|DataLoss"
     rb"|ResourceExhausted|OutOfRange|Aborted|Unknown|XlaRuntime|JaxRuntime|Memory|OutOfMemory"
     rb"|_ArrayMemory|Unpickling|CalledProcess)Error(?:: |$)",
+    rb"^\S{0,60} ?(?:\w+\.)+\w+(?:Error|Exception)(?:: |$)",
     rb"An exception has occurred, use %tb",
     rb"^\S{0,60} ?[\w./-]{1,80}\.py: error: ",
     rb"can't open file '[^'\n]{0,300}': \[Errno 2\]",

@@ -22,7 +22,8 @@ NEEDLES: tuple[Needle, ...] = (
     rb"incompatible shape|size mismatch for |shape mismatch",
     rb"(?i:from scratch|no checkpoints? (?:was |were )?found|checkpoint[^\n]{0,60} not found)",
     rb"(?i:ignor\w+ [^\n]{0,40}(?:checkpoint|optimi[sz]er state|weights))",
-    rb"(?i:random(?:ly)? initiali[sz])",
+    rb"(?i:random(?:ly)? initiali[sz]|optimi[sz]er[^\n]{0,20}reset|resetting[^\n]{0,20} optimi)",
+    rb"Inconsistent references when loading",
 )
 _LOST = re.compile(
     rb"Unresolved object in checkpoint|not all checkpointed values were used"
@@ -45,6 +46,9 @@ _LOST = re.compile(
     rb"|(?i:(?:missing|unexpected|mismatched|unmatched|unused)[_ ]key(?:s|\(s\))?"
     rb"(?: in [\w ]{0,40})?['\"]?\s?[:=]\s?(?![\[({]\s?[\])}]|None\b|0\b|set\(\)|\s*$)\S)"
     rb"|(?i:found (?:\d+ )?(?:missing|unexpected|mismatched) keys?)"
+    rb"|Inconsistent references when loading the checkpoint"
+    rb"|(?i:optimi[sz]er(?: states?)?(?: was| is| has been)? reset\b)"
+    rb"|(?i:resetting (?:the )?optimi[sz]er)"
     rb"|newly initiali[sz]ed|weights [^\n]{0,200}were not used when initiali[sz]ing"
     rb"|not initiali[sz]ed from the model checkpoint"
     rb"|objects? could not be loaded|\bmissing in (?:the )?checkpoint"

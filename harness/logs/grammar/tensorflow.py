@@ -44,7 +44,11 @@ BACK_OFF = re.compile(
     rb"|skipping this check|[Rr]etrying|could not allocate pinned host memory"
     rb"|[Rr]edzone|autotun|\[Simulator\]"
 )
-WRAPPED_LINES = 60  # lines of a wrapped warning that are put together
+WRAPPED_LINES = 40  # lines of a wrapped warning that are put together
+STARTS_ANOTHER = re.compile(
+    rb"\d{4}-\d\d-\d\d[ T]\d|(?:INFO|WARNING|ERROR):|[IWEF]\d{4} \d|Epoch \d|Traceback|Operation '|"
+    rb"was changed by .{0,30}was changed by"
+)
 
 _FORM = re.compile(rb"was changed by ([a-z][a-z ]{0,60}?) after it was run by a session")
 _BEGIN = re.compile(rb"Operation '")
