@@ -17,13 +17,15 @@ from harness.record.checks import Status
 from harness.record.facts import LogFacts, Problem
 from harness.record.models import Outcome, PhaseRecord
 
-_FATAL = ("traceback", "out_of_memory", "cuda_error", "nan_loss")
 _WORDS = {
     "traceback": "exception",
     "out_of_memory": "out of memory",
     "cuda_error": "CUDA error",
     "nan_loss": "loss is not a number",
+    "crash": "the process died",
+    "stopped": "it was ended",
 }
+_FATAL = tuple(_WORDS)
 
 
 def findings(evidence: Evidence) -> list[Finding]:
@@ -108,34 +110,58 @@ def _malformed(phase: str, malformed: list[Problem]) -> Finding:
 
 
 def _cause(problems: list[Problem]) -> str:
-    """The most telling problems in words: of each kind the last one, which ended the phase."""
+    """The most telling problems in words: of each kind the last one, which ended the phase.
+
+    Of a death it is the first: the shell and whatever had started the process report it later.
+    """
     causes = []
     for kind, words in _WORDS.items():
         found = [problem for problem in problems if problem.kind == kind]
         if found:
-            causes.append(
-                f"{words} at line {found[-1].line}: {clip(found[-1].text, MESSAGE_CHARACTERS)}"
-            )
+            told = found[0] if kind in ("crash", "stopped") else found[-1]
+            causes.append(f"{words} at line {told.line}: {clip(told.text, MESSAGE_CHARACTERS)}")
     return "; ".join(causes)
 
 
-def of_log(facts: LogFacts) -> Finding:
-    """Whether the phase of this log completed, as far as the log shows it."""
+def of_log(facts: LogFacts, exit_code: int | None = None) -> Finding:
+    """Whether the phase of this log completed, as far as the log shows it.
+
+    Args:
+        exit_code: of the phase, where it is known. 0 says that what could be handled was; nothing
+            takes back a process that died or a loss that is not finite.
+    """
     problems = kinds(facts, *_FATAL)
     missing_gpu = [problem for problem in problems if no_gpu(problem)]
     problems = [problem for problem in problems if problem not in missing_gpu]
+    handled = list(facts.handled)
+    if exit_code == 0:
+        handled += [problem for problem in problems if not problem.final]
+        problems = [problem for problem in problems if problem.final]
     malformed = kinds(facts, "malformed_marker")
-    numbers = {"lines": facts.lines, "problems": len(problems), "markers": facts.markers}
+    numbers = {
+        "lines": facts.lines,
+        "problems": len(problems),
+        "handled": len(handled),
+        "markers": facts.markers,
+        "exit_code": exit_code,
+    }
+    broken = [f"exit code {exit_code}"] if exit_code else []
     if problems:
-        return Finding(Status.FAILED, _cause(problems), numbers, problem_lines("log", problems))
+        broken.append(_cause(problems))
+    if broken:
+        return Finding(Status.FAILED, "; ".join(broken), numbers, problem_lines("log", problems))
+    if facts.no_text is not None:
+        return Finding(Status.ERROR, f"the log is no text: it is {facts.no_text}", numbers)
     if malformed:
         return _malformed("log", malformed)
     if facts.markers and not facts.done:
         return Finding(Status.FAILED, "there is no `done` marker: it stopped half way", numbers)
     if facts.bytes == 0:
         return unjudged("the log is empty")
-    message = f"no exception, NaN, out of memory or CUDA error in {plural(facts.lines, 'line')}"
-    message += "; the exit code is not known"
+    message = f"nothing in {plural(facts.lines, 'line')} says that it failed"
+    message += "; the exit code is not known" if exit_code is None else "; exit code 0"
+    if handled:
+        message += f"; {plural(len(handled), 'problem')} handled (line {handled[0].line})"
     if missing_gpu:
         message += f"; no GPU was seen (line {missing_gpu[0].line})"
-    return Finding(Status.PASSED, message, numbers, problem_lines("log", missing_gpu))
+    return Finding(Status.PASSED, message, numbers, problem_lines("log", [*handled, *missing_gpu]))

@@ -2,52 +2,102 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from harness.base.error import EXIT_FAILED, EXIT_NOT_JUDGED, EXIT_PASSED, UsageError
 from harness.base.text import one_line
 from harness.checks import log_alone
-from harness.logs import parser
+from harness.logs import parser, transport
 from harness.record.checks import Check, Status
 from harness.record.facts import LogFacts
 
+STANDARD_INPUT = "-"
 _LINES = 5
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """The checks of one log: 1 to 3 as far as it allows, the others skipped with the reason."""
+class Expectation:
+    """What is known of the run that wrote a log.
 
-    path: Path
-    facts: LogFacts
+    Attributes:
+        provider: one of `log_alone.PROVIDERS`.
+    """
+
+    provider: str = log_alone.GRAPH
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The checks of one log, or of several that are ranks of one run.
+
+    Attributes:
+        logs: their names, each with what was read of it.
+        ranks: the checks of each rank, where there are several.
+    """
+
+    logs: tuple[tuple[str, LogFacts], ...]
     checks: tuple[Check, ...]
+    ranks: tuple[tuple[Check, ...], ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What was judged."""
+        return ", ".join(name for name, _ in self.logs)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for machines."""
-        return {
-            "log": str(self.path),
-            "checks": [check.model_dump(mode="json") for check in self.checks],
-            "facts": self.facts.model_dump(mode="json"),
-        }
+        checks = [check.model_dump(mode="json") for check in self.checks]
+        if not self.ranks:
+            ((name, facts),) = self.logs
+            return {"log": name, "checks": checks, "facts": facts.model_dump(mode="json")}
+        ranks = [
+            {
+                "rank": rank,
+                "log": name,
+                "checks": [check.model_dump(mode="json") for check in self.ranks[rank]],
+                "facts": facts.model_dump(mode="json"),
+            }
+            for rank, (name, facts) in enumerate(self.logs)
+        ]
+        return {"logs": [name for name, _ in self.logs], "checks": checks, "ranks": ranks}
 
 
-def judge(paths: Sequence[Path]) -> list[Judgement]:
+def judge(
+    paths: Sequence[Path], expected: Expectation = Expectation(), ranks: bool = False
+) -> list[Judgement]:
     """Judges each log by itself: the log of one phase, standard output and error together.
+
+    Args:
+        paths: of the logs; `-` is standard input.
+        expected: what is known of the run.
+        ranks: the logs are of the ranks of one run, in their order, and get one verdict.
 
     Raises:
         UsageError: a log cannot be read.
     """
+    if sum(str(path) == STANDARD_INPUT for path in paths) > 1:
+        raise UsageError("standard input (-) can be read once only")
     judged = []
     for path in paths:
-        try:
-            facts = parser.parse(path)
-        except OSError as problem:
-            raise UsageError(f"{path}: {problem.strerror}") from problem
-        judged.append(Judgement(path, facts, tuple(log_alone.judge_log(facts))))
-    return judged
+        facts = _read(path)
+        checks = log_alone.judge_log(facts, expected.provider, expected.exit_code)
+        judged.append(Judgement(((str(path), facts),), tuple(checks)))
+    if not ranks:
+        return judged
+    named = [(f"rank {rank} ({entry.name})", entry.checks) for rank, entry in enumerate(judged)]
+    return [
+        Judgement(
+            tuple(entry.logs[0] for entry in judged),
+            tuple(log_alone.judge_ranks(named)),
+            tuple(entry.checks for entry in judged),
+        )
+    ]
 
 
 def exit_code(judgements: Sequence[Judgement]) -> int:
@@ -68,7 +118,7 @@ def exit_code(judgements: Sequence[Judgement]) -> int:
 def lines(judgements: Sequence[Judgement]) -> Iterator[str]:
     """The verdicts as text."""
     for judgement in judgements:
-        yield str(judgement.path)
+        yield judgement.name
         yield from verdicts(judgement.checks)
 
 
@@ -79,3 +129,30 @@ def verdicts(checks: Iterable[Check]) -> Iterator[str]:
         if entry.status in (Status.FAILED, Status.ERROR):
             for line in entry.lines[:_LINES]:
                 yield f"           {one_line(line, 300)}"
+
+
+def _read(path: Path) -> LogFacts:
+    try:
+        if str(path) == STANDARD_INPUT:
+            return _facts(sys.stdin.buffer, None)
+        with path.open("rb") as file:
+            return _facts(file, path)
+    except OSError as problem:
+        raise UsageError(f"{path}: {problem.strerror or problem}") from problem
+
+
+def _facts(file: BinaryIO, path: Path | None) -> LogFacts:
+    """The facts of a log that may be compressed, if its name says so or if it has none.
+
+    A compressed file under another name is not what whoever named it thinks: the verdict is that it
+    is no text.
+    """
+    source = file if isinstance(file, io.BufferedReader) else io.BytesIO(file.read())
+    form = transport.packing(source.peek(8)[:8] if isinstance(source, io.BufferedReader) else b"")
+    if form is None or (path is not None and path.suffix not in transport.suffixes(form)):
+        return parser.parse(source)
+    pieces = transport.unpacked(source, form)
+    try:
+        return parser.parse(pieces)
+    except transport.PackedError as problem:
+        raise UsageError(f"{path or STANDARD_INPUT}: {problem}") from None

@@ -8,10 +8,13 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from harness.base.error import UsageError
+from harness.checks import log_alone
 from harness.cli import judgement
 from harness.record import store
 from harness.report import reports, summary, totals
 
+_LOG = click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
 _console = Console(soft_wrap=False)
 
 
@@ -29,13 +32,38 @@ def report_command(root: Path, run_directory: Path) -> int:
 
 
 @click.command("judge")
-@click.argument(
-    "logs", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False)
+@click.argument("logs", nargs=-1, required=True, type=_LOG)
+@click.option(
+    "--exit-code",
+    type=click.IntRange(-255, 255),
+    help="With which it ended: 0 says that an exception was handled, any other is a failure.",
 )
+@click.option("--no-lms", is_flag=True, help="A control run: LMS was not to be on.")
+@click.option(
+    "--provider",
+    type=click.Choice([log_alone.GRAPH, log_alone.ALLOCATOR]),
+    default=log_alone.GRAPH,
+    show_default=True,
+    help="What swaps: LMS that edits a graph, or TensorFlow's allocator (2.1 and 2.2 by IBM).",
+)
+@click.option("--ranks", is_flag=True, help="The logs are of ranks of one run: one verdict.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
-def judge_command(logs: tuple[Path, ...], as_json: bool) -> int:
-    """Give the verdicts that logs from anywhere allow."""
-    judged = judgement.judge(logs)
+def judge_command(
+    logs: tuple[Path, ...],
+    exit_code: int | None,
+    no_lms: bool,
+    provider: str,
+    ranks: bool,
+    as_json: bool,
+) -> int:
+    """Give the verdicts that logs from anywhere allow; - is standard input.
+
+    A log whose name ends in .gz, .zst, .bz2 or .xz is unpacked as it is read.
+    """
+    if no_lms and provider == log_alone.ALLOCATOR:
+        raise UsageError("--no-lms and --provider allocator exclude each other")
+    expected = judgement.Expectation(log_alone.OFF if no_lms else provider, exit_code)
+    judged = judgement.judge(logs, expected, ranks)
     if as_json:
         click.echo(json.dumps([entry.to_dict() for entry in judged], indent=1))
     else:

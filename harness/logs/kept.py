@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from harness.logs import markers
-from harness.record.facts import Claim, Digest, Edit, LogFacts, Metric, Mutation, Problem, Trace
+from harness.logs.lines import LINE_LIMIT, Lines
+from harness.record.facts import (
+    AllocatorStatistics,
+    Claim,
+    Digest,
+    Edit,
+    LogFacts,
+    Metric,
+    Mutation,
+    Problem,
+    Trace,
+)
 
 FACTS_LIMIT = 10_000  # metrics
 EDITS_LIMIT = 1_000  # edits; traces; claims
@@ -31,6 +42,9 @@ class Kept:
         self.edits: list[Edit] = []
         self.metrics: list[Metric] = []
         self.printed: list[Metric] = []  # metrics that no marker says
+        self.allocator: AllocatorStatistics | None = None
+        self.lms_lines = 0
+        self._handled: list[Problem] = []
         self._mutations: dict[bool, list[Mutation]] = {False: [], True: []}  # by harmless
         self._problems: dict[str, list[Problem]] = {}
         self._digests: dict[tuple[str, str], list[Digest]] = {}
@@ -39,22 +53,27 @@ class Kept:
         self._environment: dict[str, object] = {}
         self._notes: list[str] = []
 
-    def facts(self, lines: int, size: int, marked: int, notes: Iterable[str]) -> LogFacts:
+    def facts(self, marked: int, source: Lines) -> LogFacts:
         """Everything together.
 
         Args:
-            lines: of the log.
-            size: of the log in bytes.
-            marked: markers in it.
-            notes: about the log itself.
+            marked: markers in the log.
+            source: what was read.
         """
+        notes = []
+        if source.cut:
+            notes = [f"{source.cut} lines of the log are longer than {LINE_LIMIT} bytes: cut"]
         return LogFacts(
-            lines=lines,
-            bytes=size,
+            lines=source.newlines + (not source.ended),
+            bytes=source.bytes,
             markers=marked,
+            no_text=source.no_text,
             edits=self.edits,
             mutations=_by_line(self._mutations.values()),
             problems=_by_line(self._problems.values()),
+            handled=_by_line([self._handled]),
+            allocator=self.allocator,
+            lms_lines=self.lms_lines,
             metrics=self.metrics or self.printed,
             digests=_by_line(self._digests.values()),
             traces=self._traces,
@@ -97,10 +116,20 @@ class Kept:
         """Keeps a problem; kinds do not crowd each other out."""
         self._keep(self._problems.setdefault(problem.kind, []), problem, SAME_LIMIT)
 
-    def retract(self, kind: str) -> Problem | None:
-        """Takes back the latest problem of a kind."""
-        found = self._problems.get(kind)
-        return found.pop() if found else None
+    def handled(self, problem: Problem) -> None:
+        """Keeps a problem after which the program went on."""
+        self._keep(self._handled, problem, SAME_LIMIT)
+
+    def retract(self, problem: Problem) -> None:
+        """Takes back a problem, if it was kept."""
+        found = self._problems.get(problem.kind, [])
+        if problem in found:
+            found.remove(problem)
+
+    def statistics(self, counts: Mapping[str, int], line: int) -> None:
+        """Keeps the latest statistics of the swapping allocator."""
+        before = self.allocator.model_dump() if self.allocator else {}
+        self.allocator = AllocatorStatistics(**{**before, **counts, "line": line})
 
     def full(self, kind: str) -> bool:
         """Whether enough problems of a kind are kept."""

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from harness.logs.transport import Text
+
 Source = str | os.PathLike[str] | bytes | BinaryIO | Iterable[bytes]
 
 CHUNK = 1 << 20  # bytes looked at in one go
@@ -46,13 +48,17 @@ class Lines:
     """What was read of a log so far, and the start of the line that has not ended.
 
     Attributes:
-        bytes: that were read.
+        bytes: of text that were read.
+        newlines: in it.
         ended: the last byte was a newline.
         cut: lines that were too long.
+        no_text: what the first source is that is no text.
     """
 
     def __init__(self) -> None:
         self.bytes = 0
+        self.newlines = 0
+        self.no_text: str | None = None
         self.ended = True
         self.cut = 0
         self._carry: list[bytes] = []  # the start of a line that has not ended yet
@@ -61,13 +67,16 @@ class Lines:
 
     def blocks(self, source: Source) -> Iterator[bytes]:
         """Blocks of whole lines, the last of which may lack its end."""
-        for chunk in chunks(source):
+        text = Text()
+        for chunk in text.pieces(chunks(source)):
             if chunk:
                 self.bytes += len(chunk)
+                self.newlines += chunk.count(b"\n")
                 self.ended = chunk.endswith(b"\n")
                 yield from self._whole(chunk)
         if self._carried:
             yield self._flush(b"")
+        self.no_text = self.no_text or text.no_text
 
     def _whole(self, chunk: bytes) -> Iterator[bytes]:
         if self._carried:

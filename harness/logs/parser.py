@@ -5,14 +5,20 @@ What a line can say is known to `logs.markers` (marker lines) and `logs.grammar`
 other program); this module finds those lines, fast, and hands on what they say.
 
 Line N of the facts is what `cat stdout.log stderr.log | sed -n Np` prints, for the sources in the
-order given.
+order given, once they are text.
 """
 
 from __future__ import annotations
 
-from harness.base.text import bounded
-from harness.logs import lines, markers
-from harness.logs.grammar import keras, needles, python, tensorflow, tflms, vocabulary
+import re
+from collections.abc import Callable
+
+from harness.base.text import bounded, without_terminal
+from harness.logs import markers, transport
+from harness.logs.grammar import keras, python, tensorflow, tflms, vocabulary
+from harness.logs.grammar.needles import Needles, needles
+from harness.logs.grammar.vocabulary import Unless
+from harness.logs.handled import Open, OpenProblems
 from harness.logs.kept import SAME_LIMIT, Kept
 from harness.logs.lines import Lines, Source
 from harness.logs.tracebacks import Tracebacks
@@ -20,6 +26,8 @@ from harness.record.facts import Edit, LogFacts, Problem
 
 MARKERS_LIMIT = 100_000  # markers that are decoded
 _CONTEXT = 4096  # bytes before a line that are looked at
+_RESCAN = 1_000  # lines that say something, after which what to look for is decided anew
+_HELD_LIMIT = 1 << 16  # bytes of a wrapped line that wait for the next block
 
 
 def parse(*sources: Source) -> LogFacts:
@@ -44,93 +52,147 @@ class _Parser:
     def __init__(self) -> None:
         self._lines = Lines()
         self._kept = Kept()
-        self._tracebacks = Tracebacks(self._kept)
+        self._open = OpenProblems(self._kept)
+        self._tracebacks = Tracebacks(self._open)
         self._newlines = 0  # in all blocks so far
         self._before = b""  # the end of what was before the block
+        self._held = b""  # the start of a wrapped line, which may go on in the next block
         self._markers = 0
+        self._counted: set[str | bytes] = set()  # what is only counted in this block
+        self._mutated = ("", "")  # the latest mutation: its form, its operation
         self._swapped_v1: int | None = None
 
     def facts(self) -> LogFacts:
-        cut = self._lines.cut
-        return self._kept.facts(
-            self._newlines + (not self._lines.ended),
-            self._lines.bytes,
-            self._markers,
-            [f"{cut} lines of the log are longer than {lines.LINE_LIMIT} bytes: cut"]
-            if cut
-            else [],
-        )
+        self._open.finish()
+        return self._kept.facts(self._markers, self._lines)
 
     def source(self, source: Source) -> None:
         self._before = b""
         for block in self._lines.blocks(source):
-            self._block(block)
-        self._tracebacks.close(None)
+            self._block(block, last=False)
+        if self._held:
+            self._block(b"", last=True)
+        self._tracebacks.close(None, b"", 0)
+        self._open.end_source()
 
-    def _block(self, block: bytes) -> None:
-        sought = self._sought(block)
-        hit = any(next(needles.positions(needle, block), -1) >= 0 for needle in sought)
-        if hit or self._tracebacks.is_open:
-            # A carriage return ends what is looked at, but only a newline counts as a line.
-            flat = block.replace(b"\r", b"\n")
-            self._tracebacks.block(flat)
-            number, counted = self._newlines + 1, 0
-            for start, end in needles.spans(sought, flat):
+    # --- from blocks to lines that say something -----------------------------------------------
+
+    def _block(self, block: bytes, last: bool) -> None:
+        block, self._held = self._held + without_terminal(block), b""
+        # A carriage return ends what is looked at, but only a newline counts as a line.
+        flat = block.replace(b"\r", b"\n")
+        self._open.next_block()
+        self._tracebacks.next_block(flat)
+        stop = self._hits(block, flat, last)
+        self._held = block[stop:]
+        block, flat = block[:stop], flat[:stop]
+        self._tracebacks.end_block(flat)
+        self._open.settle(flat)
+        self._newlines += block.count(b"\n")
+        self._before = (self._before + flat[-_CONTEXT:])[-_CONTEXT:]
+
+    def _hits(self, block: bytes, flat: bytes, last: bool) -> int:
+        """Hands on the lines that say something; returns where a line begins that has to wait."""
+        number, counted, done = self._newlines + 1, 0, 0
+        position: int | None = 0
+        self._counted.clear()
+        while position is not None:
+            sought = self._sought(flat, position)
+            position = None
+            for hits, (start, end) in enumerate(sought.lines(flat, done)):
+                if start < done:
+                    continue
                 number += block.count(b"\n", counted, start)
                 counted = start
-                self._line(flat, start, end, number)
-        self._newlines += block.count(b"\n")
-        self._before = (self._before + block[-_CONTEXT:].replace(b"\r", b"\n"))[-_CONTEXT:]
+                line, until = _unwrapped(flat, start, end)
+                waits = line is None and until == len(flat) and not last
+                if waits and len(flat) - start < _HELD_LIMIT:
+                    return start
+                self._line(flat, start, end, flat[start:end] if line is None else line, number)
+                done = end if line is None else until
+                if hits >= _RESCAN:  # a kind of which enough is kept need not be looked for
+                    position = done
+                    break
+        return len(flat)
 
-    def _sought(self, block: bytes) -> list[needles.Needle]:
+    def _sought(self, flat: bytes, start: int) -> Needles:
         """What to look for; a kind of which enough is kept is only counted."""
         sought = [markers.PREFIX, *vocabulary.NEEDLES]
         if self._markers >= MARKERS_LIMIT:
             sought.remove(markers.PREFIX)
-            self._skip_markers(block)
+            self._skip_markers(flat, start)
+        if not self._open.started:
+            sought += vocabulary.START_NEEDLES
         if not self._kept.metrics and len(self._kept.printed) < SAME_LIMIT:
             sought += vocabulary.METRIC_NEEDLES
-        for kind, words in vocabulary.COUNTED:
+        for kind, words in vocabulary.COUNTED.items():
             if not self._kept.full(kind):
-                sought += (word for word in words if word not in sought)
-            else:
-                self._kept.dropped += sum(needles.count(word, block) for word in words)
-        return sought
+                sought += words
+            elif kind not in self._counted:
+                self._counted.add(kind)
+                self._kept.dropped += needles(*words).count(flat, start)
+        return needles(*sought)
 
-    def _skip_markers(self, block: bytes) -> None:
+    def _skip_markers(self, flat: bytes, start: int) -> None:
         """Beyond the limit only counts markers, and looks whether the last one is `done`."""
-        count = block.count(markers.PREFIX)
+        if markers.PREFIX in self._counted:
+            return
+        self._counted.add(markers.PREFIX)
+        count = flat.count(markers.PREFIX, start)
         self._markers += count
         self._kept.dropped += count
         if count:
-            last = block[block.rfind(markers.PREFIX) + len(markers.PREFIX) :].split(b"\n", 1)[0]
+            last = flat[flat.rfind(markers.PREFIX) + len(markers.PREFIX) :].split(b"\n", 1)[0]
             try:
                 fact, _ = markers.fact(last, 0)
             except markers.MalformedError:
                 return
             self._kept.done = self._kept.done or isinstance(fact, markers.Done)
 
-    def _line(self, flat: bytes, start: int, end: int, number: int) -> None:
-        line = flat[start:end]
+    def _line(self, flat: bytes, start: int, end: int, line: bytes, number: int) -> None:
         if markers.PREFIX in line:
             for text in markers.markers(line):
                 self._marker(text, number)
             # The rest of the line is the marker's text, not a line of anybody else.
             line = line[: line.index(markers.PREFIX)]
+            if not line.strip():
+                return
+        before = (self._before + flat[max(0, start - _CONTEXT) : start])[-_CONTEXT:]
         if python.TRACEBACK in line:
-            before = (self._before + flat[max(0, start - _CONTEXT) : start])[-_CONTEXT:]
-            self._tracebacks.header(flat, start, end, before, number)
-        if tensorflow.MUTATED in line:
-            for mutation in tensorflow.mutations(line, number):
-                self._kept.mutation(mutation)
-        if b"LMS" in line or b"Large Model Support" in line:
+            self._tracebacks.header(flat, (start, end), before, line, number)
+        if tensorflow.finished(line) or tensorflow.ended(line):
+            self._mutations(before, line, number)
+        if b"LMS" in line or b"Large Model Support" in line or b"eclaim" in line:
             self._lms(line, number)
-        if start not in self._tracebacks.caught:
-            for problem in vocabulary.problems(line, number):
-                self._kept.problem(problem)
-        metric = keras.metric(line, number)
+        self._problems(flat, (start, end), line, number)
+        metric = keras.metric(transport.stripped(line)[1], number)
         if metric is not None:
             self._kept.metric(metric)
+        if not self._open.started:
+            self._open.started = _START.find(line) >= 0
+
+    def _mutations(self, before: bytes, line: bytes, number: int) -> None:
+        known = tensorflow.ended(line)  # perhaps, if a wrap has cut it in two
+        for mutation in tensorflow.mutations(tensorflow.begun(before, line), number):
+            said = (mutation.form, mutation.operation)
+            if not known or said != self._mutated:
+                self._kept.mutation(mutation)
+            self._mutated = said
+
+    def _problems(self, flat: bytes, span: tuple[int, int], line: bytes, number: int) -> None:
+        label, text = transport.stripped(line)
+        owner = self._tracebacks.owner(flat, span[0])
+        found = list(vocabulary.problems(line, text, number))
+        for problem, unless in found:
+            if owner is not None and unless is not Unless.NOTHING:
+                self._open.attach(owner, problem)
+            else:
+                self._open.add(Open(problem, unless, label, span[1]), flat)
+        if owner is None and not found and python.lonely(text):
+            problem = Problem(kind="traceback", line=number, text=bounded(text))
+            self._open.add(Open(problem, Unless.BOTH, label, span[1]), flat)
+
+    # --- markers --------------------------------------------------------------------------------
 
     def _marker(self, text: bytes, number: int) -> None:
         self._markers += 1
@@ -144,10 +206,18 @@ class _Parser:
             self._kept.problem(Problem(kind="malformed_marker", line=number, text=shown))
             return
         if problem is not None:
-            self._kept.problem(Problem(kind="nan_loss", line=number, text=problem))
+            self._kept.problem(Problem(kind="nan_loss", line=number, text=problem, final=True))
         self._kept.fact(fact)
 
+    # --- lines of LMS ---------------------------------------------------------------------------
+
     def _lms(self, line: bytes, number: int) -> None:
+        statistics = tflms.statistics(line)
+        if statistics:
+            self._kept.statistics(statistics, number)
+        if b"LMS" not in line and b"Large Model Support" not in line:
+            return
+        self._kept.lms_lines += 1
         edit = tflms.edit(line, number)
         if edit is not None:
             self._kept.edit(edit)
@@ -184,3 +254,38 @@ class _Parser:
                 text=bounded(line),
             )
             self._kept.edit(edit)
+
+
+_START = needles(*vocabulary.START_NEEDLES)
+# Whether a sentence goes on in the next line, in how many lines at most, and what starts another.
+_WRAPS: tuple[tuple[Callable[[bytes], bool], int, re.Pattern[bytes]], ...] = (
+    (tensorflow.unfinished, tensorflow.WRAPPED_LINES, tensorflow.STARTS_ANOTHER),
+    (tflms.unfinished, tflms.WRAPPED_LINES, tensorflow.STARTS_ANOTHER),
+)
+
+
+def _unwrapped(flat: bytes, start: int, end: int) -> tuple[bytes | None, int]:
+    """A sentence that goes on in the next lines, put together, and where it ends.
+
+    None where the line stands for itself; with the end of the block where more of it may come.
+    """
+    line = flat[start:end]
+    for unfinished, limit, starts in _WRAPS:
+        if not unfinished(line):
+            continue
+        stop = end
+        joined = [line, line]  # a terminal cuts anywhere, a person at a blank
+        for _ in range(limit):
+            if stop >= len(flat):
+                return None, len(flat)
+            begin = stop + 1
+            stop = flat.find(b"\n", begin)
+            stop = len(flat) if stop < 0 else stop
+            piece = flat[begin:stop]
+            if not piece or starts.match(piece):
+                break
+            joined = [joined[0] + piece, joined[1] + b" " + piece]
+            for text in joined:
+                if not unfinished(text):
+                    return text, stop
+    return None, end

@@ -62,13 +62,16 @@ class Problem(Model):
     """A line that shows that a phase went wrong.
 
     Attributes:
-        kind: "traceback", "nan_loss", "out_of_memory", "cuda_error", "lms_off",
-            "lms_already_edited" or "malformed_marker".
+        kind: "traceback", "nan_loss", "out_of_memory", "cuda_error", "crash", "stopped",
+            "not_restored", "lms_off", "lms_already_edited" or "malformed_marker".
+        final: the line says by itself that the program ended there, or that its result is void: no
+            exit code and no later line takes it back.
     """
 
     kind: str
     line: int
     text: str
+    final: bool = False
 
 
 class MetricFields(Model):
@@ -164,8 +167,29 @@ class Claim(ClaimFields):
         return same_kind and self.expected == self.found
 
 
+class AllocatorStatistics(Model):
+    """What the swapping allocator of TensorFlow 2.1 and 2.2 last said of itself.
+
+    Attributes:
+        bytes_reclaimed: device memory that was freed by moving tensors to the host.
+        single_reclaims, full_reclaims: how often one tensor, or all inactive ones, were moved.
+    """
+
+    bytes_reclaimed: OptionalCount = None
+    single_reclaims: OptionalCount = None
+    full_reclaims: OptionalCount = None
+    line: int
+
+
 class LogFacts(Model):
-    """Everything that a phase's log says, markers and native lines together."""
+    """Everything that a phase's log says, markers and native lines together.
+
+    Attributes:
+        handled: problems after which the program went on; they do not count.
+        lms_lines: lines that name LMS, whatever they say of it.
+        no_text: what the log is, where it is no text.
+        dropped: facts beyond the parser's bounds (a log is hostile input).
+    """
 
     lines: int = 0
     bytes: int = 0
@@ -173,11 +197,15 @@ class LogFacts(Model):
     edits: list[Edit] = []
     mutations: list[Mutation] = []
     problems: list[Problem] = []
+    handled: list[Problem] = []
     metrics: list[Metric] = []
     digests: list[Digest] = []
     traces: list[Trace] = []
     claims: list[Claim] = []
     environment: dict[str, Any] = {}
     notes: list[str] = []
+    allocator: AllocatorStatistics | None = None
+    lms_lines: int = 0
+    no_text: str | None = None
     done: bool = False
-    dropped: int = 0  # facts beyond the parser's bounds (a log is hostile input)
+    dropped: int = 0

@@ -13,7 +13,7 @@ def judged(path, *statuses: Status) -> judgement.Judgement:
         Check(id=identity, status=status, message="m", lines=["stdout:1: bad\x1b[31m"])
         for identity, status in zip(CheckId, statuses, strict=False)
     )
-    return judgement.Judgement(path, LogFacts(), checks)
+    return judgement.Judgement(((str(path), LogFacts()),), checks)
 
 
 @pytest.mark.parametrize(

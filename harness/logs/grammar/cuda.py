@@ -1,4 +1,4 @@
-"""Lines of CUDA and its libraries, whoever prints them: the names of their status codes."""
+"""Lines of CUDA and its libraries, NCCL and NVIDIA's driver, whoever prints them."""
 
 from __future__ import annotations
 
@@ -7,25 +7,46 @@ import re
 from harness.logs.grammar.needles import Needle
 from harness.record.facts import Problem
 
-MEMORY_NEEDLES: tuple[Needle, ...] = (b"ut of memory", b"CUDA_ERROR_OUT_OF_MEMORY")
-MEMORY = re.compile(rb"CUDA out of memory|CUDA error: out of memory|CUDA_ERROR_OUT_OF_MEMORY")
-# The allocator goes on with less memory.
-BACK_OFF = re.compile(rb"failed to alloc(?:ate)? [^:]{0,200}: CUDA_ERROR_OUT_OF_MEMORY")
+MEMORY_NEEDLES: tuple[Needle, ...] = (b"CUDA_ERROR_OUT_OF_MEMORY",)
+MEMORY = re.compile(
+    rb"CUDA out of memory|CUDA error: out of memory|CUDA_ERROR_OUT_OF_MEMORY"
+    rb"|cudaErrorMemoryAllocation|hipErrorOutOfMemory|HIP out of memory"
+    rb"|CUDNN_STATUS_ALLOC_FAILED|CUBLAS_STATUS_ALLOC_FAILED"
+)
+# What only says that something was tried: with less memory, or without a peer, it goes on.
+BACK_OFF = re.compile(
+    rb"[Ff]ailed to alloc(?:ate)?\b.{0,300}CUDA_ERROR_OUT_OF_MEMORY"
+    rb"|[Cc]ould not allocate pinned|[Ff]ailed to alloc(?:ate)? .{0,100}on (?:the )?host"
+    rb"|[Pp]eer access|[Pp]eer-to-peer|PEER_ACCESS"
+    rb"|CUDA_ERROR_DEINITIALIZED|[Dd]river shutting down"
+    rb"|Unable to register \w+ factory"
+    rb"|CUDA OOMs?: \d|cudaMalloc retries"
+)
 ERROR_NEEDLES: tuple[Needle, ...] = (
-    re.compile(rb"CUDA(?:_ERROR_| error| runtime error)"),
-    b"_STATUS_",
-    b"Could not create cudnn handle",
-    b"cuDNN failed to initialize",
-    b"device-side assert triggered",
-    b"ailed call to cu",
+    rb"CUDA(?:_ERROR_| error| runtime error| driver error)",
+    rb"CU(?:DNN|BLAS|SOLVER|SPARSE|FFT|RAND)_STATUS_|NVRTC_ERROR|cuda(?:Error[A-Z])",
+    rb"Could not create cudnn handle",
+    rb"cuDNN failed to initialize|cudnn\w*Exception",
+    rb"device-side assert triggered",
+    rb"ailed call to cu",
+    rb"NVRM: Xid",
+    rb"Watchdog caught collective operation timeout|nccl\w*Error|NCCL (?:error|failure)",
+    rb"GPU has fallen off the bus|GPU is lost|ncorrectable ECC error",
+    rb"HIP error: ",
 )
 ERROR = re.compile(
-    rb"CUDA_ERROR_(?!OUT_OF_MEMORY)[A-Z_]+"
-    rb"|\b(?:CUDNN|CUBLAS|CUSOLVER|CUSPARSE|CUFFT|CURAND|NVRTC)_STATUS_(?!SUCCESS)[A-Z_]+"
-    rb"|CUDA (?:runtime )?error: (?!out of memory)"
+    rb"CUDA_ERROR_(?!OUT_OF_MEMORY|DEINITIALIZED|PEER_ACCESS)[A-Z_]+"
+    rb"|\b(?:CUDNN|CUBLAS|CUSOLVER|CUSPARSE|CUFFT|CURAND)_STATUS_(?!SUCCESS|ALLOC_FAILED)[A-Z_]+"
+    rb"|CUDA (?:runtime |driver )?error: (?!out of memory)|HIP error: (?!out of memory)"
+    rb"|cudaError(?!MemoryAllocation|_t\b|_enum\b)[A-Z]\w+"
     rb"|Could not create cudnn handle|cuDNN failed to initialize"
     rb"|device-side assert triggered"
     rb"|[Ff]ailed call to cu[A-Z]"
+    rb"|NVRM: Xid \([^)\n]{1,60}\): (?!63\b|92\b|94\b)\d+"  # rows remapped, corrected errors
+    rb"|Watchdog caught collective operation timeout"
+    rb"|\bnccl(?:Internal|System|UnhandledCuda|Remote|InvalidArgument|InvalidUsage)Error"
+    rb"|NCCL (?:error|failure)\b"
+    rb"|GPU has fallen off the bus|GPU is lost|[Uu]ncorrectable ECC error"
 )
 _NO_GPU = re.compile(
     r"failed call to cu[A-Z]|CUDA_ERROR_NO_DEVICE|no CUDA-capable device"

@@ -1,25 +1,144 @@
-"""Lines of Keras and of training loops: losses that are no number, metrics of the examples."""
+"""Lines of training loops, Keras' and others': losses that are no number, progress, metrics.
+
+Where a loss is printed, its name and its value may stand apart: `Loss for final step: nan`,
+`Loss nan (nan)`, `'loss': [0.5, np.float64(nan)]`. Between the two are punctuation, numbers and a
+few known words; any other word is the name of something else.
+"""
 
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from harness.logs.grammar.needles import Needle
 from harness.logs.grammar.numbers import finite
 from harness.record.facts import Metric
 
 NAN_NEEDLES: tuple[Needle, ...] = (
-    re.compile(rb"loss['\"]?(?:: ?| = )-?(?:[nN]a[nN]|inf)"),
-    b"Invalid loss, terminating training",
+    rb"(?i:loss[^\n]*(?:\b(?:nan|inf|infinity)\b|1\.#[iq]))",
+    rb"(?i:\b(?:nan|inf|infinite|infinity|non-finite|invalid|diverged) [^\n]{0,30}loss)",
+    rb"(?i:loss[^\n]{0,30}(?:infinite|finite|diverge))",
 )
-METRIC_NEEDLES: tuple[Needle, ...] = (re.compile(rb"Test (?:loss|accuracy):"),)
+METRIC_NEEDLES: tuple[Needle, ...] = (rb"Test (?:loss|accuracy):",)
+# What shows that training goes on, and what shows that a script came to its end.
+PROGRESS: tuple[Needle, ...] = (
+    rb"(?i:\b(?:epoch|step|iter(?:ation)?|batch|round|trial|episode)s?\b[\]:=/# ]{0,4}\[?\d)",
+    rb"\d+/\d+ ?\[|\d%\||it/s|s/it|ms/step",
+    rb"(?i:\w{0,30}loss\b['\")]{0,2}[ :=|\[(]{1,6}[-+]?\d)",
+    rb"(?i:\b(?:\w+_)?(?:acc|accuracy|ppl|perplexity|auc|f1|bleu|mse|mae"
+    rb"|reward)\b['\"]?[ :=|]{1,4}\d)",
+    rb'"event": ?"metric"|"epoch": ?\d|"step": ?\d|global_step',
+)
+COMPLETION: tuple[Needle, ...] = (
+    rb'"event": ?"done"',
+    rb"(?i:^[^\w\n]{0,10}(?:\S{0,40}[\]:|] {0,2})?(?:all |script |job |run |test "
+    rb"|tests )?(?:done|finished|completed|succeeded|success)[^\w\n]{0,6}$)",
+    rb"(?i:\b(?:train|test|evaluat|fit|optimi[sz]|search)\w*"
+    rb" (?:is |was |has |run )?(?:done|finished|completed?|ended)\b)",
+    rb"(?i:\b(?:finished|completed|done) (?:train|test|evaluat|fit)\w*)",
+    rb"(?i:\b(?:test|final|eval|evaluation)[ _](?:set[: ]{1,2})?(?:average |avg "
+    rb"|best )?(?:top-?1 )?"
+    rb"(?:loss|acc|accuracy|score|auc|f1|map|ppl|bleu)\b[^\n]{0,20}\d)",
+    rb"(?i:max_steps[^\n]{0,20} reached|saved (?:final )?(?:model|weights) to)",
+)
 
-
-NAN = re.compile(
-    rb"loss['\"]?(?:: ?| = )-?(?:nan|inf)\b|Invalid loss, terminating training",
+_VALUE = re.compile(
+    rb"(?<![\w.])[-+]?\.?(nan|inf|infinity|1\.#(?:ind|inf|qnan)\w{0,4})(?!\w)"
+    rb"(?!['\"]?\s{0,4}[:=]|\s{0,4}\?)",
     re.IGNORECASE,
 )
+_WORD = re.compile(rb"(?<![\w.])[A-Za-z_][\w@-]*(?:[./][A-Za-z_][\w@-]*)*")
+_FILLERS = frozenset(
+    b"for final step steps at epoch epochs batch per iteration iter is was became becomes of value"
+    b" values equals went to the this training train after mean avg average total goes turned into"
+    b" got computed has diverged with over rank in on tensor array float float16 float32 float64"
+    b" bfloat16 devicearray eagertensor shape dtype numpy e".split()
+)
+_LIBRARIES = re.compile(rb"(?:np|numpy|jnp|jax|torch|tf|math)\b", re.IGNORECASE)
+_BEFORE = 300  # bytes before a value in which its name is looked for
+_VALUES_LIMIT = 100  # values that are looked at in a line
+_SAID = re.compile(
+    rb"\b(?:nan|inf|infinite|non-?finite|not finite|invalid)\b[ -](?:\w{1,20} ){0,1}loss(?:es)?\b"
+    rb"(?!_)(?!\s*[:=]\s*(?:0|False|None|True|\d))"
+    rb"|\bloss (?:value )?(?:is|was|became|went|has) (?:a |to )?"
+    rb"(?:non-?finite|not finite|infinite|not a number|diverged|invalid)\b"
+    rb"|Invalid loss, terminating training|Model diverged with loss|NanLossDuringTraining"
+    rb"|LossTensor is inf or nan",
+    re.IGNORECASE,
+)
+_ANOTHER = re.compile(rb"['\"]\s*,\s*['\"]")  # names side by side
+# In front: the best so far, where it starts from; a condition; a word that denies.
+_NOT_A_LOSS = re.compile(
+    rb"(?:\b(?:best|lowest|min|minimum|smallest|previous|prev|initial|init|former|old|threshold)\b"
+    rb"[\w /.-]{0,40}|\b(?:if|when|whether|unless|until|while|no|not|without|never|zero|0|on|any"
+    rb"|stop_on|terminate[ _]on|check(?:ing)?(?: for)?|detect(?:ing)?|skip(?:ping)? (?:if|on|nan)"
+    rb"|assert|raise[sd]?|avoid\w*|handle\w*|ignore\w*)\s{1,3}(?:a |the )?[\w /.-]{0,12})$",
+    re.IGNORECASE,
+)
+_NOT_A_NAME = re.compile(
+    rb"best|lowest|(?:^|[_./-])(?:min|prev|previous|init|initial|threshold|limit|count|num|has|is"
+    rb"|check|clip|skip|nan|inf|patience|target|weight|scale)(?:$|[_./-])",
+    re.IGNORECASE,
+)
+_NOT_A_REST = re.compile(
+    rb"^(?:_?(?:scal|weight|count|num|thresh|limit|fn|func|type|name|nan|inf|patience|target|clip|is)"
+    rb"|less|y\b)",
+    re.IGNORECASE,
+)
+_FROM = re.compile(rb"\bfrom\b|improved|decreased|\bwas\s*$|\bbelow\b|did not", re.IGNORECASE)
+_ARROW = re.compile(rb"\s{0,3}(?:-{1,2}>|=>|\xe2\x86\x92|to\b)")
+_TABLE = re.compile(rb"[\s|]*")
+_ALONE = re.compile(
+    rb"[\W_]*(?:[A-Za-z]+[ _/])?\w*loss\W+[-+]?(?:nan|inf|infinity)\W*", re.IGNORECASE
+)
 _METRIC = re.compile(rb"\s*Test (loss|accuracy):\s*([-+\w.]{1,40})\s*$")
+_LOOKED_AT = 1 << 14  # bytes of a line that are looked at, from its first needle on
+
+
+def nan_loss(line: bytes) -> re.Match[bytes] | None:
+    """What in a line says that a loss is not finite, whoever wrote it."""
+    for match in islice(_VALUE.finditer(line), _VALUES_LIMIT):
+        if _is_a_loss(line, match):
+            return match
+    for match in _SAID.finditer(line[:_LOOKED_AT]):
+        if not _NOT_A_LOSS.search(line[max(0, match.start() - 40) : match.start()]):
+            return match
+    return None
+
+
+def _is_a_loss(line: bytes, value: re.Match[bytes]) -> bool:
+    """Whether a value that is no number is that of a loss."""
+    head = line[max(0, value.start() - _BEFORE) : value.start()]
+    name = _name(head)
+    if name is None:
+        return False
+    word, gap = name[0].lower(), head[name.end() :]
+    before, _, after = word.rpartition(b"loss")
+    if _NOT_A_NAME.search(before) or _NOT_A_REST.match(after):
+        return False
+    if _NOT_A_LOSS.search(head[: name.start()]) or _ARROW.match(line, value.end()):
+        return False
+    if not value[1].lower().startswith(b"nan") and _FROM.search(gap):
+        return False
+    if _ANOTHER.search(gap):
+        return False
+    # Words of a table's head have no number beside them.
+    return (
+        _TABLE.fullmatch(gap) is None
+        or any(48 <= byte < 58 for byte in line)
+        or _ALONE.fullmatch(line) is not None
+    )
+
+
+def _name(head: bytes) -> re.Match[bytes] | None:
+    """The name of a loss whose value comes right behind this text."""
+    for word in reversed(list(_WORD.finditer(head))):
+        text = word[0].lower()
+        if b"loss" in text:
+            return word
+        if text not in _FILLERS and not _LIBRARIES.match(text):
+            return None
+    return None
 
 
 def metric(line: bytes, number: int) -> Metric | None:

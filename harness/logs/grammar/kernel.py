@@ -1,4 +1,4 @@
-"""Lines of the kernel, the shell and the C++ library about the end of a process."""
+"""The end of a process as its kernel, its shell, its C library or its runtime reports it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,65 @@ import re
 
 from harness.logs.grammar.needles import Needle
 
-MEMORY_NEEDLES: tuple[Needle, ...] = (b"ut of memory", b"Killed", b"std::bad_alloc")
+MEMORY_NEEDLES: tuple[Needle, ...] = (
+    b"Killed",
+    b"std::bad_alloc",
+    rb"oom[-_]kill",
+    rb"OOMKilled|OUT_OF_ME|exceeds job hard limit",
+    rb"[Ee]xceeded (?:job |step )?memory limit|TERM_MEMLIMIT",
+)
 MEMORY = re.compile(
     rb"std::bad_alloc|[Mm]emory cgroup out of memory|Out of memory: Kill"
-    rb"|^Killed\s*$|: line \d+:\s+\d+ Killed\b"
+    rb"|[Oo]ut [Oo]f [Mm]emory: [Kk]ill"
+    rb"|^\s*Killed\s*$|: line \d+:\s+\d+ Killed\b|\bKilled\s+python|Killed process \d"
+    rb"|[Oo]om[-_][Kk]ill (?:event|constraint)|oom-kill:|oom_kill event|[Oo]om[-_]kill event"
+    rb"|\bOOMKilled\b|\bOUT_OF_MEMORY\b(?! *=)"
+    rb"|[Ee]xceeded (?:job |step )?memory limit|TERM_MEMLIMIT"
+    rb"|\bOUT_OF_ME\+|exceeds job hard limit|\bOut Of Memory\b"
 )
+CRASH_NEEDLES: tuple[Needle, ...] = (
+    rb"[Ss]egmentation fault|SIGSEGV|SIGABRT|SIGBUS|SIGILL|SIGFPE|SIGKILL|SIGTERM",
+    rb"Fatal Python error|[Ii]llegal instruction|[Bb]us error|Floating point exception|Abort trap",
+    rb"[Cc]heck failed: |: F \S|^(?:\S{1,40} )?F\d{4,8} [\d:.]+ +\d+ ",
+    rb"terminate called|libc\+\+abi|pure virtual method called",
+    rb"Aborted|core dumped|^(?:\S{1,40} )?Terminated",
+    rb"fatal exception: |fatal error detected by the Java|EXCEPTION_ACCESS_VIOLATION",
+    rb"0xC0000005|0xC0000409|0xC0000374|0xC000001D|0xc0000005|0xc0000374|0xc000001d",
+    rb"double free or corruption|free\(\): invalid|malloc\(\): |corrupted size vs|munmap_chunk\(\)",
+    rb"stack smashing detected|corrupted double-linked|realloc\(\): invalid|Trace/breakpoint trap",
+    rb"[Rr]eceived signal|killed by signal|terminated by signal|on signal \d",
+    rb"segfault at |traps: |general protection",
+)
+CRASH = re.compile(
+    rb"[Ss]egmentation fault"
+    rb"|(?:signal(?: 9)?:?|signal 9 \(|by signal|Signals\.) ?\(?SIGKILL|SIGKILL\) received"
+    rb"|Fatal Python error|\b[Ii]llegal instruction|\b[Bb]us error\b|Floating point exception"
+    rb"|Abort trap|terminate called|libc\+\+abi: terminating|pure virtual method called"
+    rb"|^\s*Aborted\b|: line \d+:\s+\d+ Aborted|\(core dumped\)|^\s*Terminated\s*$"
+    rb"|: line \d+:\s+\d+ Terminated\b"
+    rb"|Windows fatal exception: |A fatal error detected by the Java|EXCEPTION_ACCESS_VIOLATION"
+    rb"|0[xX][cC]0000(?:005|409|374|01[dD])"
+    rb"|double free or corruption|free\(\): invalid (?:pointer|size|next size)|malloc\(\): \w"
+    rb"|corrupted size vs|munmap_chunk\(\): |stack smashing detected|corrupted double-linked"
+    rb"|realloc\(\): invalid|Trace/breakpoint trap"
+    rb"|(?:killed|terminated) by signal|exited on signal \d|\*\*\* Process received signal"
+    rb"|received signal (?:4|6|7|8|11)\b|\bsegfault at [0-9a-f]|traps: .{0,80}(?:trap|general)"
+)
+_NAMED = re.compile(rb"\bSIG(?:SEGV|ABRT|BUS|ILL|FPE)\b")  # where it may be only talked about
+# The level F of TensorFlow's, XLA's and glog's lines: the process aborts right behind it.
+_FATAL = re.compile(
+    rb"^(?:[\d\-/ :.]{8,40}: )?F \S{1,300}\.(?:cc|cu|h|cpp|hpp):\d+\]"
+    rb"|^F\d{4,8} [\d:.]{8,20} +\d+ \S{1,300}:\d+\]"
+    rb"|^\[F(?:\d{4} [\d:.]+)? ?\S{1,300}:\d+\]"
+    rb"|Check failure stack trace"
+)
+
+
+def crash(line: bytes) -> re.Match[bytes] | None:
+    """What in a line says that a process died of a signal, of an abort or of a failed check."""
+    return _FATAL.search(line) or CRASH.search(line)
+
+
+def named(line: bytes) -> re.Match[bytes] | None:
+    """The name of a signal in a line: perhaps it was received."""
+    return _NAMED.search(line)

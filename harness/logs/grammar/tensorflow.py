@@ -13,20 +13,46 @@ from harness.base.text import bounded
 from harness.logs.grammar.needles import Needle
 from harness.record.facts import Mutation
 
-MUTATED = b" after it was run by a session"
+# A warning may be wrapped, by a terminal or by whoever pasted it: both its ends are needles.
+NEEDLES: tuple[Needle, ...] = (
+    b"after it was run by a session",
+    rb"Operation '(?:\{name:)?",
+    b"was changed by ",
+    b"This mutation will have no effect",
+)
+STARTS: tuple[Needle, ...] = (
+    b"Using TensorFlow backend",
+    rb"cpu_feature_guard\.cc|cpu_utils\.cc",
+    rb"Running with (?:TensorFlow|Keras team) Keras",
+    rb"oneDNN custom operations are on",
+)
 MEMORY_NEEDLES: tuple[Needle, ...] = (
     b"OOM when allocating tensor",
-    b"RESOURCE_EXHAUSTED: ",
+    rb"RESOURCE_EXHAUSTED: |Resource exhausted: ",
     b"Dst tensor is not initialized",
 )
 MEMORY = re.compile(
-    rb"OOM when allocating tensor|RESOURCE_EXHAUSTED: |Dst tensor is not initialized"
+    rb"OOM when allocating tensor|RESOURCE_EXHAUSTED: |Resource exhausted: "
+    rb"|Dst tensor is not initialized|Ran out of memory in memory space|ran out of memory and"
 )
 # The allocator goes on with less memory after these lines: if it cannot, an operation fails.
-BACK_OFF = re.compile(rb"ran out of memory trying to allocate|this is not a failure")
+BACK_OFF = re.compile(
+    rb"ran out of memory trying to allocate|[Tt]his is not (?:a )?(?:failure|an error)"
+    rb"|not a failure"
+    rb"|[Tt]his is benign|falling back|Failed to allocate (?:device )?memory"
+    rb"|[Ff]ailed to allocate \d"
+    rb"|skipping this check|[Rr]etrying|could not allocate pinned host memory"
+    rb"|[Rr]edzone|autotun|\[Simulator\]"
+)
+WRAPPED_LINES = 40  # lines of a wrapped warning that are put together
+STARTS_ANOTHER = re.compile(
+    rb"\d{4}-\d\d-\d\d[ T]\d|(?:INFO|WARNING|ERROR):|[IWEF]\d{4} \d|Epoch \d|Traceback|Operation '|"
+    rb"was changed by .{0,30}was changed by"
+)
 
 _FORM = re.compile(rb"was changed by ([a-z][a-z ]{0,60}?) after it was run by a session")
-_NODE = re.compile(rb"Operation '\{name:'([^']{0,4096})'")
+_BEGIN = re.compile(rb"Operation '")
+_NODE = re.compile(rb"Operation '(?:\{name:')?([^']{0,4096})'")
 _TYPE = re.compile(rb"\}\} = ([A-Za-z0-9_.>]{1,200})[\[(]")
 
 _ASSIGN_TYPES = frozenset({"Assign", "AssignVariableOp"})
@@ -43,7 +69,7 @@ def mutations(line: bytes, number: int) -> Iterator[Mutation]:
     """
     start = 0
     for match in _FORM.finditer(line):
-        begin = line.rfind(b"Operation '{name:'", start, match.start())
+        begin = line.rfind(b"Operation '", start, match.start())
         name = operation_type = None
         definition = b""
         if begin >= 0:
@@ -98,3 +124,40 @@ def _bookkeeping(form: bytes, definition: bytes) -> bool:
         and b"_grappler_do_not_remove" not in definition
         and b"lms/swap" not in definition
     )
+
+
+def unfinished(line: bytes) -> bool:
+    """Whether a line starts a warning of a mutation, and does not end it."""
+    changed = line.rfind(b"was changed by")
+    if changed >= 0:
+        return _FORM.search(line, changed) is None and len(line) - changed < 200
+    begin = line.rfind(b"Operation '")
+    rest = line[begin + len(b"Operation '") :]
+    return begin >= 0 and (rest.startswith(b"{name:") or b"{name:".startswith(rest))
+
+
+def begun(before: bytes, line: bytes) -> bytes:
+    """A line that ends a warning, with its start where a wrap has cut that in two."""
+    if b"Operation '" in line:
+        return line
+    pieces = [line]
+    for piece in reversed(before.split(b"\n")[-1 - WRAPPED_LINES : -1]):
+        if b"after it was run by a session" in piece:
+            break
+        pieces.insert(0, piece)
+        for between in (b"", b" "):
+            joined = between.join(pieces)
+            if b"Operation '{name:" in joined:
+                return joined
+    return line
+
+
+def ended(line: bytes) -> bool:
+    """Whether a line holds the end of a warning of a mutation, and its start stands above."""
+    end = b"This mutation will have no effect" in line or b"after it was run by a session" in line
+    return end and not finished(line)
+
+
+def finished(line: bytes) -> bool:
+    """Whether a line ends a warning of a mutation."""
+    return _FORM.search(line) is not None

@@ -10,10 +10,11 @@ from harness.logs.grammar.numbers import NUMBER, finite, gib
 from harness.record.facts import Edit
 
 NEEDLES: tuple[Needle, ...] = (
-    re.compile(rb"LMS(?:\]\[0\]| off\b| swap operations| is disabled)"),
+    rb"LMS(?:\]\[0\]| off\b| swap operations| is disabled)",
     b"not supported with TensorFlow Large Model Support",
+    rb"(?i:bytes_?reclaimed|num_?(?:single|full)_?reclaims|lms_enabled)",
 )
-
+WRAPPED_LINES = 4
 _ADDED = re.compile(
     rb"Added ([0-9]{1,15}) operations to the model \(([0-9]{1,15}) swap-out operations?"
     rb"(?: \(" + NUMBER + rb" GiB\))? and ([0-9]{1,15}) swap-in operations?"
@@ -69,3 +70,34 @@ def problem(line: bytes) -> str | None:
 def note(line: bytes) -> str | None:
     """What TFLMS v1 says of an edit that is not valid; the reader has to know it."""
     return bounded(line, 300) if _INVALID.search(line) else None
+
+
+_OPEN = re.compile(rb"\[LMS\]\[0\] (?:Added \d|Editing model for LMS, t)")
+_STATISTIC = re.compile(
+    rb"(?i:\b(?:get_)?(?:peak_|current_)?(bytes_?reclaimed|num_?single_?reclaims|num_?full_?reclaims))"
+    rb"(?:\([^)\n]{0,20}\))?['\"]?\s{0,4}[:=]\s{0,40}([0-9][0-9,]{0,20})"
+)
+
+
+def unfinished(line: bytes) -> bool:
+    """Whether a line starts a report of an edit and does not end it: it is wrapped."""
+    return bool(
+        _OPEN.search(line)
+        and not (_ADDED.search(line) or _ADDED_V1.search(line) or _TOOK.search(line))
+    )
+
+
+def statistics(line: bytes) -> dict[str, int]:
+    """What the swapping allocator of TensorFlow 2.1 and 2.2 counts, by its name in the record."""
+    found = {}
+    for match in _STATISTIC.finditer(line):
+        name = match[1].lower().replace(b"_", b"").decode("ascii")
+        found[_STATISTICS[name]] = min(int(match[2].replace(b",", b"")), 2**63 - 1)
+    return found
+
+
+_STATISTICS = {
+    "bytesreclaimed": "bytes_reclaimed",
+    "numsinglereclaims": "single_reclaims",
+    "numfullreclaims": "full_reclaims",
+}

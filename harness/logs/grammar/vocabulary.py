@@ -1,63 +1,134 @@
 """What counts as a problem, and every program's needles in one place.
 
-What counts as a problem, exactly:
+A line that shows that something went wrong counts unless what comes after it shows that the
+program went on: how much of that is needed depends on who wrote the line.
 
-- A traceback counts where its header stands at the start of a line, unless the line before says
-  that the exception was caught: "Exception ignored in", "--- Logging error ---", or a line that a
-  Python logger wrote at WARNING or below. One logged at ERROR counts. A chain of exceptions
-  ("During handling of the above exception ...") is one problem, named by the last of them.
-- What Python's loggers or warnings report at WARNING or below was caught: it never counts as out
-  of memory or as a CUDA error, nor does the exception of a traceback that does not count, nor an
-  indented line, which continues or quotes something. Lines of TensorFlow's C++ runtime count at
-  any level, because a failed operation is logged there as a warning.
-- Out of memory: an exception whose type says so, a failed operation ("OOM when allocating
-  tensor"), the kernel's or the shell's report of a kill. An allocator that tries, fails, and goes
-  on with less is no problem ("ran out of memory trying to allocate", "failed to allocate ... from
-  device: CUDA_ERROR_OUT_OF_MEMORY"): if it cannot go on, one of the former lines follows.
-- CUDA errors: the names CUDA_ERROR_* and *_STATUS_*, except for success, and the sentences of
-  TensorFlow and torch for a library that does not start. A log of a machine without a GPU may
-  hold "failed call to cuInit"; whether that matters is for the caller, who knows whether a GPU
-  was asked for (`no_gpu`).
-- A loss that is NaN or infinite counts in any line, whoever wrote it.
+- Nothing takes back the death of a process (a signal, an abort, a failed check, a kill for memory,
+  a time limit), or a loss that is not finite, whoever says so.
+- A line that a Python logger wrote at WARNING or below, or Python's warnings, was handled. One at
+  ERROR or above counts unless progress or an end follows; so does one that somebody printed.
+- A line of a C++ runtime, and an exception, count unless progress and an end follow. That an
+  allocator tried, failed, and goes on with less is no problem.
+- For tracebacks see `logs.tracebacks`.
+
+A log of a machine without a GPU may hold "failed call to cuInit"; whether that matters is for the
+caller, who knows whether a GPU was asked for (`cuda.no_gpu`).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from enum import Enum
 
-from harness.logs.grammar import cuda, keras, kernel, python, tensorflow, tflms
+from harness.logs.grammar import (
+    cuda,
+    jobs,
+    keras,
+    kernel,
+    loggers,
+    python,
+    state,
+    tensorflow,
+    tflms,
+)
+from harness.logs.grammar.loggers import Level
 from harness.logs.grammar.needles import Needle, around
 from harness.record.facts import Problem
 
 # Lines that always are looked at; a script's markers have a needle of their own.
-NEEDLES: tuple[Needle, ...] = (tensorflow.MUTATED, python.TRACEBACK, *tflms.NEEDLES)
-METRIC_NEEDLES = keras.METRIC_NEEDLES
-# Once enough problems of a kind are kept, its words are only counted.
-COUNTED: tuple[tuple[str, tuple[Needle, ...]], ...] = (
-    ("nan_loss", keras.NAN_NEEDLES),
-    (
-        "out_of_memory",
-        (
-            *tensorflow.MEMORY_NEEDLES,
-            *python.MEMORY_NEEDLES,
-            *cuda.MEMORY_NEEDLES,
-            *kernel.MEMORY_NEEDLES,
-        ),
-    ),
-    ("cuda_error", cuda.ERROR_NEEDLES),
+NEEDLES: tuple[Needle, ...] = (
+    *tensorflow.NEEDLES,
+    *python.NEEDLES,
+    *python.LONELY_NEEDLES,
+    *tflms.NEEDLES,
 )
-_MEMORY = (tensorflow.MEMORY, python.MEMORY, cuda.MEMORY, kernel.MEMORY)
+METRIC_NEEDLES = keras.METRIC_NEEDLES
+START_NEEDLES = tensorflow.STARTS
+# Once enough problems of a kind are kept, its words are only counted.
+COUNTED: dict[str, tuple[Needle, ...]] = {
+    "nan_loss": keras.NAN_NEEDLES,
+    "out_of_memory": (
+        *tensorflow.MEMORY_NEEDLES,
+        *python.MEMORY_NEEDLES,
+        *cuda.MEMORY_NEEDLES,
+        *kernel.MEMORY_NEEDLES,
+    ),
+    "cuda_error": cuda.ERROR_NEEDLES,
+    "crash": kernel.CRASH_NEEDLES,
+    "stopped": jobs.NEEDLES,
+    "not_restored": state.NEEDLES,
+}
+PROGRESS = keras.PROGRESS
+COMPLETION = (*keras.COMPLETION, *jobs.COMPLETION)
+# Where what an exception says ends, and somebody else writes.
+FRESH: tuple[Needle, ...] = (
+    *keras.PROGRESS,
+    rb"\d\d:\d\d:\d\d|^(?:\S{1,40} )?(?:DEBUG|INFO|WARNING|ERROR|CRITICAL)\b|:::LMS|\[LMS\]\[",
+    rb"^(?:\S{1,40} )?[DIWEF]\d{4} |Traceback \(most recent|(?:Warning|Error): |Exit|exit",
+)
+_MEMORY = (tensorflow.MEMORY, python.MEMORY, cuda.MEMORY)
 _BACK_OFF = (tensorflow.BACK_OFF, cuda.BACK_OFF)
+_QUOTED = (b"  ", b"\t")  # continues or quotes something,
+_TABULAR = re.compile(rb"\s+(?:Reason|Exit [Cc]ode|exitcode|traceback|State)\s{0,6}:")  # unless
 
 
-def problems(line: bytes, number: int) -> Iterator[Problem]:
-    """What went wrong, as far as one line can say it; for tracebacks see `logs.tracebacks`."""
-    if match := keras.NAN.search(line):
-        yield Problem(kind="nan_loss", line=number, text=around(match))
-    if python.logged(line) or line.startswith((b"  ", b"\t")):
+class Unless(Enum):
+    """What has to follow a problem so that it does not count."""
+
+    NOTHING = "nothing"
+    PROGRESS = "progress or an end"
+    END = "an end"
+    BOTH = "progress and an end"
+
+
+def problems(line: bytes, text: bytes, number: int) -> Iterator[tuple[Problem, Unless]]:
+    """What went wrong, as far as one line can say it.
+
+    Args:
+        line: as it is in the log.
+        text: the same without what transport has put in front.
+        number: of the line.
+    """
+    if match := keras.nan_loss(line):
+        yield _problem("nan_loss", number, match, final=True), Unless.NOTHING
+    if text.startswith(_QUOTED):
+        if _TABULAR.match(text):
+            yield from _deaths(text.strip(), number, None)
         return
-    found = next((match for pattern in _MEMORY if (match := pattern.search(line))), None)
-    if found and not any(pattern.search(line) for pattern in _BACK_OFF):
-        yield Problem(kind="out_of_memory", line=number, text=around(found))
-    if match := cuda.ERROR.search(line):
-        yield Problem(kind="cuda_error", line=number, text=around(match))
+    if match := state.lost(text):
+        yield _problem("not_restored", number, match, final=True), Unless.NOTHING
+    level = loggers.level(text)
+    if level is Level.WARNING:
+        return
+    yield from _deaths(text, number, level)
+    if any(pattern.search(text) for pattern in _BACK_OFF):
+        return
+    runtime = loggers.native(text)
+    if runtime is Level.WARNING and text[:60].find(b" I ") >= 0:
+        return
+    unless = Unless.PROGRESS
+    if level is None and (runtime is not None or python.lonely(text)):
+        unless = Unless.BOTH
+    found = next((match for pattern in _MEMORY if (match := pattern.search(text))), None)
+    if found:
+        yield _problem("out_of_memory", number, found), unless
+    if match := cuda.ERROR.search(text):
+        yield _problem("cuda_error", number, match), unless
+
+
+def _deaths(text: bytes, number: int, level: Level | None) -> Iterator[tuple[Problem, Unless]]:
+    if match := kernel.MEMORY.search(text):
+        yield _problem("out_of_memory", number, match, final=True), Unless.NOTHING
+    elif match := kernel.crash(text):
+        yield _problem("crash", number, match, final=True), Unless.NOTHING
+    elif match := kernel.named(text):
+        yield _problem("crash", number, match), Unless.BOTH
+    if match := jobs.stopped(text):
+        yield _problem("stopped", number, match, final=True), Unless.NOTHING
+    elif match := jobs.ended(text):
+        yield _problem("stopped", number, match), Unless.BOTH
+
+
+def _problem(kind: str, number: int, match: re.Match[bytes], final: bool = False) -> Problem:
+    return Problem(kind=kind, line=number, text=around(match), final=final)

@@ -1,0 +1,97 @@
+"""Lines of loggers and of Python's warnings, in whatever format: how serious their writer found it.
+
+Known formats: Python's `logging` with its usual fields in any order, loguru, coloredlogs, rich,
+structlog, absl and glog, optuna and tornado, JSON and logfmt; Python's `warnings`.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import IntEnum
+
+_LOOKED_AT = 240  # bytes of a line: a level stands in front
+
+
+class Level(IntEnum):
+    """How serious a line is to its writer."""
+
+    WARNING = 1  # or below: the program knew, and went on
+    ERROR = 2
+    FATAL = 3
+
+
+_WORDS = {
+    **dict.fromkeys(
+        ("debug", "info", "notice", "warning", "warn", "success", "trace"), Level.WARNING
+    ),
+    **dict.fromkeys(("error", "exception", "err"), Level.ERROR),
+    **dict.fromkeys(("critical", "fatal", "alert", "emergency"), Level.FATAL),
+    **dict.fromkeys(("d", "i", "w"), Level.WARNING),
+    "e": Level.ERROR,
+    "c": Level.FATAL,
+    "f": Level.FATAL,
+}
+_UPPER = re.compile(
+    rb"(?<![A-Za-z0-9_./'\"])(DEBUG|INFO|NOTICE|WARNING|WARN|ERROR|CRITICAL|FATAL|SUCCESS|TRACE)"
+    rb"(?=[\s:\]|)\-,/>\[]|$)"
+)
+_TOKEN = re.compile(rb"\[[^\]\n]{0,100}\]?|\([^)\n]{0,100}\)?|\S+")
+_PLAIN = re.compile(rb"[A-Za-z][\w./'-]*[,;.]?")
+_TIME = re.compile(rb"\d\d:\d\d|\d{4}[-/]\d\d")
+_LOWER = re.compile(
+    rb"[^\n]{0,60}?\[\s{0,2}(debug|info|warning|warn|error|critical|fatal)\s{0,4}\]"
+    rb"|[^\n]{0,200}?\blevel=\"?(debug|info|warning|warn|error|critical|fatal)\b"
+    rb"|\{[^\n]{0,200}?\"(?:level|levelname|severity|lvl)\": ?\"(\w{1,10})\""
+    rb"|\W{0,6}([Ww]arning|[Nn]ote|[Ii]nfo)(?:\s?[:!]| -)"
+    rb"|(?:##)?\[(debug|warning|notice)\]",
+)
+_ABSL = re.compile(rb"([DIWEF])\d{4,8} +[\d:.]{8,20} +\d+ ([\w./<>-]+):\d+\]")
+_TORCH = re.compile(rb"\[([DIWEF])(?:\d{4} [\d:.]+)? ?([\w./-]+\.(?:cpp|h|cc|cu|hpp)):\d+\]")
+_OPTUNA = re.compile(rb"\[([DIWEC]) (?:\d{4}-\d\d-\d\d|\d{6}|\d\d:\d\d)[^\]\n]{0,80}\]")
+_CPP = re.compile(
+    rb"(?:[\d\-/ :.]{8,40}: )?([IWEF]) \.{0,2}[\w./\\-]+\.(?:cc|cu|h|cpp|hpp|cu\.cc):\d+\]"
+)
+_PYTHON = re.compile(
+    rb"(?:(?:[A-Za-z]:)?[^\s:][^:\n]{0,300}|sys):\d+: \w{0,60}(?:Warning|Category)\b"
+    rb"|\w{0,60}Warning: "
+)
+
+
+def native(line: bytes) -> Level | None:
+    """How serious a line of a C++ runtime is (TensorFlow, XLA, torch, glog), None for others."""
+    for pattern in (_ABSL, _TORCH):
+        match = pattern.match(line)
+        if match is not None:
+            if match[2].endswith((b".py", b">")):
+                return None
+            return _WORDS[match[1].decode("ascii").lower()]
+    match = _CPP.match(line)
+    return _WORDS[match[1].decode("ascii").lower()] if match else None
+
+
+def level(line: bytes) -> Level | None:
+    """How serious a Python logger, or Python's warnings, found what the line says.
+
+    None for a line of nobody who says so, and for those of C++ runtimes.
+    """
+    line = line[:_LOOKED_AT]
+    if native(line) is not None:
+        return None
+    for pattern in (_ABSL, _OPTUNA):
+        match = pattern.match(line)
+        if match is not None:
+            return _WORDS[match[1].decode("ascii").lower()]
+    match = _UPPER.search(line)
+    if match is not None and _in_front(line[: match.start()]):
+        return _WORDS[match[1].decode("ascii").lower()]
+    match = _LOWER.match(line)
+    if match is not None:
+        word = (match[match.lastindex or 0]).decode("ascii").lower()
+        return Level.WARNING if word == "note" else _WORDS.get(word)
+    return Level.WARNING if _PYTHON.match(line) else None
+
+
+def _in_front(head: bytes) -> bool:
+    """Whether this may stand in front of a level: times, brackets, names, but no sentence."""
+    words = sum(1 for token in _TOKEN.findall(head) if _PLAIN.fullmatch(token))
+    return words == 0 or (words <= 2 and _TIME.search(head) is not None)
