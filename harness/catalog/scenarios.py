@@ -10,6 +10,20 @@ from harness.catalog.entry import Entry, Id, Mode, Script, Variable
 from harness.record.checks import CheckId
 
 
+class Reference(Entry):
+    """A phase of its own in which nothing is loaded: the same script, with weights as made.
+
+    The script is told so by LMS_REFERENCE=1, and has no input.
+
+    Attributes:
+        script: another script, where the phase's own cannot do it.
+        variables: more environment variables.
+    """
+
+    script: Script | None = None
+    variables: dict[Variable, str] = {}
+
+
 class Phase(Entry):
     """One script in one fresh place.
 
@@ -18,6 +32,9 @@ class Phase(Entry):
         judged: whether the case's checks 2, 3, 5 and 6 look at this phase; by default the last.
         flavor: runs in this flavor's environment, whatever flavor the case is about.
         client: a script that runs beside this one, which serves it and is stopped after it.
+        reference: what swapping after the load is compared with: the id of an earlier phase, or a
+            phase of its own. By default the nearest earlier phase of the same role and flavor
+            whose step is of the same model and batch.
         lms: "off" runs the phase without LMS while the plan still expects it (canaries only).
     """
 
@@ -27,6 +44,7 @@ class Phase(Entry):
     client: Script | None = None
     role: Literal["train", "predict", "convert"]
     judged: bool | None = None
+    reference: Id | Reference | None = None
     lms: Literal["on", "off"] = "on"
     timeout_s: float = Field(default=600.0, gt=0)
     variables: dict[Variable, str] = {}
@@ -58,6 +76,9 @@ class Scenario(Entry):
         names = [phase.id for phase in self.phase]
         if len(set(names)) != len(names):
             raise ValueError(f"phase ids are not unique: {', '.join(names)}")
+        for number, phase in enumerate(self.phase):
+            if isinstance(phase.reference, str) and phase.reference not in names[:number]:
+                raise ValueError(f"reference {phase.reference!r} of {phase.id} is no earlier phase")
         return self
 
     def judged(self, phase: Phase) -> bool:

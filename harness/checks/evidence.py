@@ -11,12 +11,28 @@ from harness.record.models import PhaseRecord
 
 
 @dataclass(frozen=True)
+class Reference:
+    """An execution in which nothing was loaded.
+
+    Attributes:
+        name: the id of the phase, or `<phase>-reference`.
+        declared: the scenario says that it is one. Otherwise it is the phase that saved, and only
+            one where its step is of the same model and batch.
+    """
+
+    name: str
+    record: PhaseRecord
+    declared: bool
+
+
+@dataclass(frozen=True)
 class Evidence:
     """A case as it ran.
 
     Attributes:
         phases: the scenario's phases in order, each with its execution.
         controls: the controls' executions, by the id of the phase.
+        references: what swapping after the load is compared with, by the id of the phase.
         provider: what the plan wants to do the swapping; "off" for none.
         accelerator: "gpu" or "virtual".
         mode: how the models ran: "session", "function" or "eager".
@@ -31,6 +47,7 @@ class Evidence:
     accelerator: str
     mode: Mode = "session"
     unswapped: Mapping[str, str] = field(default_factory=dict)
+    references: Mapping[str, Reference] = field(default_factory=dict)
 
     @property
     def judged(self) -> tuple[tuple[Phase, PhaseRecord], ...]:

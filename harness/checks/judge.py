@@ -16,6 +16,7 @@ from harness.checks import (
     phases_complete,
     result_unchanged,
     state_restored,
+    swapping_as_before,
     swapping_confirmed,
 )
 from harness.checks.evidence import Evidence
@@ -39,6 +40,7 @@ def judge(evidence: Evidence) -> list[Check]:
         (CheckId.STATE_RESTORED, state_restored.findings),
         (CheckId.SWAPPING_CONFIRMED, swapping_confirmed.findings),
         (CheckId.RESULT_UNCHANGED, result_unchanged.findings),
+        (CheckId.SWAPPING_AS_BEFORE, swapping_as_before.findings),
     ]
     checks = [complete]
     for check_id, findings_of in judges:

@@ -42,4 +42,5 @@ def judge_log(facts: LogFacts, provider_expected: bool = True) -> list[Check]:
             CheckId.SWAPPING_CONFIRMED, [skipped("a log alone has no control to measure against")]
         ),
         check(CheckId.RESULT_UNCHANGED, [skipped("a log alone has no control to compare with")]),
+        check(CheckId.SWAPPING_AS_BEFORE, [skipped("a log alone shows no other phase")]),
     ]

@@ -69,6 +69,8 @@ class PhaseUse(Model):
     name: str  # the phase's id in the scenario, e.g. "save" or "load"
     key: str
     control: str | None = None  # key of the control's execution
+    reference: str | None = None  # key of the execution in which nothing was loaded
+    reference_declared: bool = False  # by the scenario; else it is the phase that saved
 
 
 class CaseRecord(Model):

@@ -19,13 +19,20 @@ from typing import Any
 
 from harness.base.error import EngineError, UnavailableError
 from harness.checks import judge
-from harness.checks.evidence import Evidence
+from harness.checks.evidence import Evidence, Reference
 from harness.engine.protocol import Engine, Environment
 from harness.measure.gpu import Gpu
 from harness.plan.order import dependents, ready
 from harness.plan.plan import Case, Plan, Task
 from harness.record.checks import Status
-from harness.record.models import CaseRecord, FlavorRecord, Outcome, PhaseRecord, RunRecord
+from harness.record.models import (
+    CaseRecord,
+    FlavorRecord,
+    Outcome,
+    PhaseRecord,
+    PhaseUse,
+    RunRecord,
+)
 from harness.report import reports
 from harness.run import artifacts
 from harness.run.phase import Executor, Observer, lost, phase_record, plain, utc
@@ -237,6 +244,15 @@ class _Run:
                     controls={
                         use.name: self._phases[use.control] for use in case.uses if use.control
                     },
+                    references={
+                        use.name: Reference(
+                            name=_reference_name(case, use),
+                            record=self._phases[use.reference],
+                            declared=use.reference_declared,
+                        )
+                        for use in case.uses
+                        if use.reference
+                    },
                     provider=case.provider,
                     accelerator=self._accelerator,
                     mode=case.mode,
@@ -308,6 +324,12 @@ class _Run:
         self._record = self._snapshot()
         reports.write_all(self._record, self.directory)
         return self._record
+
+
+def _reference_name(case: Case, use: PhaseUse) -> str:
+    """The id of the phase that is the reference, or `<phase>-reference` for one of its own."""
+    names = {entry.key: entry.name for entry in case.uses}
+    return names.get(use.reference or "", f"{use.name}-reference")
 
 
 @contextlib.contextmanager
