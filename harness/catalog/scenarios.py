@@ -16,11 +16,14 @@ class Reference(Entry):
     The script is told so by LMS_REFERENCE=1, and has no input.
 
     Attributes:
-        script: another script, where the phase's own cannot do it.
+        script: another script, where the phase's own cannot do it, or does the same.
+        loads: whether the script loads something when it is not told. One that never does is run
+            as it is, and shared with the scenarios that begin with it.
         variables: more environment variables.
     """
 
     script: Script | None = None
+    loads: bool = True
     variables: dict[Variable, str] = {}
 
 
@@ -48,6 +51,12 @@ class Phase(Entry):
     lms: Literal["on", "off"] = "on"
     timeout_s: float = Field(default=600.0, gt=0)
     variables: dict[Variable, str] = {}
+
+    @property
+    def scripts(self) -> tuple[Script | None, ...]:
+        """The scripts that it names: its own, its client's, its reference's."""
+        fresh = self.reference.script if isinstance(self.reference, Reference) else None
+        return self.script, self.client, fresh
 
 
 class Scenario(Entry):

@@ -43,11 +43,18 @@ def findings(evidence: Evidence) -> list[Finding]:
     if reason is not None:
         return [skipped(reason)]
     found = []
-    for phase, record in evidence.swapping:
+    for phase, record in _loading(evidence):
         finding = _phase(evidence, phase, record)
         numbers = named(phase, evidence.swapping, finding.numbers)
         found.append(Finding(finding.status, finding.message, numbers, finding.lines))
     return found
+
+
+def _loading(evidence: Evidence) -> list[tuple[Phase, PhaseRecord]]:
+    """The judged phases of the check: the first of several has nothing to load."""
+    first = evidence.scenario.phase[0]
+    later = [pair for pair in evidence.swapping if pair[0] is not first]
+    return later or list(evidence.swapping)
 
 
 def _phase(evidence: Evidence, phase: Phase, record: PhaseRecord) -> Finding:

@@ -74,7 +74,7 @@ class _Builder:
             if scenario.control and scenario.judged(phase):
                 control = self._task(place, scenario, phase, provider, previous, key)
             use = PhaseUse(name=phase.id, key=key, control=control)
-            if scenario.judged(phase):
+            if scenario.judged(phase) and _swaps(place, phase, provider):
                 use = use.model_copy(update=self._reference(place, scenario, phase, provider, uses))
             uses.append(use)
             previous = key
@@ -90,13 +90,18 @@ class _Builder:
     ) -> dict[str, Any]:
         """What swapping after the load is compared with, as fields of a `PhaseUse`."""
         if isinstance(phase.reference, Reference):
+            # What LMS_… variables break in a phase, for canaries, is whole in its reference.
+            kept = {
+                name: value
+                for name, value in phase.variables.items()
+                if not name.startswith("LMS_")
+            }
+            told = {"LMS_REFERENCE": "1"} if phase.reference.loads else {}
             changes = {
                 "script": phase.reference.script or phase.script,
-                "variables": {
-                    **phase.variables,
-                    **phase.reference.variables,
-                    "LMS_REFERENCE": "1",
-                },
+                "client": None if phase.reference.script else phase.client,
+                "lms": "on",
+                "variables": {**kept, **phase.reference.variables, **told},
             }
             fresh = phase.model_copy(update=changes)
             key = self._task(flavor, scenario, fresh, provider, None, None, "reference")
@@ -165,3 +170,9 @@ class _Builder:
             client=client,
         )
         return key
+
+
+def _swaps(flavor: Flavor, phase: Phase, provider: str) -> bool:
+    """Whether LMS has something to do in a phase, and a reference something to show."""
+    idle = phase.role == "predict" and "predict_swapping" in flavor.lacks
+    return provider != "off" and phase.role != "convert" and not idle
