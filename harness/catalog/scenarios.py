@@ -32,7 +32,7 @@ class Phase(Entry):
 
     Attributes:
         script: path below the family's directory, or `<family>/<script>` of another family.
-        judged: whether the case's checks 2, 3, 5 and 6 look at this phase; by default the last.
+        judged: whether the case's checks 2, 3, 5, 6 and 7 look at this phase; by default the last.
         flavor: runs in this flavor's environment, whatever flavor the case is about.
         client: a script that runs beside this one, which serves it and is stopped after it.
         reference: what swapping after the load is compared with: the id of an earlier phase, or a

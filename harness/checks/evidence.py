@@ -51,7 +51,7 @@ class Evidence:
 
     @property
     def judged(self) -> tuple[tuple[Phase, PhaseRecord], ...]:
-        """The phases that checks 2, 3, 5 and 6 look at."""
+        """The phases that checks 2, 3, 5, 6 and 7 look at."""
         return tuple(pair for pair in self.phases if self.scenario.judged(pair[0]))
 
     @property

@@ -17,7 +17,7 @@ from harness.record.facts import LogFacts
 
 
 def judge_log(facts: LogFacts, provider_expected: bool = True) -> list[Check]:
-    """The six checks as far as a log alone allows: 1 to 3, the rest is skipped.
+    """The checks as far as a log alone allows: 1 to 3, the rest is skipped.
 
     Args:
         facts: of a log from anywhere; its exit code, its control and its artifacts are unknown.

@@ -70,7 +70,7 @@ def _phase(evidence: Evidence, phase: Phase, record: PhaseRecord) -> Finding:
         reason = _incomparable(record, other, ours, theirs)
         if reason is not None:
             return skipped(f"{phase.id}: {name} is no reference: {reason}")
-    for whose, entry in ((phase.id, ours), (f"its reference, {name},", theirs)):
+    for whose, entry in ((phase.id, ours), (f"its reference {name}", theirs)):
         if entry is None:
             return unjudged(f"{phase.id}: no trace of a {phase.role} step of {whose}")
     assert ours is not None

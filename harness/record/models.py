@@ -80,7 +80,7 @@ class CaseRecord(Model):
         expects: for a canary, the check that must fail.
         skip: why the case does not apply or could not be had, else None.
         checks: what is reported; for a canary one check, `caught`.
-        behind: for a canary the six checks behind it, else empty.
+        behind: for a canary the checks behind it, else empty.
         reproduce: the command that runs this case by hand.
     """
 

@@ -73,8 +73,8 @@ def judge(case: CaseRecord, flavor: FlavorRecord | None, state: str) -> Judged:
     """Returns a case with the checks that are reported for it.
 
     A case that was skipped as a whole shows each of its checks as skipped, so that the keys of
-    Jenkins' history stay. A case without verdicts is one error and not six: its first check is
-    the error, the others are skipped.
+    Jenkins' history stay. A case without verdicts is one error and not one for each check: its
+    first check is the error, the others are skipped.
     """
     if case.checks:
         return Judged(case, tuple(case.checks))
