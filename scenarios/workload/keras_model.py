@@ -55,7 +55,7 @@ class KerasWorkload(Workload):
         Where TensorFlow runs models as functions.
         """
         if self.phase.reference:
-            return signature.Built(self.build())
+            return signature.Built(self.tf, self.build())
         return self.tf.saved_model.load(path)
 
     def load_weights(self, model: typing.Any, path: str) -> None:

@@ -95,6 +95,16 @@ class MnistCnn(KerasWorkload):
             batch=self.batch_size,
         )
 
+    def load_object(self, path: str) -> typing.Any:
+        """What `tf.saved_model.load` gives, to be called as a layer.
+
+        In a reference it is one that was saved here, with initial weights: only a file makes such
+        an object.
+        """
+        if self.phase.reference:
+            self.tf.saved_model.save(self.build(), path)
+        return self.tf.saved_model.load(path)
+
     def inference_func(self, loaded: typing.Any) -> typing.Any:
         """The inference function of an object of `tf.saved_model.load`, which is no Keras model.
 
