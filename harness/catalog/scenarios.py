@@ -10,14 +10,34 @@ from harness.catalog.entry import Entry, Id, Mode, Script, Variable
 from harness.record.checks import CheckId
 
 
+class Reference(Entry):
+    """A phase of its own in which nothing is loaded: the same script, with weights as made.
+
+    The script is told so by LMS_REFERENCE=1, and has no input.
+
+    Attributes:
+        script: another script, where the phase's own cannot do it, or does the same.
+        loads: whether the script loads something when it is not told. One that never does is run
+            as it is, and shared with the scenarios that begin with it.
+        variables: more environment variables.
+    """
+
+    script: Script | None = None
+    loads: bool = True
+    variables: dict[Variable, str] = {}
+
+
 class Phase(Entry):
     """One script in one fresh place.
 
     Attributes:
         script: path below the family's directory, or `<family>/<script>` of another family.
-        judged: whether the case's checks 2, 3, 5 and 6 look at this phase; by default the last.
+        judged: whether the case's checks 2, 3, 5, 6 and 7 look at this phase; by default the last.
         flavor: runs in this flavor's environment, whatever flavor the case is about.
         client: a script that runs beside this one, which serves it and is stopped after it.
+        reference: what swapping after the load is compared with: the id of an earlier phase, or a
+            phase of its own. By default the nearest earlier phase of the same role and flavor
+            whose step is of the same model and batch.
         lms: "off" runs the phase without LMS while the plan still expects it (canaries only).
     """
 
@@ -27,9 +47,16 @@ class Phase(Entry):
     client: Script | None = None
     role: Literal["train", "predict", "convert"]
     judged: bool | None = None
+    reference: Id | Reference | None = None
     lms: Literal["on", "off"] = "on"
     timeout_s: float = Field(default=600.0, gt=0)
     variables: dict[Variable, str] = {}
+
+    @property
+    def scripts(self) -> tuple[Script | None, ...]:
+        """The scripts that it names: its own, its client's, its reference's."""
+        fresh = self.reference.script if isinstance(self.reference, Reference) else None
+        return self.script, self.client, fresh
 
 
 class Scenario(Entry):
@@ -58,6 +85,9 @@ class Scenario(Entry):
         names = [phase.id for phase in self.phase]
         if len(set(names)) != len(names):
             raise ValueError(f"phase ids are not unique: {', '.join(names)}")
+        for number, phase in enumerate(self.phase):
+            if isinstance(phase.reference, str) and phase.reference not in names[:number]:
+                raise ValueError(f"reference {phase.reference!r} of {phase.id} is no earlier phase")
         return self
 
     def judged(self, phase: Phase) -> bool:

@@ -11,12 +11,28 @@ from harness.record.models import PhaseRecord
 
 
 @dataclass(frozen=True)
+class Reference:
+    """An execution in which nothing was loaded.
+
+    Attributes:
+        name: the id of the phase, or `<phase>-reference`.
+        declared: the scenario says that it is one. Otherwise it is the phase that saved, and only
+            one where its step is of the same model and batch.
+    """
+
+    name: str
+    record: PhaseRecord
+    declared: bool
+
+
+@dataclass(frozen=True)
 class Evidence:
     """A case as it ran.
 
     Attributes:
         phases: the scenario's phases in order, each with its execution.
         controls: the controls' executions, by the id of the phase.
+        references: what swapping after the load is compared with, by the id of the phase.
         provider: what the plan wants to do the swapping; "off" for none.
         accelerator: "gpu" or "virtual".
         mode: how the models ran: "session", "function" or "eager".
@@ -31,10 +47,11 @@ class Evidence:
     accelerator: str
     mode: Mode = "session"
     unswapped: Mapping[str, str] = field(default_factory=dict)
+    references: Mapping[str, Reference] = field(default_factory=dict)
 
     @property
     def judged(self) -> tuple[tuple[Phase, PhaseRecord], ...]:
-        """The phases that checks 2, 3, 5 and 6 look at."""
+        """The phases that checks 2, 3, 5, 6 and 7 look at."""
         return tuple(pair for pair in self.phases if self.scenario.judged(pair[0]))
 
     @property

@@ -16,6 +16,7 @@ from harness.checks import (
     phases_complete,
     result_unchanged,
     state_restored,
+    swapping_as_before,
     swapping_confirmed,
 )
 from harness.checks.evidence import Evidence
@@ -28,7 +29,7 @@ from harness.record.checks import Check, CheckId, Status
 
 
 def judge(evidence: Evidence) -> list[Check]:
-    """The six checks of a case, in order. Reads records only; never raises on their content."""
+    """The checks of a case, in order. Reads records only; never raises on their content."""
     findings = phases_complete.findings(evidence)
     complete = check(CheckId.PHASES_COMPLETE, findings)
     # A marker that cannot be read leaves the rest to be judged on what could be read.
@@ -39,6 +40,7 @@ def judge(evidence: Evidence) -> list[Check]:
         (CheckId.STATE_RESTORED, state_restored.findings),
         (CheckId.SWAPPING_CONFIRMED, swapping_confirmed.findings),
         (CheckId.RESULT_UNCHANGED, result_unchanged.findings),
+        (CheckId.SWAPPING_AS_BEFORE, swapping_as_before.findings),
     ]
     checks = [complete]
     for check_id, findings_of in judges:
@@ -54,7 +56,7 @@ def caught(scenario: Scenario, checks: list[Check]) -> Check:
 
     Args:
         scenario: a scenario with `expects`.
-        checks: its six checks.
+        checks: its checks.
     """
     found = next((entry for entry in checks if entry.id is scenario.expects), None)
     if found is None:

@@ -29,7 +29,7 @@ PROVIDERS = (GRAPH, ALLOCATOR, OFF)
 
 
 def judge_log(facts: LogFacts, provider: str = GRAPH, exit_code: int | None = None) -> list[Check]:
-    """The six checks as far as a log alone allows: 1 to 3, what it says of 4; the rest is skipped.
+    """The checks as far as a log alone allows: 1 to 3, what it says of 4; the rest is skipped.
 
     Args:
         facts: of a log from anywhere; its control and its artifacts are unknown.
@@ -46,6 +46,7 @@ def judge_log(facts: LogFacts, provider: str = GRAPH, exit_code: int | None = No
             CheckId.SWAPPING_CONFIRMED, [skipped("a log alone has no control to measure against")]
         ),
         check(CheckId.RESULT_UNCHANGED, [skipped("a log alone has no control to compare with")]),
+        check(CheckId.SWAPPING_AS_BEFORE, [skipped("a log alone shows no other phase")]),
     ]
 
 

@@ -70,7 +70,12 @@ class Case:
     @property
     def keys(self) -> tuple[str, ...]:
         """Keys of all tasks whose results the case is judged on."""
-        return tuple(key for use in self.uses for key in (use.key, use.control) if key is not None)
+        return tuple(
+            key
+            for use in self.uses
+            for key in (use.key, use.control, use.reference)
+            if key is not None
+        )
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.catalog.catalog import Catalog
 from harness.catalog.flavors import Flavor
-from harness.catalog.scenarios import Phase, Scenario, script_path
+from harness.catalog.scenarios import Phase, Reference, Scenario, script_path
 from harness.plan import order
 from harness.plan.plan import Case, Plan, Task
 from harness.record.models import PhaseUse
@@ -70,9 +70,47 @@ class _Builder:
             control = None
             if scenario.control and scenario.judged(phase):
                 control = self._task(place, scenario, phase, provider, previous, key)
-            uses.append(PhaseUse(name=phase.id, key=key, control=control))
+            use = PhaseUse(name=phase.id, key=key, control=control)
+            if scenario.judged(phase) and _swaps(place, phase, provider):
+                use = use.model_copy(update=self._reference(place, scenario, phase, provider, uses))
+            uses.append(use)
             previous = key
         return Case(flavor, scenario, tuple(uses), provider)
+
+    def _reference(
+        self,
+        flavor: Flavor,
+        scenario: Scenario,
+        phase: Phase,
+        provider: str,
+        earlier: Sequence[PhaseUse],
+    ) -> dict[str, Any]:
+        """What swapping after the load is compared with, as fields of a `PhaseUse`."""
+        if isinstance(phase.reference, Reference):
+            # What LMS_… variables break in a phase, for canaries, is whole in its reference.
+            kept = {
+                name: value
+                for name, value in phase.variables.items()
+                if not name.startswith("LMS_")
+            }
+            told = {"LMS_REFERENCE": "1"} if phase.reference.loads else {}
+            changes = {
+                "script": phase.reference.script or phase.script,
+                "client": None if phase.reference.script else phase.client,
+                "lms": "on",
+                "variables": {**kept, **phase.reference.variables, **told},
+            }
+            fresh = phase.model_copy(update=changes)
+            key = self._task(flavor, scenario, fresh, provider, None, None, "reference")
+            return {"reference": key, "reference_declared": True}
+        if phase.reference is not None:
+            (key,) = [use.key for use in earlier if use.name == phase.reference]
+            return {"reference": key, "reference_declared": True}
+        for use in reversed(earlier):
+            task = self.tasks[use.key]
+            if (task.role, task.flavor) == (phase.role, flavor.id) and task.provider != "off":
+                return {"reference": use.key}
+        return {}
 
     def _task(
         self,
@@ -82,6 +120,7 @@ class _Builder:
         provider: str,
         previous: str | None,
         control_of: str | None,
+        suffix: str = "",
     ) -> str:
         off = control_of is not None or phase.lms == "off"
         provider = "off" if off else provider
@@ -110,6 +149,8 @@ class _Builder:
         key = f"{flavor.id}.{scenario.family}.{scenario.id}.{phase.id}"
         if control_of is not None:
             key += ".control"
+        if suffix:
+            key += f".{suffix}"
         self._keys[identity] = key
         self.tasks[key] = Task(
             key=key,
@@ -126,3 +167,9 @@ class _Builder:
             client=client,
         )
         return key
+
+
+def _swaps(flavor: Flavor, phase: Phase, provider: str) -> bool:
+    """Whether LMS has something to do in a phase, and a reference something to show."""
+    idle = phase.role == "predict" and "predict_swapping" in flavor.lacks
+    return provider != "off" and phase.role != "convert" and not idle

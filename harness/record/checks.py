@@ -33,7 +33,7 @@ def worst(statuses: Iterable[Status], none: Status = Status.SKIPPED) -> Status:
 
 
 class CheckId(str, Enum):
-    """The six checks of a case, in the order in which they are reported.
+    """The checks of a case, in the order in which they are reported.
 
     The values are ids that Jenkins keys its history on: they never change.
     """
@@ -44,6 +44,7 @@ class CheckId(str, Enum):
     STATE_RESTORED = "state_restored"
     SWAPPING_CONFIRMED = "swapping_confirmed"
     RESULT_UNCHANGED = "result_unchanged"
+    SWAPPING_AS_BEFORE = "swapping_as_before"
     CAUGHT = "caught"  # the only reported check of a canary
 
     @property
@@ -59,6 +60,7 @@ _LABELS = {
     CheckId.STATE_RESTORED: "state restored",
     CheckId.SWAPPING_CONFIRMED: "swapping confirmed",
     CheckId.RESULT_UNCHANGED: "result unchanged",
+    CheckId.SWAPPING_AS_BEFORE: "swapping as before the save",
     CheckId.CAUGHT: "caught by the harness",
 }
 

@@ -118,6 +118,7 @@ class TraceFields(Model):
     """One step as TensorFlow's own records show it, from outside LMS.
 
     Attributes:
+        batch: examples in the step.
         swap_out, swap_in: swap operations that were really executed in the step.
         bytes_out, bytes_in: bytes that they moved.
         peak_accelerator, peak_host: peak live bytes allocated in the step, per device.
@@ -127,6 +128,7 @@ class TraceFields(Model):
     """
 
     function: Function
+    batch: OptionalCount = None
     meter: OptionalName = None
     swap_out: OptionalCount = None
     swap_in: OptionalCount = None

@@ -71,6 +71,8 @@ class PhaseUse(Model):
     name: str  # the phase's id in the scenario, e.g. "save" or "load"
     key: str
     control: str | None = None  # key of the control's execution
+    reference: str | None = None  # key of the execution in which nothing was loaded
+    reference_declared: bool = False  # by the scenario; else it is the phase that saved
 
 
 class CaseRecord(Model):
@@ -80,7 +82,7 @@ class CaseRecord(Model):
         expects: for a canary, the check that must fail.
         skip: what this machine lacks for the case, else None.
         checks: what is reported; for a canary one check, `caught`.
-        behind: for a canary the six checks behind it, else empty.
+        behind: for a canary the checks behind it, else empty.
         reproduce: the command that runs this case by hand.
     """
 

@@ -73,8 +73,8 @@ def judge(case: CaseRecord, flavor: FlavorRecord | None, state: str) -> Judged:
     """Returns a case with the checks that are reported for it.
 
     A case that was skipped as a whole shows each of its checks as skipped, so that the keys of
-    Jenkins' history stay. A case without verdicts is one error and not six: its first check is
-    the error, the others are skipped.
+    Jenkins' history stay. A case without verdicts is one error and not one for each check: its
+    first check is the error, the others are skipped.
     """
     if case.checks:
         return Judged(case, tuple(case.checks))
@@ -138,11 +138,12 @@ def exit_code(record: RunRecord, counts: Totals | None = None) -> int:
 def executions(case: CaseRecord, phases: Mapping[str, PhaseRecord]) -> list[NamedPhase]:
     """The executions that a case rests on, in order, each once.
 
-    A control is called `<phase>-control`.
+    A control is called `<phase>-control`, a reference of its own `<phase>-reference`.
     """
     named: dict[str, NamedPhase] = {}
     for use in case.phases:
-        for name, key in ((use.name, use.key), (f"{use.name}-control", use.control)):
+        own = (use.name, use.key), (f"{use.name}-control", use.control)
+        for name, key in (*own, (f"{use.name}-reference", use.reference)):
             if key is not None and key in phases:
                 named.setdefault(key, (name, phases[key]))
     return list(named.values())

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
 from harness.checks import judge
-from harness.checks.evidence import Evidence
+from harness.checks.evidence import Evidence, Reference
 from harness.plan.plan import Case, Plan
 from harness.record.checks import Status
-from harness.record.models import CaseRecord, PhaseRecord
+from harness.record.models import CaseRecord, PhaseRecord, PhaseUse
 
 
 class Verdicts:
@@ -102,8 +102,23 @@ class Verdicts:
             scenario=case.scenario,
             phases=tuple((by_name[use.name], phases[use.key]) for use in case.uses),
             controls={use.name: phases[use.control] for use in case.uses if use.control},
+            references={
+                use.name: Reference(
+                    name=_reference_name(case, use),
+                    record=phases[use.reference],
+                    declared=use.reference_declared,
+                )
+                for use in case.uses
+                if use.reference
+            },
             provider=case.provider,
             accelerator=self._accelerator,
             mode=case.mode,
             unswapped=case.unswapped,
         )
+
+
+def _reference_name(case: Case, use: PhaseUse) -> str:
+    """The id of the phase that is the reference, or `<phase>-reference` for one of its own."""
+    names = {entry.key: entry.name for entry in case.uses}
+    return names.get(use.reference or "", f"{use.name}-reference")

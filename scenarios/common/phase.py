@@ -33,6 +33,7 @@ class Phase(typing.NamedTuple):
         moving to a fresh session.
     corrupt: LMS_CORRUPT=1, for canaries: swap back wrong values.
     pretend: LMS_PRETEND=1, for canaries: say what would be swapped, and swap nothing.
+    reference: LMS_REFERENCE=1: the phase loads nothing, its model is as code makes it; see `input`.
     measure: False with LMS_MEASURE=0, for benchmarks: the phase does its work and measures nothing.
     """
 
@@ -54,6 +55,7 @@ class Phase(typing.NamedTuple):
     edit_in_place: bool
     corrupt: bool
     pretend: bool
+    reference: bool
     measure: bool
 
     @classmethod
@@ -81,6 +83,7 @@ class Phase(typing.NamedTuple):
             edit_in_place=read.switch("LMS_EDIT_IN_PLACE"),
             corrupt=read.switch("LMS_CORRUPT"),
             pretend=read.switch("LMS_PRETEND"),
+            reference=read.switch("LMS_REFERENCE"),
             measure=read.switch("LMS_MEASURE", unset=True),
         )
 
@@ -123,7 +126,13 @@ class Phase(typing.NamedTuple):
         )
 
     def input(self, *names: str) -> str:
-        """Path of an artifact of the earlier phase."""
+        """Path of an artifact of the earlier phase.
+
+        A reference has no earlier phase: what it cannot do without it has to make itself, and finds
+        it here.
+        """
+        if self.reference:
+            return self.output(*names)
         if self.input_directory is None:
             refuse("INPUT_DIR is not set, and this script reads what an earlier phase saved")
         return os.path.join(self.input_directory, *names)

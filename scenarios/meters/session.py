@@ -16,9 +16,12 @@ from meters.measurement import Measurement
 
 # TensorFlow optimises the graph anew for each callable, and then orders independent operations in
 # another way: a callable's steps all have one peak, the next callable's may have another. A peak
-# this far above what one operation needs is measured again, and the lowest is the graph's.
-_FAR_ABOVE_BOUND = 1.5
-_REPETITIONS = 2
+# this far above what one operation needs is measured again, and the lowest is the graph's. One in
+# three callables is not of the lowest: that ten of them miss it is one case in 50,000.
+_ABOVE_BOUND = 1.02
+_REPETITIONS = 9
+# A control is only asked whether it is above the swapped peak.
+_REPETITIONS_UNSWAPPED = 2
 
 
 def measure_keras(
@@ -40,7 +43,7 @@ def measure_keras(
             run()
         return run_metadata.measure(metadata, phase.accelerator_device, phase.host_device)
 
-    measured = _lowest(measure)
+    measured = _lowest(phase, measure)
     if getattr(model, name + "_function") is not function:
         raise RuntimeError(f"Keras rebuilt the model's {name} function")
     return measured
@@ -61,7 +64,7 @@ def measure(runtime: Runtime, run: typing.Callable[..., typing.Any]) -> Measurem
             run(options=options, run_metadata=metadata)
         return run_metadata.measure(metadata, phase.accelerator_device, phase.host_device)
 
-    return _lowest(once)
+    return _lowest(phase, once)
 
 
 @contextlib.contextmanager
@@ -93,11 +96,11 @@ def _pool(phase: Phase) -> int:
     return 0 if phase.on_gpu else SERIAL_POOL
 
 
-def _lowest(measure: typing.Callable[[], Measurement]) -> Measurement:
-    """What `measure` gives, measured again while its peak is far above the bound."""
+def _lowest(phase: Phase, measure: typing.Callable[[], Measurement]) -> Measurement:
+    """What `measure` gives, measured again while its peak is above the bound."""
     measured = measure()
-    for _ in range(_REPETITIONS):
-        if not _is_far_above_bound(measured):
+    for _ in range(_REPETITIONS_UNSWAPPED if phase.provider == "off" else _REPETITIONS):
+        if not _is_above_bound(measured):
             break
         measured = min(measured, measure(), key=_peak)
     return measured
@@ -108,6 +111,6 @@ def _peak(measured: Measurement) -> float:
     return float("inf") if peak is None else peak
 
 
-def _is_far_above_bound(measured: Measurement) -> bool:
+def _is_above_bound(measured: Measurement) -> bool:
     peak, bound = measured.accelerator_peak_bytes, measured.accelerator_bound_bytes
-    return bool(peak and bound and peak > _FAR_ABOVE_BOUND * bound)
+    return bool(peak and bound and peak > _ABOVE_BOUND * bound)

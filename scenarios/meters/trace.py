@@ -22,6 +22,7 @@ _PROGRAM = "compiled program"
 
 Run = typing.Callable[[], typing.Any]
 Milliseconds = typing.Optional[float]
+Examples = typing.Optional[int]
 
 
 def train(
@@ -32,12 +33,14 @@ def train(
     step_ms: Milliseconds = None,
     run: typing.Optional[Run] = None,
     callbacks: typing.Iterable[typing.Any] = (),
+    batch: Examples = None,
 ) -> None:
     """Runs and marks one training step on a batch. It changes the weights: call it last.
 
     step_ms: wall time of an untraced step, if it is known. run: where models run in no session,
         what runs the step of a model that was not trained by `fit(x, y)` of arrays; x and y are
         not used then. callbacks: those that swap in each step that they are called in.
+    batch: examples in the step, where it is not run on x.
 
     Raises RuntimeError if the step is not run by the function that trained before.
     """
@@ -45,10 +48,10 @@ def train(
         measured = session_meter.measure_keras(
             runtime, model, "train", lambda: model.train_on_batch(x, y)
         )
-        _mark("train", measured, step_ms)
+        _mark("train", measured, step_ms, len(x))
         return
     run = run or (lambda: keras_step.train(model, x, y, callbacks))
-    _model(runtime, model, "train", run, step_ms)
+    _model(runtime, model, "train", run, step_ms, len(x) if batch is None else batch)
 
 
 def predict(
@@ -67,25 +70,30 @@ def predict(
         measured = session_meter.measure_keras(
             runtime, model, "predict", lambda: model.predict_on_batch(x)
         )
-        _mark("predict", measured, step_ms)
+        _mark("predict", measured, step_ms, len(x))
         return
     run = run or (lambda: keras_step.predict(model, x))
     run()  # there may have been no prediction yet
-    _model(runtime, model, "predict", run, keras_step.timed(run))
+    _model(runtime, model, "predict", run, keras_step.timed(run), len(x))
 
 
 def function(
-    runtime: Runtime, name: str, traced: typing.Any, run: Run, step_ms: Milliseconds = None
+    runtime: Runtime,
+    name: str,
+    traced: typing.Any,
+    run: Run,
+    step_ms: Milliseconds = None,
+    batch: Examples = None,
 ) -> None:
     """Marks one step of a traced function, in function mode on TensorFlow.
 
     name: `'train'` or `'predict'`, what it does. traced: what `tf.function` or the provider's
         `function` made, or a loaded signature; it has run before. run: runs it once.
-    step_ms: as above.
+    step_ms: as above. batch: examples in the step, if it is known.
 
     Raises RuntimeError if the run traces the function anew, and LookupError if it is not called.
     """
-    _mark(name, function_meter.measure(runtime, traced, run), step_ms)
+    _mark(name, function_meter.measure(runtime, traced, run), step_ms, batch)
 
 
 def session(
@@ -93,34 +101,48 @@ def session(
     name: str,
     run: typing.Callable[..., typing.Any],
     step_ms: Milliseconds = None,
+    batch: Examples = None,
 ) -> None:
     """Marks one step that a script runs in a session itself, without Keras.
 
     name: `'train'` or `'predict'`, what the step does. run: runs the step once; it is called
-        as `run(options=..., run_metadata=...)`, the arguments of `Session.run`. step_ms: as above.
+        as `run(options=..., run_metadata=...)`, the arguments of `Session.run`.
+    step_ms, batch: as above.
     """
-    _mark(name, session_meter.measure(runtime, run), step_ms)
+    _mark(name, session_meter.measure(runtime, run), step_ms, batch)
 
 
-def _model(runtime: Runtime, model: typing.Any, name: str, run: Run, step_ms: Milliseconds) -> None:
+def _model(
+    runtime: Runtime,
+    model: typing.Any,
+    name: str,
+    run: Run,
+    step_ms: Milliseconds,
+    batch: Examples,
+) -> None:
     """Marks one step of a Keras model that runs in no session."""
     phase = runtime.phase
     if phase.backend == "torch":
-        _mark(name, torch_allocator.measure(run, phase.on_gpu), step_ms)
+        _mark(name, torch_allocator.measure(run, phase.on_gpu), step_ms, batch)
     elif phase.backend == "jax":
         measured = jax_program.measure(run, phase.on_gpu, function=name + "_step")
-        _mark(name, measured, step_ms, meter=_PROGRAM)
+        _mark(name, measured, step_ms, batch, meter=_PROGRAM)
     else:
-        function(runtime, name, function_meter.of_model(model, name), run, step_ms)
+        function(runtime, name, function_meter.of_model(model, name), run, step_ms, batch)
 
 
 def _mark(
-    name: str, measured: Measurement, step_ms: Milliseconds, meter: str = _ALLOCATIONS
+    name: str,
+    measured: Measurement,
+    step_ms: Milliseconds,
+    batch: Examples,
+    meter: str = _ALLOCATIONS,
 ) -> None:
     graph = {"graph_swap_out": measured.graph_swap_out, "graph_swap_in": measured.graph_swap_in}
     marker.emit(
         "trace",
         function=name,
+        batch=batch,
         meter=meter,
         swap_out=measured.swap_out_executed,
         swap_in=measured.swap_in_executed,

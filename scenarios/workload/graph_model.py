@@ -58,8 +58,26 @@ class GraphWorkload(Workload):
             model.run(fetches, feed)  # the first run of these fetches optimises the graph
             step_ms = keras_step.timed(lambda: model.run(fetches, feed))
         trace.session(
-            self.runtime, role, lambda **options: model.run(fetches, feed, **options), step_ms
+            self.runtime,
+            role,
+            lambda **options: model.run(fetches, feed, **options),
+            step_ms,
+            batch=max(len(value) for value in feed.values() if hasattr(value, "__len__")),
         )
+
+    def restore(self, session: typing.Any, saver: typing.Any, path: str) -> None:
+        """Gives the graph's variables the values of a checkpoint; in a reference, initial ones.
+
+        saver: a `tf.train.Saver` of the graph.
+        """
+        if self.phase.reference:
+            self.initialise(session)
+        else:
+            saver.restore(session, path)
+
+    def initialise(self, session: typing.Any) -> None:
+        """Gives the graph's variables their initial values."""
+        session.run(self.tf.variables_initializer(self.tf.global_variables()))
 
     def _variables(self, graph: typing.Any) -> typing.Tuple[Arrays, Arrays]:
         """The trainable variables of a graph, and all others, in the order of their creation."""

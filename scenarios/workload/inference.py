@@ -45,4 +45,5 @@ def infer(
         gathered(traced(iter(dataset)))
 
     step_ms = keras_step.timed(one_step)
-    trace.function(workload.runtime, "predict", traced, one_step, step_ms)
+    batch = workload.batch_size
+    trace.function(workload.runtime, "predict", traced, one_step, step_ms, batch)

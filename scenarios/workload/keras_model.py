@@ -6,7 +6,7 @@ from common import digest, metrics
 from common.runtime import Runtime
 from meters import trace
 from providers.interface import Provider
-from workload import loading
+from workload import loading, signature
 from workload.workload import Arrays, Workload
 
 # Predictions on these first test images are compared before the save and after the load.
@@ -41,8 +41,27 @@ class KerasWorkload(Workload):
         raise NotImplementedError
 
     def load_model(self, path: str, callbacks: typing.Iterable[typing.Any]) -> typing.Any:
-        """The model as a whole-model file has it, shown to the callbacks; see `loading`."""
+        """The model as a whole-model file has it, shown to the callbacks; see `loading`.
+
+        In a reference it is the model as code makes it, with all that a file of a trained one has.
+        """
+        if self.phase.reference:
+            return loading.built(self.build(), callbacks, mode=self.phase.mode)
         return loading.load_model(self.keras, path, callbacks, mode=self.phase.mode)
+
+    def load_saved_model(self, path: str) -> typing.Any:
+        """What `tf.saved_model.load` gives; in a reference, a model as code makes it in its stead.
+
+        Where TensorFlow runs models as functions.
+        """
+        if self.phase.reference:
+            return signature.Built(self.tf, self.build())
+        return self.tf.saved_model.load(path)
+
+    def load_weights(self, model: typing.Any, path: str) -> None:
+        """Gives a model the weights of a file; in a reference it keeps its initial ones."""
+        if not self.phase.reference:
+            model.load_weights(path)
 
     def train(
         self,

@@ -59,6 +59,22 @@ def load_model(
     return model
 
 
+def built(
+    model: typing.Any, callbacks: typing.Iterable[typing.Any] = (), mode: str = "session"
+) -> typing.Any:
+    """What `load_model` makes of a file with optimizer weights, without a file: no value is set.
+
+    model: compiled, with initial weights. callbacks, mode: as there.
+
+    In session mode LMS swaps more in a prediction where the train function is in the graph.
+    """
+    if mode == "session":
+        model._make_train_function()
+    for callback in callbacks:
+        callback.set_model(model)
+    return model
+
+
 def _mend_optimizer(model: typing.Any, path: str) -> None:
     """Gives a model of Keras 3 the optimizer that its HDF5 file holds.
 

@@ -8,10 +8,31 @@ included, is imported operation by operation into the function that is being tra
 import typing
 
 
+class Built:
+    """What stands in for a loaded SavedModel in a reference: a Keras model as code makes it.
+
+    signatures, variables, trainable_variables: as there. As in a saved one, the function of the
+    signature does nothing but call that of the model, for batches of any size.
+    """
+
+    def __init__(self, tf: typing.Any, model: typing.Any) -> None:
+        self.variables = list(model.variables)
+        self.trainable_variables = list(model.trainable_variables)
+        forward = tf.function(model)
+        shape = (None, *model.input_shape[1:])
+
+        @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32)])  # type: ignore[untyped-decorator]
+        def serve(images: typing.Any) -> typing.Dict[str, typing.Any]:
+            return {"output": forward(images, training=False)}
+
+        self.signatures = {"serving_default": serve.get_concrete_function()}
+
+
 def body(tf: typing.Any, inference_func: typing.Any) -> typing.Callable[[typing.Any], typing.Any]:
     """A Python function of one batch that does what the loaded function does, to be traced.
 
-    inference_func: a `ConcreteFunction` of `tf.saved_model.load` with one input and one output.
+    inference_func: a `ConcreteFunction` of `tf.saved_model.load`, or of `Built`, with one input and
+        one output.
 
     In the scope of a strategy it has to be run by it: each replica reads its own variables.
     """

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from harness.catalog import catalog
@@ -165,8 +166,10 @@ def test_the_schedule_reads_the_tasks_once_however_many_share_one():
 def test_the_tf1_part_of_the_matrix_has_25_phases_without_evidence():
     own = catalog.load(ROOT).select(["tf1-tfkeras", "tf1-keras22"], ["keras_saveload"])
     made = planner.make(own, provider="builtin")
-    bare = [task for task in made.tasks.values() if task.control_of is None]
-    assert len(bare) == 25
+    evidence = {use.control for case in made.cases for use in case.uses} | {
+        use.reference for case in made.cases for use in case.uses if use.reference_declared
+    }
+    assert len(set(made.tasks) - evidence) == 25
     assert len(made.cases) == 16
 
 
@@ -180,3 +183,82 @@ def test_a_pair_that_can_never_apply_is_no_case():
     ]
     assert 0 < len(made.cases) < len(pairs)
     assert all(case.skip is None and case.uses for case in made.cases)
+
+
+def with_reference(declared: str) -> str:
+    """The family, with a line in the load phase of both of its scenarios."""
+    loading = re.compile(r'^script = "(load|predict)\.py"$', re.MULTILINE)
+    return loading.sub(lambda match: f"{match.group()}\n{declared}", FAMILY)
+
+
+def loads(tmp_path, family, **options):
+    """The plan, and the use of the load phase of both scenarios."""
+    made = planned_of(tmp_path, family, **options)
+    return made, *(case.uses[1] for case in made.cases)
+
+
+def planned_of(tmp_path, family, flavor=FLAVOR, provider="builtin", **options):
+    root = lay_out(tmp_path, flavors={"test-flavor": flavor}, families={"basic": family})
+    return planner.make(catalog.load(root), provider=provider, **options)
+
+
+def test_the_phase_that_saved_is_the_reference_where_its_role_is_the_same(tmp_path):
+    _, load, predict = loads(tmp_path, FAMILY)
+    assert (load.reference, load.reference_declared) == ("test-flavor.basic.save-load.save", False)
+    assert predict.reference is None
+
+
+def test_an_earlier_phase_can_be_declared_whatever_its_role(tmp_path):
+    made, load, predict = loads(tmp_path, with_reference('reference = "save"'))
+    for use in (load, predict):
+        assert use.reference == "test-flavor.basic.save-load.save"
+        assert use.reference_declared
+    assert len(made.tasks) == 5
+
+
+def test_a_reference_of_its_own_is_told_that_it_loads_nothing(tmp_path):
+    made, load, _ = loads(
+        tmp_path,
+        with_reference('variables = { A = "1", LMS_CORRUPT = "1" }\nreference = {}'),
+    )
+    reference, phase = made.tasks[load.reference], made.tasks[load.key]
+    assert load.reference == "test-flavor.basic.save-load.load.reference"
+    assert load.reference_declared
+    assert (reference.script, reference.provider) == (phase.script, phase.provider)
+    assert (reference.input, reference.control_of) == (None, None)
+    # What a canary breaks in the phase is whole in its reference.
+    assert {name: reference.variables.get(name) for name in ("A", "LMS_CORRUPT")} == {
+        "A": "1",
+        "LMS_CORRUPT": None,
+    }
+    assert reference.variables["LMS_REFERENCE"] == "1"
+    assert "LMS_REFERENCE" not in phase.variables
+    (case, _) = made.cases
+    assert load.reference in case.keys
+
+
+def test_references_that_are_the_same_are_one_phase(tmp_path):
+    family = with_reference('reference = { script = "predict.py" }').replace(
+        'role = "predict"', 'role = "train"'
+    )
+    made, load, other = loads(tmp_path, family)
+    assert load.reference == other.reference
+    assert sum(key.endswith(".reference") for key in made.tasks) == 1
+    made, load, other = loads(tmp_path / "apart", family, share=False)
+    assert load.reference != other.reference
+
+
+def test_a_script_that_never_loads_is_shared_with_the_scenarios_that_begin_with_it(tmp_path):
+    declared = 'reference = { script = "save.py", loads = false }'
+    _, load, _ = loads(tmp_path, with_reference(declared))
+    assert load.reference == "test-flavor.basic.save-load.save"
+    assert load.reference_declared
+
+
+def test_no_reference_where_lms_has_nothing_to_do(tmp_path):
+    lacking = FLAVOR + '\n[lacks]\npredict_swapping = "nothing is kept"\n'
+    _, load, predict = loads(tmp_path, with_reference("reference = {}"), flavor=lacking)
+    assert load.reference is not None
+    assert predict.reference is None
+    _, *uses = loads(tmp_path / "off", with_reference("reference = {}"), provider="off")
+    assert [use.reference for use in uses] == [None, None]

@@ -33,12 +33,12 @@ def head(record: RunRecord) -> list[str]:
 
 def test_the_first_lines_say_what_became_of_the_run() -> None:
     assert head(records.run()) == [
-        "FAILED: 3 of 30 checks failed, 7 could not be judged, 1 of 2 canaries caught",
+        "FAILED: 3 of 35 checks failed, 8 could not be judged, 1 of 2 canaries caught",
         "11 cases: 4 passed, 3 failed, 2 not judged, 2 skipped; 62.7 s",
         "engine venv, on a virtual accelerator (no GPU), LMS provider builtin",
     ]
     assert head(records.green())[:2] == [
-        "PASSED: 6 checks passed, 1 of 1 canaries caught",
+        "PASSED: 7 checks passed, 1 of 1 canaries caught",
         "3 cases: 2 passed, 1 skipped; 62.7 s",
     ]
 
@@ -51,7 +51,7 @@ def test_a_run_that_judged_nothing_is_not_passed() -> None:
 
 def test_an_interrupted_run_says_so_first() -> None:
     run = records.record([records.case("one")], state="interrupted")
-    assert head(run)[0] == "NOT JUDGED: the run is interrupted, 6 checks passed"
+    assert head(run)[0] == "NOT JUDGED: the run is interrupted, 7 checks passed"
 
 
 def test_a_gpu_is_named() -> None:
@@ -70,7 +70,7 @@ def test_a_failure_has_its_reason_and_the_way_to_reproduce_it(text: str) -> None
     assert "37 operations were changed after a session had run them" in text
     assert "make repro FLAVOR=tf1-tfkeras SCENARIO=weights-session GPU=none" in text
     assert "failed (exit code 1) after 2.3 s" in text
-    assert "not caught: all six checks passed" in text
+    assert "not caught: all checks passed" in text
     assert "keras-team Keras has no tf.train.Checkpoint (tf1-keras22 x 2)" in text
     assert text.count("This mutation will have no effect") <= 1  # 37 equal lines are shown once
 

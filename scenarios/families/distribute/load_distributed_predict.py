@@ -7,7 +7,7 @@ from families.distribute.mnist_cnn import MnistCnn
 def main(mnist: MnistCnn) -> None:
     another_strategy = mnist.mirrored_strategy()
     with another_strategy.scope():
-        loaded = mnist.tf.saved_model.load(mnist.input("tf_save"))
+        loaded = mnist.load_saved_model(mnist.input("tf_save"))
         inference_func = mnist.inference_func(loaded)
         inference.distributed(mnist, another_strategy, inference_func)
 

@@ -6,7 +6,7 @@ from families.distribute.mnist_cnn import MnistCnn
 
 def main(mnist: MnistCnn) -> None:
     with mnist.tf.device(mnist.device):
-        model = mnist.keras.models.load_model(mnist.input("keras_save.h5"))
+        model = mnist.load_model(mnist.input("keras_save.h5"), callbacks=[])
         restored.claim(model, replicas=1)
         mnist.digest(model, "restored", optimizer=True)
         mnist.train(model, callbacks=[mnist.lms()])

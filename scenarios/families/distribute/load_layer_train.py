@@ -8,7 +8,7 @@ def main(mnist: MnistCnn) -> None:
     import tensorflow_hub as hub
 
     with mnist.mirrored_strategy().scope():
-        loaded = mnist.tf.saved_model.load(mnist.input("tf_save"))
+        loaded = mnist.load_object(mnist.input("tf_save"))
         x = mnist.keras.layers.Input(shape=(28, 28, 1), name="input_x")
         keras_layer = hub.KerasLayer(loaded, trainable=True)(x)
         model = mnist.keras.Model(x, keras_layer)

@@ -6,7 +6,7 @@ from families.distribute.mnist_cnn import MnistCnn
 
 def main(mnist: MnistCnn) -> None:
     with mnist.tf.device(mnist.device):
-        loaded = mnist.tf.saved_model.load(mnist.input("tf_save"))
+        loaded = mnist.load_saved_model(mnist.input("tf_save"))
         inference_func = mnist.inference_func(loaded)
         inference.run(mnist, inference_func)
 

@@ -19,6 +19,7 @@ class Subclassed(MnistCnn):
         super().__init__(started)
         vector = self.tf.range(UNITS, dtype=self.tf.float32)
         vectors = self.tf.data.Dataset.from_tensors((vector, vector)).repeat(VECTORS)
+        self.batch_size = BATCH_SIZE
         self.train_dataset = vectors.batch(BATCH_SIZE)
 
     @property

@@ -19,6 +19,7 @@ def main(subclassed: Subclassed) -> None:
         marker.claim("save_spec() is None after fit", False, model.save_spec() is None)
         subclassed.digest(model, "saved")
         model.save(subclassed.output("traced"))
+        subclassed.finish(model)
 
 
 if __name__ == "__main__":

@@ -106,7 +106,14 @@ def _variables(nodes: _Nodes) -> int:
 
 
 def load(cifar: CifarCnn) -> "FrozenGraph":
-    """The frozen graph of the earlier phase, on the accelerator; no session has run it."""
+    """The frozen graph of the earlier phase, on the accelerator; no session has run it.
+
+    In a reference it is frozen here, with initial weights: a graph of constants has no others to
+    start from than those that it was frozen with.
+    """
+    if cifar.phase.reference:
+        cifar.keras.backend.set_learning_phase(0)
+        write(cifar, cifar.build())
     with open(cifar.input(NAMES)) as file:
         names = json.load(file)
     definition = read_graph(cifar.tf, cifar.input(FROZEN_GRAPH))

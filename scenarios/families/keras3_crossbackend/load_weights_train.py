@@ -10,7 +10,7 @@ def main(mnist: MnistCnn) -> None:
     lms = mnist.lms()
     lms.set_model(model)
     model.optimizer.build(model.trainable_variables)  # else Keras has nothing to load its state to
-    model.load_weights(path)
+    mnist.load_weights(model, path)
     print("weights loaded")
     archive.digest_state(mnist, model, path)
     mnist.train(model, callbacks=[lms])

@@ -5,11 +5,11 @@ from families.keras_saveload.mnist_cnn import MnistCnn
 
 
 def main(mnist: MnistCnn) -> None:
-    loaded = mnist.tf.saved_model.load(mnist.input("exported"))
+    path = mnist.input("exported")
+    loaded = mnist.load_saved_model(path)
     print("model loaded")
     saved_model.infer(mnist, loaded)
-    layer = mnist.keras.layers.TFSMLayer(mnist.input("exported"), call_endpoint="serve")
-    saved_model.compare_layer(mnist, loaded, layer)
+    saved_model.compare_layer(mnist, loaded, path)
 
 
 if __name__ == "__main__":

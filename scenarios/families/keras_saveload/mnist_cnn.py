@@ -68,12 +68,22 @@ class MnistCnn(KerasWorkload):
         if self.phase.mode == "function":
             model.optimizer.build(model.trainable_variables)
 
-    def finish_restore(self, status: typing.Any) -> None:
-        """In a graph `restore` only prepares operations; this runs them."""
+    def restore(self, checkpoint: typing.Any, name: str, complete: bool = True) -> None:
+        """Restores the last `tf.train.Checkpoint` in a directory; in a reference, nothing.
+
+        complete: whether all of the checkpoint has to be restored, or only all that there is.
+
+        In a graph `restore` of TensorFlow only prepares operations, and they are run here.
+        """
+        if self.phase.reference:
+            return
+        status = checkpoint.restore(self._latest_checkpoint(name))
+        matched = status.assert_consumed if complete else status.assert_existing_objects_matched
+        matched()
         if self.phase.mode == "session":
             status.run_restore_ops(self.runtime.session)
 
-    def latest_checkpoint(self, name: str) -> str:
+    def _latest_checkpoint(self, name: str) -> str:
         """Path of the last checkpoint in a directory of the earlier phase's artifacts."""
         directory = self.input(name)
         path: typing.Optional[str] = self.tf.train.latest_checkpoint(directory)

@@ -6,7 +6,7 @@ from families.keras_saveload.mnist_cnn import MnistCnn
 def main(mnist: MnistCnn) -> None:
     model = mnist.build(compiled=False)
     mnist.lms(training=False).set_model(model)
-    model.load_weights(mnist.input("mnist_weights.h5"))
+    mnist.load_weights(model, mnist.input("mnist_weights.h5"))
     print("weights loaded")
     mnist.digest(model, "restored")
     mnist.predict(model)

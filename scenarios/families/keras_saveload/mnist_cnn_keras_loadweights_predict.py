@@ -6,7 +6,7 @@ from families.keras_saveload.mnist_cnn import MnistCnn
 def main(mnist: MnistCnn) -> None:
     model = mnist.build()
     mnist.lms(training=False).set_model(model)
-    model.load_weights(mnist.input("checkpoints_mnist", "my_checkpoint"))
+    mnist.load_weights(model, mnist.input("checkpoints_mnist", "my_checkpoint"))
     print("weights loaded")
     mnist.digest(model, "restored")
     mnist.predict(model)

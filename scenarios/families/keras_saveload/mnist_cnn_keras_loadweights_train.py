@@ -7,7 +7,7 @@ def main(mnist: MnistCnn) -> None:
     model = mnist.build()
     lms = mnist.lms()
     lms.set_model(model)
-    model.load_weights(mnist.input("checkpoints_mnist", "my_checkpoint"))
+    mnist.load_weights(model, mnist.input("checkpoints_mnist", "my_checkpoint"))
     print("weights loaded")
     mnist.digest(model, "restored")
     mnist.train(model, callbacks=[lms])

@@ -11,7 +11,7 @@ def main(mnist: MnistCnn) -> None:
     lms = mnist.lms()
     lms.set_model(model)
     model.optimizer.build(model.trainable_variables)
-    model.load_weights(mnist.input("mnist.weights.h5"))
+    mnist.load_weights(model, mnist.input("mnist.weights.h5"))
     print("weights loaded")
     mnist.digest(model, "restored", optimizer=True)
     mnist.train(model, callbacks=[lms])

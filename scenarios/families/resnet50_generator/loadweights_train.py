@@ -11,7 +11,7 @@ def main(resnet: Resnet50) -> None:
     model = resnet.build()
     lms = resnet.lms()
     lms.set_model(model)
-    model.load_weights(resnet.input("checkpoints", "my_checkpoint"))
+    resnet.load_weights(model, resnet.input("checkpoints", "my_checkpoint"))
     print("weights loaded")
     resnet.digest(model, "restored")
     resnet.train(model, callbacks=[lms])

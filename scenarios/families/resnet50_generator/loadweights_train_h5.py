@@ -10,7 +10,7 @@ def main(resnet: Resnet50) -> None:
     model = resnet.build()
     lms = resnet.lms()
     lms.set_model(model)
-    model.load_weights(resnet.input("h5weights.h5"))
+    resnet.load_weights(model, resnet.input("h5weights.h5"))
     print("weights loaded")
     resnet.digest(model, "restored")
     resnet.train(model, callbacks=[lms])

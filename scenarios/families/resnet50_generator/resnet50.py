@@ -80,6 +80,7 @@ class Resnet50(KerasWorkload):
             labels,
             self.step_ms,
             run=lambda: self._fit(model, 1, verbose=0),
+            batch=self.batch_size,
         )
 
     def _fit(self, model: typing.Any, steps: int, epochs: int = 1, **options: typing.Any) -> None:

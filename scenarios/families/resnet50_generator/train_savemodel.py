@@ -9,6 +9,7 @@ def main(resnet: Resnet50) -> None:
     resnet.digest(model, "saved", optimizer=True)
     model.save(resnet.output("my_resnet_model.h5"))
     print("model saved")
+    resnet.finish(model)
 
 
 if __name__ == "__main__":

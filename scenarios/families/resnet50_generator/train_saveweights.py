@@ -12,6 +12,7 @@ def main(resnet: Resnet50) -> None:
     resnet.digest(model, "saved")
     model.save_weights(resnet.output("checkpoints", "my_checkpoint"))
     print("weights saved")
+    resnet.finish(model)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ def main(resnet: Resnet50) -> None:
     resnet.digest(model, "saved")
     model.save_weights(resnet.output("h5weights.h5"))
     print("weights saved")
+    resnet.finish(model)
 
 
 if __name__ == "__main__":

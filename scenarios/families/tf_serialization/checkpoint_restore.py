@@ -3,15 +3,15 @@
 import typing
 
 from common import marker
-from families.tf_serialization.serialization import CHECKPOINT, META_GRAPH, Serialization
+from families.tf_serialization.serialization import CHECKPOINT, Serialization
 
 
 def main(work: Serialization) -> None:
-    saver = work.tf.train.import_meta_graph(work.input(META_GRAPH))
+    saver = work.import_model()
     work.edit()
     with work.session(work.graph) as session:
         marker.claim("variables with a value before the restore", 0, with_value(work, session))
-        saver.restore(session, work.input(CHECKPOINT))
+        work.restore(session, saver, work.input(CHECKPOINT))
         marker.claim("variables without a value after the restore", 0, work.uninitialized(session))
         work.digest(session, "restored")
         work.finish(session, "predict")

@@ -1,13 +1,13 @@
 """Import the meta graph, LMS first, restore the checkpoint's variables and go on training."""
 
-from families.tf_serialization.serialization import CHECKPOINT, META_GRAPH, Serialization
+from families.tf_serialization.serialization import CHECKPOINT, Serialization
 
 
 def main(work: Serialization) -> None:
-    saver = work.tf.train.import_meta_graph(work.input(META_GRAPH))
+    saver = work.import_model()
     work.edit(training=True)
     with work.session(work.graph) as session:
-        saver.restore(session, work.input(CHECKPOINT))
+        work.restore(session, saver, work.input(CHECKPOINT))
         work.digest(session, "restored", optimizer=True)
         work.train(session, epochs=2)
         work.finish(session, "train")

@@ -3,12 +3,11 @@
 import typing
 
 from families.tf_serialization import serving
-from families.tf_serialization.serialization import FROZEN, Serialization
-from workload.graph_model import read_graph
+from families.tf_serialization.serialization import Serialization
 
 
 def main(work: Serialization) -> None:
-    work.tf.import_graph_def(read_graph(work.tf, work.input(FROZEN)), name="prefix")
+    work.tf.import_graph_def(work.frozen_graph(), name="prefix")
     work.edit()
     model = work.find(prefix="prefix/")
     with work.session(work.graph) as session:

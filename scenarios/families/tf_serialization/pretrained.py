@@ -29,6 +29,20 @@ def source(phase: Phase) -> str:
     return phase.input(savedmodel.DIRECTORY)
 
 
+def loader(phase: Phase) -> typing.Union[savedmodel.Loader, savedmodel.Built]:
+    """The SavedModel that the earlier phase handed on.
+
+    In a reference no variable gets a value of a file. The graph of one in DATA_DIR is loaded all
+    the same: nothing else defines it.
+    """
+    if not phase.reference:
+        return savedmodel.Loader(phase.input(DIRECTORY))
+    path = source(phase)
+    if path == phase.input(savedmodel.DIRECTORY):
+        return savedmodel.Built()
+    return savedmodel.InitialLoader(path)
+
+
 def batch(tf: typing.Any, signature: typing.Any) -> typing.Dict[str, typing.Any]:
     """A batch for a signature: key of the input → numpy array, the same in every run.
 

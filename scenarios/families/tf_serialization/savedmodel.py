@@ -5,11 +5,13 @@ import typing
 
 from common import marker
 from common.errors import refuse
+from common.phase import Phase
 from families.tf_serialization import classifier
 
 DIRECTORY = "savedmodel"
 TAG = "serve"
 SIGNATURE = "serving_default"
+INPUT, OUTPUT = "inputs_1", "output1"
 # Those of a model that has variables.
 VARIABLE_FILES = "variables.data-00000-of-00001 variables.index"
 
@@ -19,8 +21,8 @@ def save(tf: typing.Any, session: typing.Any, directory: str, model: classifier.
     tf.saved_model.simple_save(
         session,
         directory,
-        inputs={"inputs_1": model.inputs},
-        outputs={"output1": model.predictions},
+        inputs={INPUT: model.inputs},
+        outputs={OUTPUT: model.predictions},
     )
 
 
@@ -67,3 +69,44 @@ class Loader:
         """Gives the variables their values and runs what the SavedModel starts with."""
         self._loader.restore_variables(session, self._saver)
         self._loader.run_init_ops(session, [TAG])
+
+
+class InitialLoader(Loader):
+    """A SavedModel whose variables get their initial values: its graph is loaded, and no value."""
+
+    def restore(self, session: typing.Any) -> None:
+        """Gives the variables their initial values."""
+        import tensorflow.compat.v1 as tf
+
+        session.run(tf.variables_initializer(tf.global_variables()))
+
+
+class Built:
+    """What stands in for a `Loader` in a reference: the model as code makes it.
+
+    signature: as there, after `load_graph`.
+    """
+
+    signature: typing.Any
+    meta_graphs = 1
+
+    def load_graph(self, graph: typing.Any) -> None:
+        """Builds the model in this graph, which is the default one."""
+        import tensorflow.compat.v1 as tf
+
+        classifier.build(tf)
+        model = classifier.find(graph)
+        self.signature = tf.saved_model.signature_def_utils.predict_signature_def(
+            {INPUT: model.inputs}, {OUTPUT: model.predictions}
+        )
+
+    def restore(self, session: typing.Any) -> None:
+        """Gives the variables their initial values."""
+        import tensorflow.compat.v1 as tf
+
+        session.run(tf.variables_initializer(tf.global_variables()))
+
+
+def loader(phase: Phase) -> typing.Union[Loader, Built]:
+    """The SavedModel of the earlier phase; in a reference, the model as code makes it."""
+    return Built() if phase.reference else Loader(phase.input(DIRECTORY))

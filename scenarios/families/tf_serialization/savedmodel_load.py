@@ -6,12 +6,12 @@ from families.tf_serialization.serialization import Serialization
 
 
 def main(work: Serialization) -> None:
-    loader = savedmodel.Loader(work.input(savedmodel.DIRECTORY))
+    loader = savedmodel.loader(work.phase)
     loader.load_graph(work.graph)
     work.edit()
     inputs, outputs = loader.signature.inputs, loader.signature.outputs
-    marker.claim("the signature's input", classifier.INPUTS, inputs["inputs_1"].name)
-    marker.claim("the signature's output", classifier.PREDICTIONS, outputs["output1"].name)
+    marker.claim("the signature's input", classifier.INPUTS, inputs[savedmodel.INPUT].name)
+    marker.claim("the signature's output", classifier.PREDICTIONS, outputs[savedmodel.OUTPUT].name)
     marker.claim("meta graphs in the SavedModel", 1, loader.meta_graphs)
     with work.session(work.graph) as session:
         loader.restore(session)

@@ -1,13 +1,13 @@
 """Load the pretrained SavedModel, LMS before its variables, and run its signature."""
 
 from common import digest, keras_step
-from families.tf_serialization import pretrained, savedmodel
+from families.tf_serialization import pretrained
 from families.tf_serialization.serialization import Serialization
 from meters import trace
 
 
 def main(work: Serialization) -> None:
-    loader = savedmodel.Loader(work.input(pretrained.DIRECTORY))
+    loader = pretrained.loader(work.phase)
     loader.load_graph(work.graph)
     work.edit()
     model = pretrained.Model(work.tf, work.graph, loader.signature)
@@ -20,6 +20,7 @@ def main(work: Serialization) -> None:
             "predict",
             lambda **options: session.run(model.output, model.feed, **options),
             keras_step.timed(lambda: session.run(model.output, model.feed)),
+            batch=len(output),
         )
 
 

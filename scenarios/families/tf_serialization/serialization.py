@@ -6,7 +6,7 @@ import typing
 from common import marker, metrics
 from common.runtime import Runtime
 from families.tf_serialization import classifier
-from workload.graph_model import Feed, Fetches, GraphWorkload
+from workload.graph_model import Feed, Fetches, GraphWorkload, read_graph
 from workload.workload import Arrays
 
 BATCH_SIZE = 256
@@ -35,6 +35,30 @@ class Serialization(GraphWorkload):
         self._answers: typing.Any = None
         self._x, self._y = classifier.rows(BATCH_SIZE * _BATCHES, _TRAIN_SEED)
         started.report(_DATA)
+
+    def import_model(self) -> typing.Any:
+        """Adds the model of the earlier phase's meta graph to the graph; gives its `Saver`.
+
+        In a reference it is the model that code makes.
+        """
+        if self.phase.reference:
+            classifier.build(self.tf)
+            return self.tf.train.Saver()
+        return self.tf.train.import_meta_graph(self.input(META_GRAPH))
+
+    def frozen_graph(self) -> typing.Any:
+        """The `GraphDef` that the earlier phase froze.
+
+        In a reference it is one with initial weights: a graph of constants has no others to start
+        from than those that it was frozen with.
+        """
+        if self.phase.reference:
+            with self.tf.Graph().as_default() as graph:
+                classifier.build(self.tf)
+                with self.session(graph) as session:
+                    self.initialise(session)
+                    return self._frozen(session)
+        return read_graph(self.tf, self.input(FROZEN))
 
     def edit(self, training: bool = False) -> None:
         """Lets LMS edit the graph; no session may have run it."""
@@ -88,14 +112,18 @@ class Serialization(GraphWorkload):
 
     def freeze(self, session: typing.Any, path: str) -> typing.Any:
         """Writes the model with its variables as constants, without training, for any device."""
-        tf, output = self.tf, classifier.PREDICTIONS.split(":")[0]
-        frozen = tf.graph_util.convert_variables_to_constants(
-            session, self.graph.as_graph_def(), [output]
+        frozen = self._frozen(session)
+        with open(path, "wb") as target:
+            target.write(frozen.SerializeToString())
+        return frozen
+
+    def _frozen(self, session: typing.Any) -> typing.Any:
+        output = classifier.PREDICTIONS.split(":")[0]
+        frozen = self.tf.graph_util.convert_variables_to_constants(
+            session, session.graph.as_graph_def(), [output]
         )
         for node in frozen.node:
             node.device = ""
-        with open(path, "wb") as target:
-            target.write(frozen.SerializeToString())
         return frozen
 
     @property
