@@ -12,6 +12,8 @@ KERAS = ("tf.keras", "keras")
 MODES = ("session", "function", "eager")
 BACKENDS = ("tensorflow", "torch", "jax")
 
+_REFERENCE = "LMS_REFERENCE"
+
 # Maximum swapping: with less, a frozen graph can go unnoticed.
 MAXIMUM_SWAPPING = (
     '{"swapout_threshold": 1, "swapin_groupby": 0, "swapin_ahead": 1, "sync_mode": 3}'
@@ -83,7 +85,7 @@ class Phase(typing.NamedTuple):
             edit_in_place=read.switch("LMS_EDIT_IN_PLACE"),
             corrupt=read.switch("LMS_CORRUPT"),
             pretend=read.switch("LMS_PRETEND"),
-            reference=read.switch("LMS_REFERENCE"),
+            reference=read.switch(_REFERENCE),
             measure=read.switch("LMS_MEASURE", unset=True),
         )
 
@@ -142,6 +144,11 @@ class Phase(typing.NamedTuple):
         path = os.path.join(self.output_directory, *names)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         return path
+
+
+def is_reference() -> bool:
+    """Whether this process is a reference; see `Phase.reference`."""
+    return _Reader(os.environ).switch(_REFERENCE)
 
 
 class _Reader:

@@ -66,26 +66,14 @@ class Workload:
         if not self.phase.measure:
             return
         self.digest_state(model, stage, optimizer)
-        predicted = self.predictions(model)
-        if self.is_marked(stage):
-            digest.predictions(predicted, stage)
-
-    def is_marked(self, stage: str) -> bool:
-        """Whether digests of a stage are marked: a reference restores nothing.
-
-        It computes them as its phase does: that the model has run is a part of what is compared.
-        """
-        return not (self.phase.reference and stage == "restored")
+        digest.predictions(self.predictions(model), stage)
 
     def digest_state(self, model: typing.Any, stage: str, optimizer: bool = True) -> None:
         """Marks weights and the optimizer's state, and runs nothing of the model."""
         if not self.phase.measure:
             return
-        weights = self.weights(model)
+        digest.arrays("weights", stage, self.weights(model))
         state = self.optimizer_state(model) if optimizer else ()
-        if not self.is_marked(stage):
-            return
-        digest.arrays("weights", stage, weights)
         if len(state):
             digest.arrays("optimizer", stage, state)
 

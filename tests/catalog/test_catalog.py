@@ -87,6 +87,21 @@ def test_last_phase_is_judged_unless_said_otherwise(tmp_path):
         ),
         (
             'id = "load"',
+            'id = "load"\nreference = { script = "no.py" }',
+            "script families/basic/no.py is not there",
+        ),
+        (
+            'id = "load"',
+            'id = "load"\nreference = "later"',
+            "reference 'later' of load is no earlier phase",
+        ),
+        (
+            'id = "load"',
+            'id = "load"\nreference = "load"',
+            "reference 'load' of load is no earlier phase",
+        ),
+        (
+            'id = "load"',
             'id = "load"\nflavor = "tf9"',
             "phase load is to run in 'tf9', which is no",
         ),

@@ -21,10 +21,8 @@ def infer(mnist: MnistCnn, loaded: typing.Any) -> None:
     inference_func = loaded.signatures[SIGNATURE]
     # The states of the dropouts' seeds are in the file too. They are no weights.
     weights = [variable.numpy() for variable in loaded.trainable_variables]
-    predictions = _as_loaded(mnist, inference_func, mnist.fixed_batch)
-    if mnist.is_marked("restored"):
-        digest.arrays("weights", "restored", weights)
-        digest.predictions(predictions, "restored")
+    digest.arrays("weights", "restored", weights)
+    digest.predictions(_as_loaded(mnist, inference_func, mnist.fixed_batch), "restored")
     dataset = mnist.tf.data.Dataset.from_tensor_slices(mnist.x_test).batch(mnist.batch_size)
     predicted = [_as_loaded(mnist, inference_func, batch) for batch in dataset]
     expected = np.concatenate(predicted)

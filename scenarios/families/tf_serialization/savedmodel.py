@@ -5,7 +5,6 @@ import typing
 
 from common import marker
 from common.errors import refuse
-from common.phase import Phase
 from families.tf_serialization import classifier
 
 DIRECTORY = "savedmodel"
@@ -105,8 +104,3 @@ class Built:
         import tensorflow.compat.v1 as tf
 
         session.run(tf.variables_initializer(tf.global_variables()))
-
-
-def loader(phase: Phase) -> typing.Union[Loader, Built]:
-    """The SavedModel of the earlier phase; in a reference, the model as code makes it."""
-    return Built() if phase.reference else Loader(phase.input(DIRECTORY))

@@ -6,7 +6,7 @@ from families.tf_serialization.serialization import Serialization
 
 
 def main(work: Serialization) -> None:
-    loader = savedmodel.loader(work.phase)
+    loader = savedmodel.Loader(work.input(savedmodel.DIRECTORY))
     loader.load_graph(work.graph)
     work.edit()
     inputs, outputs = loader.signature.inputs, loader.signature.outputs

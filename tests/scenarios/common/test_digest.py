@@ -46,6 +46,25 @@ print(json.dumps({
     }
 
 
+@pytest.mark.parametrize(
+    ("variables", "marked"),
+    [({}, ["saved", "restored", "final"]), ({"LMS_REFERENCE": "1"}, ["saved", "final"])],
+)
+def test_a_reference_marks_nothing_that_is_restored(
+    variables: dict[str, str], marked: list[str], tmp_path: Path
+) -> None:
+    code = """
+import numpy as np
+from common import digest
+
+for stage in ("saved", "restored", "final"):
+    digest.arrays("weights", stage, [np.zeros(2)])
+"""
+    ended = run_code("tf1-tfkeras", code, tmp_path / "phase", **variables)
+    assert ended.code == 0, ended.log
+    assert [entry["stage"] for entry in ended.of("digest")] == marked
+
+
 def _fixed() -> str:
     import hashlib
     import struct

@@ -115,3 +115,13 @@ def test_missing_input_ends_the_process_with_one_line(
         phase.input("model.h5")
     assert ended.value.code == 2
     assert "INPUT_DIR is not set" in capsys.readouterr().err
+
+
+def test_a_reference_has_no_input_and_finds_what_it_makes_itself(
+    variables: dict[str, str], tmp_path: Path
+) -> None:
+    assert not Phase.from_environment(variables).reference
+    phase = Phase.from_environment({**variables, "LMS_REFERENCE": "1"})
+    assert phase.reference
+    assert phase.input("results", "frozen.pb") == phase.output("results", "frozen.pb")
+    assert phase.input("model.h5") == str(tmp_path / "model.h5")

@@ -104,5 +104,6 @@ def test_predictions_of_all_sizes_are_by_one_trace(flavor: str, tmp_path: Path) 
     assert trace["graph_swap_in"] == edit["swap_in"] >= trace["swap_in"] > 0
     assert trace["bytes_in"] == trace["bytes_out"] > 0
     assert trace["step_ms"] > 0
+    assert trace["batch"] == 8
     restored, final = ended.of("digest")
     assert restored["sha256"] == final["sha256"]
