@@ -66,6 +66,8 @@ def _phase(evidence: Evidence, phase: Phase, record: PhaseRecord) -> Finding:
         how = other.outcome.value.replace("_", " ")
         return unjudged(f"{phase.id}: its reference, {name}, did not complete ({how})")
     ours, theirs = trace(record.facts, phase.role), trace(other.facts, phase.role)
+    if ours is None and record.outcome is not Outcome.COMPLETED:
+        return unjudged(f"{phase.id} did not complete")
     if not reference.declared:
         reason = _incomparable(record, other, ours, theirs)
         if reason is not None:

@@ -259,6 +259,14 @@ class TestNotJudged:
         assert found.status is Status.ERROR
         assert found.message == "load: no trace of a train step of load"
 
+    @pytest.mark.parametrize("declared", [True, False])
+    def test_a_phase_that_did_not_complete(self, declared: bool) -> None:
+        evidence = case(None, trace(), declared=declared)
+        save, (load, loaded) = evidence.phases
+        loaded = loaded.model_copy(update={"outcome": Outcome.FAILED, "exit_code": 1})
+        found = judged(Evidence(**{**vars(evidence), "phases": (save, (load, loaded))}))
+        assert (found.status, found.message) == (Status.ERROR, "load did not complete")
+
 
 class TestRoles:
     def test_a_prediction_is_compared_with_a_prediction(self) -> None:
