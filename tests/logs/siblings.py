@@ -255,6 +255,10 @@ FAIL: dict[str, str] = {
     "rank-then-done-other": '[1,1]<stderr>:Traceback (most recent call last):\n[1,1]<stderr>:  File "train.py", line 44, in <module>\n[1,1]<stderr>:    main()\n[1,1]<stderr>:  File "train.py", line 12, in main\n[1,1]<stderr>:    raise ValueError("bad shape")\n[1,1]<stderr>:ValueError: bad shape\n[1,0]<stdout>:Epoch 1/1\n[1,0]<stdout>:10/10 [==============================] - 35s 3s/step - loss: 1.4939\n[1,0]<stdout>:Test loss: 1.5012\n[1,0]<stdout>:Test accuracy: 0.41\n[1,0]<stdout>:done\n',
     "truncated-mid-tb": 'Traceback (most recent call last):\n  File "t.py", line 1, in <module>\n    x()\n',
     "oserror-unable-to-open-file-truncate": "OSError: Unable to open file (truncated file: eof = 96, sblock->base_addr = 0)\n",
+    "fastai-table": "epoch     train_loss  valid_loss  accuracy  time\n0         0.5         nan         0.098     00:05\n",
+    "csv": "epoch,loss,val_loss\n0,0.5,0.6\n1,nan,nan\n",
+    "pandas": "   epoch      loss\n0      0  0.500000\n1      1       NaN\n",
+    "pipes": "| epoch | loss | acc |\n|-------|------|-----|\n| 1     | inf  | 0.1 |\n",
 }
 
 # What must not fail: behind the lines of LMS, and before those of a training that comes to its end.
@@ -419,6 +423,9 @@ OK: dict[str, str] = {
     "lightning": "GPU available: True (cuda), used: True\n`Trainer.fit` stopped: `max_epochs=1` reached.\n",
     "keras-tail-json": '{"event": "epoch", "loss": 0.3, "nan": null, "inf": 0}\n',
     "loss-acc-0-0-30-nan": "       loss   acc\n0      0.30   NaN\n",
+    "csv-of-others": "epoch,loss,lr\n0,0.5,nan\n",
+    "fastai-before-the-first": "epoch  best_loss  acc\n0  inf  0.1\n",
+    "sentence-and-a-row": "reducing the loss scale\n1 nan 2\n",
 }
 
 # What a log says itself of state that was not restored, before a training that comes to its end.

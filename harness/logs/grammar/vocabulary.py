@@ -42,6 +42,7 @@ NEEDLES: tuple[Needle, ...] = (
     *python.NEEDLES,
     *python.LONELY_NEEDLES,
     *tflms.NEEDLES,
+    *keras.HEAD_NEEDLES,
 )
 METRIC_NEEDLES = keras.METRIC_NEEDLES
 START_NEEDLES = tensorflow.STARTS
@@ -99,13 +100,13 @@ def problems(line: bytes, text: bytes, number: int) -> Iterator[tuple[Problem, U
     if match := state.lost(text):
         yield _problem("not_restored", number, match, final=True), Unless.NOTHING
     level = loggers.level(text)
-    if level is Level.WARNING:
+    if level is not None and level <= Level.WARNING:
         return
     yield from _deaths(text, number, level)
     if any(pattern.search(text) for pattern in _BACK_OFF):
         return
     runtime = loggers.native(text)
-    if runtime is Level.WARNING and text[:60].find(b" I ") >= 0:
+    if runtime is Level.INFO:
         return
     unless = Unless.PROGRESS
     if level is None and (runtime is not None or python.lonely(text)):
