@@ -206,7 +206,7 @@ class _Parser:
                 self._open.add(Open(problem, unless, label, span[1]), flat)
         if owner is None and not found and python.lonely(text):
             problem = Problem(kind="traceback", line=number, text=bounded(text))
-            self._open.add(Open(problem, Unless.BOTH, label, span[1]), flat)
+            self._open.add(Open(problem, Unless.PROGRESS, label, span[1]), flat)
 
     # --- markers --------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from harness.logs.grammar.numbers import finite
 from harness.record.facts import Metric
 
 NAN_NEEDLES: tuple[Needle, ...] = (
-    rb"(?i:loss[^\n]*(?:\b(?:nan|inf|infinity)\b|1\.#[iq]))",
+    rb"(?i:(?:loss|cost|entropy|nll|xent)[^\n]*(?:\b(?:nan|inf|infinity)\b|1\.#[iq]))",
     rb"(?i:\b(?:nan|inf|infinite|infinity|non-finite|invalid|diverged) [^\n]{0,30}loss)",
     rb"(?i:loss[^\n]{0,30}(?:infinite|finite|diverge))",
 )
@@ -52,6 +52,7 @@ _VALUE = re.compile(
     re.IGNORECASE,
 )
 _WORD = re.compile(rb"(?<![\w.])[A-Za-z_][\w@-]*(?:[./][A-Za-z_][\w@-]*)*")
+_LOSS = re.compile(rb"loss|(?:^|_|/)(?:cost|nll|xent)(?![a-z])|cross_?entropy")
 _FILLERS = frozenset(
     b"for final step steps at epoch epochs batch per iteration iter is was became becomes of value"
     b" values equals went to the this training train after mean avg average total goes turned into"
@@ -135,7 +136,9 @@ def _is_a_loss(line: bytes, value: re.Match[bytes]) -> bool:
     if name is None:
         return False
     word, gap = name[0].lower(), head[name.end() :]
-    before, _, after = word.rpartition(b"loss")
+    loss = _LOSS.search(word)
+    assert loss  # that is how it was found
+    before, after = word[: loss.start()], word[loss.end() :]
     if _NOT_A_NAME.search(before) or _NOT_A_REST.match(after):
         return False
     if _NOT_A_LOSS.search(head[: name.start()]) or _ARROW.match(line, value.end()):
@@ -156,7 +159,7 @@ def _name(head: bytes) -> re.Match[bytes] | None:
     """The name of a loss whose value comes right behind this text."""
     for word in reversed(list(_WORD.finditer(head))):
         text = word[0].lower()
-        if b"loss" in text:
+        if _LOSS.search(text):
             return word
         if text not in _FILLERS and not _LIBRARIES.match(text):
             return None
