@@ -26,6 +26,7 @@ _WORDS = {
     "stopped": "it was ended",
 }
 _FATAL = tuple(_WORDS)
+_ENDS = ("crash", "stopped")
 
 
 def findings(evidence: Evidence) -> list[Finding]:
@@ -59,6 +60,8 @@ def _phase_complete(phase: Phase, record: PhaseRecord, accelerator: str) -> Find
         problem
         for problem in kinds(facts, *_FATAL)
         if not (accelerator == "virtual" and no_gpu(problem))
+        # A process of the phase may have ended badly and been replaced: the phase itself did not.
+        and not (record.exit_code == 0 and problem.kind in _ENDS and not problem.final)
     ]
     reason = f": {record.reason}" if record.reason else ""
     broken: str | None = None
@@ -118,7 +121,7 @@ def _cause(problems: list[Problem]) -> str:
     for kind, words in _WORDS.items():
         found = [problem for problem in problems if problem.kind == kind]
         if found:
-            told = found[0] if kind in ("crash", "stopped") else found[-1]
+            told = found[0] if kind in _ENDS else found[-1]
             causes.append(f"{words} at line {told.line}: {clip(told.text, MESSAGE_CHARACTERS)}")
     return "; ".join(causes)
 

@@ -59,6 +59,7 @@ class _Parser:
         self._held = b""  # the start of a wrapped line, which may go on in the next block
         self._markers = 0
         self._counted: set[str | bytes] = set()  # what is only counted in this block
+        self._table: keras.Table | None = None  # the latest head of a table
         self._mutated = ("", "")  # the latest mutation: its form, its operation
         self._swapped_v1: int | None = None
 
@@ -95,6 +96,7 @@ class _Parser:
         """Hands on the lines that say something; returns where a line begins that has to wait."""
         number, counted, done = self._newlines + 1, 0, 0
         position: int | None = 0
+        head = self._table
         self._counted.clear()
         while position is not None:
             sought = self._sought(flat, position)
@@ -110,14 +112,17 @@ class _Parser:
                     return start
                 self._line(flat, start, end, flat[start:end] if line is None else line, number)
                 done = end if line is None else until
-                if hits >= _RESCAN:  # a kind of which enough is kept need not be looked for
-                    position = done
+                # A kind of which enough is kept need not be looked for; below a table's head a row.
+                if hits >= _RESCAN or head is not self._table:
+                    position, head = done, self._table
                     break
         return len(flat)
 
     def _sought(self, flat: bytes, start: int) -> Needles:
         """What to look for; a kind of which enough is kept is only counted."""
         sought = [markers.PREFIX, *vocabulary.NEEDLES]
+        if self._table is not None:
+            sought += keras.ROW_NEEDLES
         if self._markers >= MARKERS_LIMIT:
             sought.remove(markers.PREFIX)
             self._skip_markers(flat, start)
@@ -165,11 +170,20 @@ class _Parser:
         if b"LMS" in line or b"Large Model Support" in line or b"eclaim" in line:
             self._lms(line, number)
         self._problems(flat, (start, end), line, number)
+        self._losses(transport.stripped(line)[1], number)
         metric = keras.metric(transport.stripped(line)[1], number)
         if metric is not None:
             self._kept.metric(metric)
         if not self._open.started:
             self._open.started = _START.find(line) >= 0
+
+    def _losses(self, text: bytes, number: int) -> None:
+        """Losses in a table, whose head names them."""
+        if self._table is not None and keras.lost_in_row(text, self._table):
+            row = Problem(kind="nan_loss", line=number, text=bounded(text), final=True)
+            self._kept.problem(row)
+        elif b"loss" in text.lower():
+            self._table = keras.table(text) or self._table
 
     def _mutations(self, before: bytes, line: bytes, number: int) -> None:
         known = tensorflow.ended(line)  # perhaps, if a wrap has cut it in two
@@ -180,6 +194,8 @@ class _Parser:
             self._mutated = said
 
     def _problems(self, flat: bytes, span: tuple[int, int], line: bytes, number: int) -> None:
+        if _PROBLEMS.find(line) < 0:
+            return
         label, text = transport.stripped(line)
         owner = self._tracebacks.owner(flat, span[0])
         found = list(vocabulary.problems(line, text, number))
@@ -190,7 +206,7 @@ class _Parser:
                 self._open.add(Open(problem, unless, label, span[1]), flat)
         if owner is None and not found and python.lonely(text):
             problem = Problem(kind="traceback", line=number, text=bounded(text))
-            self._open.add(Open(problem, Unless.BOTH, label, span[1]), flat)
+            self._open.add(Open(problem, Unless.PROGRESS, label, span[1]), flat)
 
     # --- markers --------------------------------------------------------------------------------
 
@@ -256,6 +272,9 @@ class _Parser:
             self._kept.edit(edit)
 
 
+_PROBLEMS = needles(
+    *(word for words in vocabulary.COUNTED.values() for word in words), *python.LONELY_NEEDLES
+)
 _START = needles(*vocabulary.START_NEEDLES)
 # Whether a sentence goes on in the next line, in how many lines at most, and what starts another.
 _WRAPS: tuple[tuple[Callable[[bytes], bool], int, re.Pattern[bytes]], ...] = (

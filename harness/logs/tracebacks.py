@@ -143,7 +143,9 @@ class Tracebacks:
         final = final or (not within and _RANK.fullmatch(entry.label) is not None)
         update = {"text": exception or entry.problem.text, "final": final}
         entry.problem = entry.problem.model_copy(update=update)
-        if reading.ignored or (reading.told is Level.WARNING and within):
+        if reading.ignored or (
+            within and reading.told is not None and reading.told <= Level.WARNING
+        ):
             self._open.handled(entry)
             return
         entry.unless = Unless.BOTH

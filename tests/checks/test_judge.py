@@ -230,6 +230,15 @@ class TestComplete:
         assert "line 9: it broke" in checks[0].message
         assert checks[0].lines == ["load:9: it broke"]
 
+    @pytest.mark.parametrize("kind", ["crash", "stopped"])
+    def test_the_end_of_some_process_with_exit_code_0(self, kind: str) -> None:
+        """That of the phase's own is final; one that it has started may have been replaced."""
+        problem = Problem(kind=kind, line=9, text="worker 3 exited with code 1")
+        ended = evidence(phase(log=with_(LOAD, problems=[problem])))
+        assert statuses(judge(ended)) == "pppppp"
+        final = problem.model_copy(update={"final": True})
+        assert statuses(judge(evidence(phase(log=with_(LOAD, problems=[final]))))) == "feeeee"
+
     def test_earlier_phase(self) -> None:
         problem = Problem(kind="traceback", line=9, text="ValueError: no")
         save = phase("save", with_(SAVE, problems=[problem]), outcome=Outcome.FAILED, exit_code=1)

@@ -11,6 +11,9 @@ NEEDLES: tuple[Needle, ...] = (
     rb"CANCELLED|DUE TO|walltime|TERM_RUNLIMIT|TERM_OWNER|TIMEOUT|[Tt]imed out after|NODE_FAIL",
     rb"[Cc]ommand terminated|[Jj]ob (?:failed|aborted|was terminated)|Finished: |job killed",
     rb"Evicted|CrashLoopBackOff|DeadlineExceeded|returned a non-zero|ChildFailedError",
+    rb"(?:TIMEOUT|FAILED|NODE_FAIL|CANCELLED\+?) +\d+:\d+|marked build as failure|Aborted by ",
+    rb"Too long with no output|Job failed: |was cancell?ed|timed out|exceeded|due to timeout",
+    rb"[Bb]uild was aborted",
     rb"error while loading shared libraries|: (?:command )?not found",
     rb"Primary job  ?terminated|noticed that process rank|BAD TERMINATION",
 )
@@ -31,6 +34,8 @@ _STOPPED = re.compile(
     rb"|error while loading shared libraries"
     rb"|(?:python[\d.]*|torchrun|mpirun|srun): (?:command )?not found"
     rb"|CrashLoopBackOff|ChildFailedError|Primary job  ?terminated|noticed that process rank"
+    rb"|\b(?:TIMEOUT|FAILED|NODE_FAIL|CANCELLED\+?) +\d+:\d+|marked build as failure|Aborted by \S"
+    rb"|Too long with no output|(?:ERROR|error): Job failed: "
     rb"|BAD TERMINATION OF ONE OF YOUR|The job exceeded the maximum time limit"
     rb"|[Tt]he (?:job|operation|runner) .{0,80}(?:was canceled|has timed out|has exceeded)"
     rb"|[Bb]uild (?:timed out|was aborted)|Cancelling nested steps due to timeout"

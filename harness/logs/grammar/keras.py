@@ -8,6 +8,7 @@ few known words; any other word is the name of something else.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from itertools import islice
 
 from harness.logs.grammar.needles import Needle
@@ -15,10 +16,13 @@ from harness.logs.grammar.numbers import finite
 from harness.record.facts import Metric
 
 NAN_NEEDLES: tuple[Needle, ...] = (
-    rb"(?i:loss[^\n]*(?:\b(?:nan|inf|infinity)\b|1\.#[iq]))",
+    rb"(?i:(?:loss|cost|entropy|nll|xent)[^\n]*(?:\b(?:nan|inf|infinity)\b|1\.#[iq]))",
     rb"(?i:\b(?:nan|inf|infinite|infinity|non-finite|invalid|diverged) [^\n]{0,30}loss)",
     rb"(?i:loss[^\n]{0,30}(?:infinite|finite|diverge))",
 )
+# Tables of fastai, pandas and CSV files: the head names the columns of the lines that follow.
+HEAD_NEEDLES: tuple[Needle, ...] = (rb"(?i:^[\w ,|\t/.%-]*loss[\w ,|\t/.%-]*$)",)
+ROW_NEEDLES: tuple[Needle, ...] = (rb"(?i:\b(?:nan|inf)\b)",)
 METRIC_NEEDLES: tuple[Needle, ...] = (rb"Test (?:loss|accuracy):",)
 # What shows that training goes on, and what shows that a script came to its end.
 PROGRESS: tuple[Needle, ...] = (
@@ -48,6 +52,7 @@ _VALUE = re.compile(
     re.IGNORECASE,
 )
 _WORD = re.compile(rb"(?<![\w.])[A-Za-z_][\w@-]*(?:[./][A-Za-z_][\w@-]*)*")
+_LOSS = re.compile(rb"loss|(?:^|_|/)(?:cost|nll|xent)(?![a-z])|cross_?entropy")
 _FILLERS = frozenset(
     b"for final step steps at epoch epochs batch per iteration iter is was became becomes of value"
     b" values equals went to the this training train after mean avg average total goes turned into"
@@ -91,8 +96,26 @@ _TABLE = re.compile(rb"[\s|]*")
 _ALONE = re.compile(
     rb"[\W_]*(?:[A-Za-z]+[ _/])?\w*loss\W+[-+]?(?:nan|inf|infinity)\W*", re.IGNORECASE
 )
+_COLUMN = re.compile(rb"[a-z_%][\w/.%-]{0,60}")
+_CELL = re.compile(rb"[-+]?[\d.:]+(?:e[-+]?\d+)?%?|[-+]?(?:nan|inf)|none|-|", re.IGNORECASE)
+_NO_NUMBER = re.compile(rb"[-+]?(?:nan|inf)", re.IGNORECASE)
 _METRIC = re.compile(rb"\s*Test (loss|accuracy):\s*([-+\w.]{1,40})\s*$")
 _LOOKED_AT = 1 << 14  # bytes of a line that are looked at, from its first needle on
+
+
+@dataclass(frozen=True)
+class Table:
+    """The head of a table with losses.
+
+    Attributes:
+        separator: between columns; None for blanks.
+        columns: how many.
+        losses: which of them are losses.
+    """
+
+    separator: bytes | None
+    columns: int
+    losses: tuple[int, ...]
 
 
 def nan_loss(line: bytes) -> re.Match[bytes] | None:
@@ -113,7 +136,9 @@ def _is_a_loss(line: bytes, value: re.Match[bytes]) -> bool:
     if name is None:
         return False
     word, gap = name[0].lower(), head[name.end() :]
-    before, _, after = word.rpartition(b"loss")
+    loss = _LOSS.search(word)
+    assert loss  # that is how it was found
+    before, after = word[: loss.start()], word[loss.end() :]
     if _NOT_A_NAME.search(before) or _NOT_A_REST.match(after):
         return False
     if _NOT_A_LOSS.search(head[: name.start()]) or _ARROW.match(line, value.end()):
@@ -134,11 +159,39 @@ def _name(head: bytes) -> re.Match[bytes] | None:
     """The name of a loss whose value comes right behind this text."""
     for word in reversed(list(_WORD.finditer(head))):
         text = word[0].lower()
-        if b"loss" in text:
+        if _LOSS.search(text):
             return word
         if text not in _FILLERS and not _LIBRARIES.match(text):
             return None
     return None
+
+
+def table(line: bytes) -> Table | None:
+    """The columns that the head of a table names, if the line may be one, and what separates them.
+
+    A sentence may look like a head; what decides is whether rows follow.
+    """
+    line = line[:_LOOKED_AT].strip(b" \t|")
+    separator = next((mark for mark in (b",", b"|") if mark in line), None)
+    names = [name.strip().lower() for name in line.split(separator)]
+    good = len(names) > 1 and all(_COLUMN.fullmatch(name) for name in names)
+    losses = tuple(
+        index
+        for index, name in enumerate(names)
+        if b"loss" in name and not _NOT_A_NAME.search(name.rpartition(b"loss")[0])
+    )
+    return Table(separator, len(names), losses) if good and losses else None
+
+
+def lost_in_row(line: bytes, head: Table) -> bool:
+    """Whether a line is a row below the head, and says that a loss is no number."""
+    cells = line[:_LOOKED_AT].strip(b" \t|").split(head.separator)
+    if len(cells) == head.columns + 1:  # pandas numbers its rows
+        cells = cells[1:]
+    cells = [cell.strip() for cell in cells]
+    if len(cells) != head.columns or not all(_CELL.fullmatch(cell) for cell in cells):
+        return False
+    return any(_NO_NUMBER.fullmatch(cells[index]) for index in head.losses)
 
 
 def metric(line: bytes, number: int) -> Metric | None:

@@ -7,7 +7,7 @@ import re
 from harness.logs.grammar.needles import Needle
 
 MEMORY_NEEDLES: tuple[Needle, ...] = (
-    b"Killed",
+    rb"Killed|zsh: killed|\] {1,8}\d+ killed",
     b"std::bad_alloc",
     rb"oom[-_]kill",
     rb"OOMKilled|OUT_OF_ME|exceeds job hard limit",
@@ -16,9 +16,10 @@ MEMORY_NEEDLES: tuple[Needle, ...] = (
 MEMORY = re.compile(
     rb"std::bad_alloc|[Mm]emory cgroup out of memory|Out of memory: Kill"
     rb"|[Oo]ut [Oo]f [Mm]emory: [Kk]ill"
-    rb"|^\s*Killed\s*$|: line \d+:\s+\d+ Killed\b|\bKilled\s+python|Killed process \d"
+    rb"|(?:^|[]%)\d])\s{0,8}Killed\s*$|zsh: killed\b|\[\d+\][+-]?\s+(?:\d+\s+)?[Kk]illed\b"
+    rb"|: line \d+:\s+\d+ Killed\b|\bKilled\s+python|Killed process \d"
     rb"|[Oo]om[-_][Kk]ill (?:event|constraint)|oom-kill:|oom_kill event|[Oo]om[-_]kill event"
-    rb"|\bOOMKilled\b|\bOUT_OF_MEMORY\b(?! *=)"
+    rb"|\bOOMKilled\b(?!['\"]?\s{0,3}[:=]\s{0,3}false)|\bOUT_OF_MEMORY\b(?! *=)"
     rb"|[Ee]xceeded (?:job |step )?memory limit|TERM_MEMLIMIT"
     rb"|\bOUT_OF_ME\+|exceeds job hard limit|\bOut Of Memory\b"
 )
@@ -33,14 +34,22 @@ CRASH_NEEDLES: tuple[Needle, ...] = (
     rb"double free or corruption|free\(\): invalid|malloc\(\): |corrupted size vs|munmap_chunk\(\)",
     rb"stack smashing detected|corrupted double-linked|realloc\(\): invalid|Trace/breakpoint trap",
     rb"[Rr]eceived signal|killed by signal|terminated by signal|on signal \d",
-    rb"segfault at |traps: |general protection",
+    rb"segfault at |traps: |general protection|zsh: |panicked at |\d+ (?:abort|terminated)",
+    rb"[Kk]ernel [^\n]{0,20}died|[Kk]ernel [Rr]estarting|Your session crashed"
+    rb"|MPI_ABORT was invoked",
+    rb"(?:[\]%)]|\d) {0,8}Terminated$",
 )
 CRASH = re.compile(
     rb"[Ss]egmentation fault"
     rb"|(?:signal(?: 9)?:?|signal 9 \(|by signal|Signals\.) ?\(?SIGKILL|SIGKILL\) received"
     rb"|Fatal Python error|\b[Ii]llegal instruction|\b[Bb]us error\b|Floating point exception"
     rb"|Abort trap|terminate called|libc\+\+abi: terminating|pure virtual method called"
-    rb"|^\s*Aborted\b|: line \d+:\s+\d+ Aborted|\(core dumped\)|^\s*Terminated\s*$"
+    rb"|(?:^|[]%)\d])\s{0,8}Aborted\b|: line \d+:\s+\d+ Aborted|\(core dumped\)"
+    rb"|(?:^|[]%)\d])\s{0,8}Terminated\s*$"
+    rb"|zsh: (?:abort|terminated|bus error|illegal|trace trap)"
+    rb"|\[\d+\][+-]?\s+\d+\s+(?:abort|termin)"
+    rb"|panicked at |[Kk]ernel (?:appears to have |has )?died|[Kk]ernel [Rr]estarting"
+    rb"|Your session crashed|MPI_ABORT was invoked"
     rb"|: line \d+:\s+\d+ Terminated\b"
     rb"|Windows fatal exception: |A fatal error detected by the Java|EXCEPTION_ACCESS_VIOLATION"
     rb"|0[xX][cC]0000(?:005|409|374|01[dD])"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from enum import IntEnum
+from itertools import zip_longest
 
 _LOOKED_AT = 240  # bytes of a line: a level stands in front
 
@@ -15,21 +16,17 @@ _LOOKED_AT = 240  # bytes of a line: a level stands in front
 class Level(IntEnum):
     """How serious a line is to its writer."""
 
-    WARNING = 1  # or below: the program knew, and went on
+    INFO = 0  # or below
+    WARNING = 1  # the program knew, and went on
     ERROR = 2
     FATAL = 3
 
 
 _WORDS = {
-    **dict.fromkeys(
-        ("debug", "info", "notice", "warning", "warn", "success", "trace"), Level.WARNING
-    ),
-    **dict.fromkeys(("error", "exception", "err"), Level.ERROR),
-    **dict.fromkeys(("critical", "fatal", "alert", "emergency"), Level.FATAL),
-    **dict.fromkeys(("d", "i", "w"), Level.WARNING),
-    "e": Level.ERROR,
-    "c": Level.FATAL,
-    "f": Level.FATAL,
+    **dict.fromkeys(("debug", "info", "note", "notice", "success", "trace", "d", "i"), Level.INFO),
+    **dict.fromkeys(("warning", "warn", "w"), Level.WARNING),
+    **dict.fromkeys(("error", "e"), Level.ERROR),
+    **dict.fromkeys(("critical", "fatal", "c", "f"), Level.FATAL),
 }
 _UPPER = re.compile(
     rb"(?<![A-Za-z0-9_./'\"])(DEBUG|INFO|NOTICE|WARNING|WARN|ERROR|CRITICAL|FATAL|SUCCESS|TRACE)"
@@ -37,6 +34,7 @@ _UPPER = re.compile(
 )
 _TOKEN = re.compile(rb"\[[^\]\n]{0,100}\]?|\([^)\n]{0,100}\)?|\S+")
 _PLAIN = re.compile(rb"[A-Za-z][\w./'-]*[,;.]?")
+_SEPARATORS = (b"-", b"|", b":", b"::", b">", b">>")
 _TIME = re.compile(rb"\d\d:\d\d|\d{4}[-/]\d\d")
 _LOWER = re.compile(
     rb"[^\n]{0,60}?\[\s{0,2}(debug|info|warning|warn|error|critical|fatal)\s{0,4}\]"
@@ -45,7 +43,7 @@ _LOWER = re.compile(
     rb"|\W{0,6}([Ww]arning|[Nn]ote|[Ii]nfo)(?:\s?[:!]| -)"
     rb"|(?:##)?\[(debug|warning|notice)\]",
 )
-_ABSL = re.compile(rb"([DIWEF])\d{4,8} +[\d:.]{8,20} +\d+ ([\w./<>-]+):\d+\]")
+_ABSL = re.compile(rb"([DIWEF])\d{4,8} +[\d:.]{8,30} +\d+ ([\w./<>-]+):\d+\]")
 _TORCH = re.compile(rb"\[([DIWEF])(?:\d{4} [\d:.]+)? ?([\w./-]+\.(?:cpp|h|cc|cu|hpp)):\d+\]")
 _OPTUNA = re.compile(rb"\[([DIWEC]) (?:\d{4}-\d\d-\d\d|\d{6}|\d\d:\d\d)[^\]\n]{0,80}\]")
 _CPP = re.compile(
@@ -86,12 +84,16 @@ def level(line: bytes) -> Level | None:
         return _WORDS[match[1].decode("ascii").lower()]
     match = _LOWER.match(line)
     if match is not None:
-        word = (match[match.lastindex or 0]).decode("ascii").lower()
-        return Level.WARNING if word == "note" else _WORDS.get(word)
+        return _WORDS.get(match[match.lastindex or 0].decode("ascii").lower())
     return Level.WARNING if _PYTHON.match(line) else None
 
 
 def _in_front(head: bytes) -> bool:
     """Whether this may stand in front of a level: times, brackets, names, but no sentence."""
-    words = sum(1 for token in _TOKEN.findall(head) if _PLAIN.fullmatch(token))
+    tokens = _TOKEN.findall(head)
+    words = sum(
+        1
+        for token, after in zip_longest(tokens, tokens[1:])
+        if _PLAIN.fullmatch(token) and after not in _SEPARATORS
+    )
     return words == 0 or (words <= 2 and _TIME.search(head) is not None)

@@ -7,7 +7,7 @@ program went on: how much of that is needed depends on who wrote the line.
   a time limit), or a loss that is not finite, whoever says so.
 - A line that a Python logger wrote at WARNING or below, or Python's warnings, was handled. One at
   ERROR or above counts unless progress or an end follows; so does one that somebody printed.
-- A line of a C++ runtime, and an exception, count unless progress and an end follow. That an
+- A line of a C++ runtime counts unless progress and an end follow. That an
   allocator tried, failed, and goes on with less is no problem.
 - For tracebacks see `logs.tracebacks`.
 
@@ -42,6 +42,7 @@ NEEDLES: tuple[Needle, ...] = (
     *python.NEEDLES,
     *python.LONELY_NEEDLES,
     *tflms.NEEDLES,
+    *keras.HEAD_NEEDLES,
 )
 METRIC_NEEDLES = keras.METRIC_NEEDLES
 START_NEEDLES = tensorflow.STARTS
@@ -99,16 +100,16 @@ def problems(line: bytes, text: bytes, number: int) -> Iterator[tuple[Problem, U
     if match := state.lost(text):
         yield _problem("not_restored", number, match, final=True), Unless.NOTHING
     level = loggers.level(text)
-    if level is Level.WARNING:
+    if level is not None and level <= Level.WARNING:
         return
     yield from _deaths(text, number, level)
     if any(pattern.search(text) for pattern in _BACK_OFF):
         return
     runtime = loggers.native(text)
-    if runtime is Level.WARNING and text[:60].find(b" I ") >= 0:
+    if runtime is Level.INFO:
         return
     unless = Unless.PROGRESS
-    if level is None and (runtime is not None or python.lonely(text)):
+    if level is None and runtime is not None:
         unless = Unless.BOTH
     found = next((match for pattern in _MEMORY if (match := pattern.search(text))), None)
     if found:
