@@ -38,7 +38,7 @@ def good(launch: Launch) -> None:
     role = "predict" if "predict" in launch.script else "train"
     lines = [
         marker("environment", versions={"tensorflow": "1.15.5"}, data="digits"),
-        marker("digest", of="weights", stage=stage, sha256="a" * 64),
+        marker("digest", of="weights", stage=stage, sha256="a" * 64, tensors=8, bytes=64),
         marker("metric", name="loss", value=0.5, epoch=1, split="train"),
     ]
     if swapped:
@@ -51,6 +51,7 @@ def good(launch: Launch) -> None:
         marker(
             "trace",
             function=role,
+            batch=32,
             meter="allocations",
             swap_out=moved,
             swap_in=moved,
@@ -80,13 +81,20 @@ def execute(project, engine, *, observer=None, **changes):
 def test_every_case_is_judged_and_reported(project):
     engine, observer = ScriptedEngine(good), Silent()
     record, directory = execute(project, engine, observer=observer)
-    failures = [
-        (case.id, check.id.value, check.message)
+    others = [
+        (case.id, check.id.value, check.status, check.message)
         for case in record.cases
         for check in case.checks
         if check.status is not Status.PASSED
     ]
-    assert failures == []
+    assert others == [
+        (
+            "test-flavor.basic.save-predict",
+            "swapping_as_before",
+            Status.SKIPPED,
+            "load: the scenario has no reference in which nothing is loaded",
+        )
+    ]
     assert [case.id for case in record.cases] == [
         "test-flavor.basic.save-load",
         "test-flavor.basic.save-predict",
@@ -123,6 +131,20 @@ def test_a_pair_that_can_never_apply_is_in_no_report(tmp_path):
         assert "no such thing here" not in text
         assert "poor.basic.save-predict" not in text
     assert "3 cases: 3 passed;" in (directory / "summary.md").read_text()
+
+
+def test_a_case_is_compared_with_its_reference(tmp_path):
+    declared = FAMILY.replace('script = "predict.py"', 'script = "predict.py"\nreference = {}')
+    engine = ScriptedEngine(good)
+    record, _ = execute(lay_out(tmp_path / "checkout", families={"basic": declared}), engine)
+    load, predict = record.cases
+    assert load.checks[-1].message.startswith("load: as in save: 2 swap-out")
+    assert predict.checks[-1].message.startswith("load: as in load-reference: 2 swap-out")
+    key = "test-flavor.basic.save-predict.load.reference"
+    assert predict.phases[1].reference == key
+    (launch,) = [launch for launch in engine.launches if launch.key == key]
+    assert launch.variables["LMS_REFERENCE"] == "1"
+    assert len(record.phases) == 6
 
 
 def test_several_phases_at_a_time_but_a_load_only_after_its_save(project):
