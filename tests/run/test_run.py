@@ -373,7 +373,7 @@ def test_a_canary_passes_when_it_is_caught(tmp_path):
     caught, missed = record.cases
     assert [check.id for check in caught.checks] == [CheckId.CAUGHT]
     assert caught.status is Status.PASSED
-    assert len(caught.behind) == 6
+    assert len(caught.behind) == 7
     assert missed.status is Status.FAILED
     assert totals.exit_code(record) == 1
 
