@@ -74,11 +74,11 @@ class DockerEngine:
         """
         self._daemon.check()
         try:
+            if gpu is not None:
+                self._daemon.check_gpu(gpu)
             if self._directories:
                 shared_files.check(self._daemon, self._directories)
                 self._directories.clear()
-            if gpu is not None:
-                self._daemon.check_gpu(gpu)
         except ERRORS as problem:
             raise UsageError(f"Docker: {self._daemon.explain(problem)}") from problem
 

@@ -7,6 +7,7 @@ have been built, which takes long.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import tempfile
 from collections.abc import Sequence
@@ -49,14 +50,20 @@ def check(daemon: Daemon, directories: Sequence[Path]) -> None:
 
 def _check(daemon: Daemon, directory: Path, image: str) -> None:
     token = secrets.token_hex(16).encode()
+    made = not directory.exists()
     try:
         directory.mkdir(parents=True, exist_ok=True)
         written = tempfile.TemporaryDirectory(prefix=".shared-", dir=directory)
     except OSError:
         return  # what needs it says so
-    with written as name:
-        (Path(name) / _NAME).write_bytes(token)
-        said = _seen(daemon, Path(name).resolve(), image, token)
+    try:
+        with written as name:
+            (Path(name) / _NAME).write_bytes(token)
+            said = _seen(daemon, Path(name).resolve(), image, token)
+    finally:
+        if made:  # a run that is refused leaves no empty directory of reports
+            with contextlib.suppress(OSError):
+                directory.rmdir()
     if said is not None:
         raise UsageError(
             f"the Docker daemon at {daemon.address} does not see the files of {directory} ({said}):"

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -68,19 +68,13 @@ def index(daemon: Daemon, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> It
     found.close()
 
 
-def builds(daemon: Daemon) -> list[str]:
-    """What is there of builds: containers of their steps, and layers of their stages."""
-    client, filters = daemon.client(), {"label": build.BUILD_LABEL}
-    found = [
-        *client.containers(all=True, filters=filters),
-        *client.images(all=True, filters=filters),
-    ]
-    return [entry["Id"] for entry in found]
-
-
 @pytest.mark.docker
 def test_a_build_that_waits_is_stopped_and_leaves_nothing(
-    index: SilentIndex, daemon: Daemon, base_image: str, tmp_path: Path
+    index: SilentIndex,
+    daemon: Daemon,
+    base_image: str,
+    tmp_path: Path,
+    remains: Callable[[], set[str]],
 ) -> None:
     flavor = make_flavor(tmp_path, locked_six(), base_image)
     cancel, when = threading.Event(), []
@@ -98,24 +92,24 @@ def test_a_build_that_waits_is_stopped_and_leaves_nothing(
     assert index.asked.is_set(), "the build did not get so far"
     assert time.monotonic() - when[0] < 13, "pip gives up after 15 s"
     stopper.join()
-    assert builds(daemon) == []
+    assert remains() == set()
     assert {entry["Id"] for entry in daemon.client().images(all=True)} <= before
 
 
 @pytest.mark.docker
 def test_what_is_stopped_before_a_build_builds_nothing(
-    daemon: Daemon, base_image: str, tmp_path: Path
+    base_image: str, tmp_path: Path, remains: Callable[[], set[str]]
 ) -> None:
     flavor, cancel = make_flavor(tmp_path, locked_six(), base_image), threading.Event()
     cancel.set()
     with pytest.raises(StoppedError):
         DockerEngine().prepare(flavor, "virtual", lambda line: None, cancel)
-    assert builds(daemon) == []
+    assert remains() == set()
 
 
 @pytest.mark.docker
 def test_a_term_during_a_build_interrupts_the_run_and_breaks_no_flavor(
-    index: SilentIndex, daemon: Daemon, base_image: str, tmp_path: Path
+    index: SilentIndex, base_image: str, tmp_path: Path, remains: Callable[[], set[str]]
 ) -> None:
     checkout, reports = tmp_path / "checkout", tmp_path / "reports"
     shutil.copytree(ROOT / "docker", checkout / "docker")
@@ -146,12 +140,12 @@ def test_a_term_during_a_build_interrupts_the_run_and_breaks_no_flavor(
     (flavor,) = (entry for entry in record["flavors"] if entry["id"] == "tf1-tfkeras")
     assert flavor["unavailable"] is None
     assert "image build broke" not in json.dumps(record)
-    assert builds(daemon) == []
+    assert remains() == set()
 
 
 @pytest.mark.docker
 def test_a_build_that_nobody_follows_any_more_ends(
-    index: SilentIndex, daemon: Daemon, base_image: str
+    index: SilentIndex, daemon: Daemon, base_image: str, remains: Callable[[], set[str]]
 ) -> None:
     """As where the log is on a full disk: the daemon does not go on for nobody."""
     content = f"FROM {base_image}\nLABEL {build.BUILD_LABEL}=left\nRUN echo first && sleep 300\n"
@@ -169,4 +163,4 @@ def test_a_build_that_nobody_follows_any_more_ends(
         time.sleep(0.05)
     assert daemon.client().containers(filters=filters) == [], "the step of the build goes on"
     build.clear(daemon.client(), f"{build.BUILD_LABEL}=left")
-    assert builds(daemon) == []
+    assert remains() == set()

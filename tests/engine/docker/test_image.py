@@ -4,6 +4,7 @@ import socket
 import tarfile
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -117,11 +118,6 @@ def test_a_broken_build_names_pip_s_reason_and_the_log(tmp_path: Path) -> None:
 # --- with one ------------------------------------------------------------------------------------
 
 
-def leftovers(daemon: Daemon) -> list[str]:
-    found = daemon.client().images(filters={"label": f"{LABEL}.build"}, all=True)
-    return [entry["Id"] for entry in found]
-
-
 @pytest.fixture
 def flavor(tmp_path: Path, base_image: str, daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A flavor of one small package on the test's base image; its images are removed."""
@@ -135,7 +131,12 @@ def flavor(tmp_path: Path, base_image: str, daemon: Daemon, monkeypatch: pytest.
 
 @pytest.mark.docker
 def test_builds_once_and_hands_the_way_out_over_without_a_trace(
-    flavor: Flavor, daemon: Daemon, base_image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    flavor: Flavor,
+    daemon: Daemon,
+    base_image: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    remains: Callable[[], set[str]],
 ) -> None:
     bundle = tmp_path / "ca.pem"
     bundle.write_bytes(build_settings.of_host().ca_bundle + b"\n# zq7-ca-bundle\n")
@@ -165,7 +166,7 @@ def test_builds_once_and_hands_the_way_out_over_without_a_trace(
     assert engine.prepare(flavor, "virtual", said.append, threading.Event()) == environment
     assert said == []
 
-    assert leftovers(daemon) == []
+    assert remains() == set()
     assert traces(environment.handle, daemon) == []
     created = daemon.client().inspect_image(environment.handle)["Config"]
     assert created["User"] == "65532:65532"
@@ -214,7 +215,7 @@ def test_other_inputs_are_another_image() -> None:
 
 @pytest.mark.docker
 def test_a_build_that_breaks_is_one_line_and_leaves_nothing(
-    flavor: Flavor, daemon: Daemon, tmp_path: Path
+    flavor: Flavor, daemon: Daemon, tmp_path: Path, remains: Callable[[], set[str]]
 ) -> None:
     wrong = f"six==1.17.0 --hash=sha256:{'0' * 64}\n"
     (flavor.directory / "requirements.txt").write_text(wrong)
@@ -227,7 +228,7 @@ def test_a_build_that_breaks_is_one_line_and_leaves_nothing(
     log = tmp_path / ".cache/images/t-lms-virtual.log"
     assert str(log) in text
     assert "six" in log.read_text()
-    assert leftovers(daemon) == []
+    assert remains() == set()
     after = {entry["Id"] for entry in daemon.client().images(all=True)}
     assert after <= before
 
