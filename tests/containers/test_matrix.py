@@ -19,7 +19,13 @@ from tests.records import assert_everything_passed
 WHOLE = ("tf1-tfkeras", "tf2-tfkeras")
 KERAS_TEAM = ("tf1-keras22", "tf1-keras23")
 
-pytestmark = [pytest.mark.docker, pytest.mark.tensorflow, pytest.mark.slow]
+# Images are built, and phases run one after another on a small machine: longer than any other test.
+pytestmark = [
+    pytest.mark.docker,
+    pytest.mark.tensorflow,
+    pytest.mark.slow,
+    pytest.mark.timeout(2700),
+]
 
 
 @pytest.fixture(scope="module")
