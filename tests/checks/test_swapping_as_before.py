@@ -195,6 +195,15 @@ def test_a_peak_on_a_gpu(meter: str, peak: int, reference: int, expected: Status
     assert (f"(meter {meter})" in found.message) is (expected is Status.FAILED)
 
 
+@pytest.mark.parametrize(
+    ("kib", "expected"), [(460, Status.PASSED), (1300, Status.PASSED), (1400, Status.FAILED)]
+)
+def test_the_peak_of_a_small_model_is_chance(kib: int, expected: Status) -> None:
+    """TensorFlow runs what is ready in any order: single tensors are all of such a peak."""
+    pair = [trace(peak_accelerator=size * 1024) for size in (kib, 300)]
+    assert judged(case(*pair)).status is expected
+
+
 def test_on_the_virtual_accelerator_a_peak_of_nvml_is_nothing() -> None:
     samples = ({"process_peak": 900 * MIB}, {"process_peak": 100 * MIB})
     assert judged(case(trace(), trace(), samples=samples)).status is Status.PASSED

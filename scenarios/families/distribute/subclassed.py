@@ -33,6 +33,24 @@ class Subclassed(MnistCnn):
         """The model, neither built nor compiled."""
         return _class(self.keras)()
 
+    def compile(self, model: typing.Any) -> None:
+        """As in `Workload`."""
+        model.compile(optimizer="adam", loss="mean_squared_error")
+
+    def traced(self) -> str:
+        """Path of the model that was saved after `fit` had traced it.
+
+        In a reference it is one that was saved here after one step: without its class, a model is
+        loaded as functions of the file, which no model that code makes has.
+        """
+        path = self.input("traced")
+        if self.phase.reference:
+            model = self.build()
+            self.compile(model)
+            model.fit(self.train_dataset.take(1), epochs=1, verbose=0)
+            model.save(path)
+        return path
+
 
 def refusal(save: typing.Callable[[], typing.Any]) -> typing.Optional[str]:
     """Name of the class of what `save()` raises, or None; prints the message."""

@@ -6,9 +6,10 @@ from families.distribute.subclassed import Subclassed
 
 def main(subclassed: Subclassed) -> None:
     with subclassed.tf.device(subclassed.device):
-        loaded = subclassed.tf.saved_model.load(subclassed.input("traced"))
+        path = subclassed.traced()
+        loaded = subclassed.tf.saved_model.load(path)
         marker.claim("signatures of what was saved after fit", 1, len(loaded.signatures))
-        model = subclassed.keras.models.load_model(subclassed.input("traced"))
+        model = subclassed.keras.models.load_model(path)
         subclassed.digest(model, "restored")
         subclassed.train(model, callbacks=[subclassed.lms()])
         subclassed.finish(model)

@@ -14,7 +14,7 @@ def main(subclassed: Subclassed) -> None:
         loaded = tf.saved_model.load(subclassed.output("no_signatures"))
         marker.claim("signatures of what was saved before any trace", 0, len(loaded.signatures))
         marker.claim("save_spec() is None before fit", True, model.save_spec() is None)
-        model.compile(optimizer="adam", loss="mean_squared_error")
+        subclassed.compile(model)
         subclassed.train(model, callbacks=[subclassed.lms()])
         marker.claim("save_spec() is None after fit", False, model.save_spec() is None)
         subclassed.digest(model, "saved")
