@@ -40,6 +40,7 @@ def test_nothing_is_pulled_for_it(daemon: Daemon, tmp_path: Path) -> None:
     assert {entry["Id"] for entry in daemon.client().images(all=True)} == before
 
 
+@pytest.mark.usefixtures("daemon")
 def test_it_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
     monkeypatch.setattr(shared_files, "check", lambda _, paths: asked.append(list(paths)))
