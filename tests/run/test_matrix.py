@@ -40,11 +40,12 @@ def run(reports: Path, *options: str) -> tuple[subprocess.CompletedProcess[str],
 # Everything of every flavor takes too long here: the containers' test has the other families, and
 # each family has tests of its own.
 @needs_environments("tf1-tfkeras", "tf2-legacy")
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flavors", "families"),
     [
         (("tf1-tfkeras",), ("keras_saveload", "canary")),
-        pytest.param(("tf2-legacy",), ("keras_saveload",), marks=pytest.mark.slow),
+        (("tf2-legacy",), ("keras_saveload",)),
     ],
 )
 def test_the_matrix_passes_with_measured_peaks(tmp_path, flavors, families):

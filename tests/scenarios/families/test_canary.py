@@ -79,6 +79,7 @@ def test_faults_show(flavor: str, whole_model: Callable[[str], Ended], tmp_path:
 
 
 @pytest.mark.tensorflow
+@pytest.mark.slow
 @pytest.mark.parametrize("flavor", FUNCTIONS)
 def test_function_that_was_traced_too_early_shows(
     flavor: str, whole_model: Callable[[str], Ended], tmp_path: Path

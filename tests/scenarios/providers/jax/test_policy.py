@@ -109,6 +109,7 @@ def run(code: str, *arguments: str) -> tuple[Any, list[dict[str, Any]]]:
 
 
 @pytest.mark.tensorflow
+@pytest.mark.slow
 def test_swapping_changes_the_peak_and_not_the_result() -> None:
     (losses, weights, measured), _ = run(TRAIN, "builtin", "False")
     (control_losses, control_weights, control), markers = run(TRAIN, "off", "False")
@@ -131,6 +132,7 @@ def test_what_is_announced_is_what_the_program_has() -> None:
 
 
 @pytest.mark.tensorflow
+@pytest.mark.slow
 def test_wrong_values_are_seen() -> None:
     (_, weights, _), _ = run(TRAIN, "builtin", "True")
     (_, control_weights, _), _ = run(TRAIN, "off", "False")
