@@ -22,12 +22,14 @@ def findings(evidence: Evidence) -> list[Finding]:
     reason = evidence.no_lms
     if reason is not None:
         return [skipped(reason)]
-    found = []
-    for phase, record in evidence.swapping:
-        finding = of_log(phase.id, record.facts, phase.role, evidence.mode)
-        numbers = named(phase, evidence.swapping, finding.numbers)
-        found.append(Finding(finding.status, finding.message, numbers, finding.lines))
-    return found
+    return [
+        named(
+            phase,
+            evidence.swapping,
+            of_log(phase.id, record.facts, phase.role, evidence.mode),
+        )
+        for phase, record in evidence.swapping
+    ]
 
 
 def of_log(phase: str, facts: LogFacts, role: str | None = None, mode: Mode = "session") -> Finding:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from harness.catalog.scenarios import Phase
 from harness.record.checks import WORST_FIRST, Check, CheckId, Number, Status, worst
@@ -71,9 +71,9 @@ def kinds(facts: LogFacts, *names: str) -> list[Problem]:
     return [problem for problem in facts.problems if problem.kind in names]
 
 
-def named(
-    phase: Phase, phases: Sequence[object], numbers: Mapping[str, Number]
-) -> dict[str, Number]:
-    """Numbers of one phase, with its name in front where several are judged."""
-    prefix = f"{phase.id}." if len(phases) > 1 else ""
-    return {f"{prefix}{name}": number for name, number in numbers.items()}
+def named(phase: Phase, phases: Sequence[object], finding: Finding) -> Finding:
+    """The finding of one phase, with its name in front of the numbers where several are judged."""
+    if len(phases) == 1:
+        return finding
+    numbers = {f"{phase.id}.{name}": number for name, number in finding.numbers.items()}
+    return replace(finding, numbers=numbers)

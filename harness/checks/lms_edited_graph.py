@@ -34,8 +34,7 @@ def findings(evidence: Evidence) -> list[Finding]:
         if silent and record.outcome is not Outcome.COMPLETED:
             # It may have ended before LMS had its turn.
             finding = unjudged(finding.message)
-        numbers = named(phase, evidence.swapping, finding.numbers)
-        findings.append(Finding(finding.status, finding.message, numbers, finding.lines))
+        findings.append(named(phase, evidence.swapping, finding))
     return findings
 
 

@@ -7,6 +7,7 @@ input, LMS off. Seeds are fixed, so they agree up to the order of floating point
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 
 from harness.base.text import plural
 from harness.catalog.scenarios import Phase
@@ -37,9 +38,8 @@ def findings(evidence: Evidence) -> list[Finding]:
     found = []
     for phase, record in evidence.computing:
         finding = _phase(phase, record, evidence)
-        numbers = named(phase, evidence.computing, finding.numbers)
-        message = f"{phase.id}: {finding.message}"
-        found.append(Finding(finding.status, message, numbers, finding.lines))
+        said = replace(finding, message=f"{phase.id}: {finding.message}")
+        found.append(named(phase, evidence.computing, said))
     return found
 
 

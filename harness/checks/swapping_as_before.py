@@ -44,12 +44,10 @@ def findings(evidence: Evidence) -> list[Finding]:
     reason = evidence.no_lms
     if reason is not None:
         return [skipped(reason)]
-    found = []
-    for phase, record in _loading(evidence):
-        finding = _phase(evidence, phase, record)
-        numbers = named(phase, evidence.swapping, finding.numbers)
-        found.append(Finding(finding.status, finding.message, numbers, finding.lines))
-    return found
+    return [
+        named(phase, evidence.swapping, _phase(evidence, phase, record))
+        for phase, record in _loading(evidence)
+    ]
 
 
 def _loading(evidence: Evidence) -> list[tuple[Phase, PhaseRecord]]:

@@ -62,14 +62,13 @@ def findings(evidence: Evidence) -> list[Finding]:
             verdict = _gpu(phase, record, control)
         else:
             verdict = _virtual(phase, record, control)
-        found.append(
-            Finding(
-                _STATUS[verdict.word],
-                f"{verdict.word}: {phase.id}: {verdict.message}",
-                named(phase, evidence.swapping, verdict.numbers),
-                verdict.lines,
-            )
+        finding = Finding(
+            _STATUS[verdict.word],
+            f"{verdict.word}: {phase.id}: {verdict.message}",
+            verdict.numbers,
+            verdict.lines,
         )
+        found.append(named(phase, evidence.swapping, finding))
     return found
 
 
