@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from harness.catalog.catalog import Catalog
 from harness.plan import planner
 from harness.record.checks import Check, CheckId, Status
+from harness.record.facts import LogFacts
 from harness.record.models import (
     CaseRecord,
     FlavorRecord,
@@ -255,6 +256,23 @@ def logs(run_record: RunRecord, run_directory: Path) -> Path:
         (directory / "stdout.log").write_text(f"{entry.key}: epoch 1/1 loss 0.2514\n")
         (directory / "stderr.log").write_text(f"{entry.key}: W tensorflow: {MUTATION}\n")
     return run_directory
+
+
+def completed_phase(name: str, log: LogFacts, **fields: Any) -> PhaseRecord:
+    """A phase of keras_saveload on tf1-tfkeras that trained and ended well, with this log."""
+    base: dict[str, Any] = {
+        "key": name,
+        "flavor": "tf1-tfkeras",
+        "family": "keras_saveload",
+        "script": f"{name}.py",
+        "role": "train",
+        "provider": "builtin",
+        "outcome": Outcome.COMPLETED,
+        "exit_code": 0,
+        "directory": f"phases/{name}",
+        "facts": log,
+    }
+    return PhaseRecord(**{**base, **fields})
 
 
 def assert_everything_passed(record: RunRecord, selected: Catalog) -> None:

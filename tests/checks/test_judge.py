@@ -12,6 +12,7 @@ from harness.checks.judge import Evidence, caught, judge
 from harness.record.checks import Check, CheckId, Status
 from harness.record.facts import Claim, Digest, Edit, LogFacts, Metric, Mutation, Problem, Trace
 from harness.record.models import Outcome, PhaseRecord
+from tests.records import completed_phase
 
 MIB = 2**20
 ORDER = (
@@ -123,20 +124,7 @@ def with_(base: LogFacts, **fields: Any) -> LogFacts:
 
 
 def phase(name: str = "load", log: LogFacts = LOAD, **fields: Any) -> PhaseRecord:
-    base: dict[str, Any] = {
-        "key": f"tf1-{name}",
-        "flavor": "tf1-tfkeras",
-        "family": "keras_saveload",
-        "script": f"{name}.py",
-        "role": "train",
-        "provider": "builtin",
-        "outcome": Outcome.COMPLETED,
-        "exit_code": 0,
-        "duration_s": 2.0,
-        "directory": f"phases/{name}",
-        "facts": log,
-    }
-    return PhaseRecord(**{**base, **fields})
+    return completed_phase(name, log, **{"key": f"tf1-{name}", "duration_s": 2.0, **fields})
 
 
 def scenario(role: str = "train", **fields: Any) -> Scenario:

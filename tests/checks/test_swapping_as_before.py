@@ -13,7 +13,8 @@ from harness.checks.finding import check
 from harness.checks.judge import judge
 from harness.record.checks import Check, CheckId, Status
 from harness.record.facts import Digest, LogFacts, Trace
-from harness.record.models import Outcome, PhaseRecord
+from harness.record.models import Outcome
+from tests.records import completed_phase
 
 MIB = 2**20
 OUT = int(60.4 * MIB)
@@ -44,22 +45,6 @@ def facts(*traces: Trace, digests: tuple[Digest, ...] = ()) -> LogFacts:
     return LogFacts(markers=5, done=True, traces=list(traces), digests=list(digests))
 
 
-def record(name: str, log: LogFacts, **fields: Any) -> PhaseRecord:
-    base: dict[str, Any] = {
-        "key": name,
-        "flavor": "tf1-tfkeras",
-        "family": "keras_saveload",
-        "script": f"{name}.py",
-        "role": "train",
-        "provider": "builtin",
-        "outcome": Outcome.COMPLETED,
-        "exit_code": 0,
-        "directory": f"phases/{name}",
-        "facts": log,
-    }
-    return PhaseRecord(**{**base, **fields})
-
-
 def scenario(role: str = "train", **fields: Any) -> Scenario:
     base: dict[str, Any] = {
         "id": "one",
@@ -86,8 +71,10 @@ def case(
     **fields: Any,
 ) -> Evidence:
     plan = plan or scenario()
-    load = record("load", facts(*([ours] if ours else []), digests=restored))
-    save = record("save", facts(*([theirs] if theirs else []), digests=saved), **(reference or {}))
+    load = completed_phase("load", facts(*([ours] if ours else []), digests=restored))
+    save = completed_phase(
+        "save", facts(*([theirs] if theirs else []), digests=saved), **(reference or {})
+    )
     if samples:
         load = load.model_copy(update={"samples": samples[0]})
         save = save.model_copy(update={"samples": samples[1]})
@@ -281,7 +268,7 @@ class TestRoles:
     def test_a_prediction_is_compared_with_a_prediction(self) -> None:
         log = facts(trace(function="predict", swap_out=3), trace())
         evidence = case(trace(function="predict", swap_out=3), None, plan=scenario("predict"))
-        save = record("save", log)
+        save = completed_phase("save", log)
         evidence = Evidence(
             **{**vars(evidence), "references": {"load": Reference("save", save, True)}}
         )
