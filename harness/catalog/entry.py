@@ -5,13 +5,37 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from harness.base.error import UsageError
 
 # Jenkins keys its history on ids, and a dot in one would be read as a package.
 Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,64}$")]
-Variable = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")]
+# What the driver itself tells a phase: no file may say otherwise (docs/contract.md).
+_OF_THE_DRIVER = frozenset(
+    {
+        "ACCELERATOR",
+        "DATA_DIR",
+        "INPUT_DIR",
+        "LMS_FAULT",
+        "LMS_PARAMS",
+        "LMS_PATH",
+        "LMS_PROVIDER",
+        "LMS_REFERENCE",
+        "OUTPUT_DIR",
+        "PYTHONPATH",
+    }
+)
+
+
+def _own(name: str) -> str:
+    if name in _OF_THE_DRIVER:
+        raise ValueError(f"{name} is set by the harness alone")
+    return name
+
+
+Variable = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$"), AfterValidator(_own)]
+Fault = Annotated[str, StringConstraints(pattern=r"^[a-z_]+(:\d+:[a-z]+)?$")]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 ModuleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*$")]
 Index = Annotated[str, StringConstraints(pattern=r"^https://[\w.-]+(/[\w./+-]*)?$")]

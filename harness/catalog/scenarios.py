@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from harness.catalog.entry import Entry, Id, Mode, Script, Variable
+from harness.catalog.entry import Entry, Fault, Id, Mode, Script, Variable
 from harness.record.checks import CheckId
 
 
@@ -39,6 +39,8 @@ class Phase(Entry):
             phase of its own. By default the nearest earlier phase of the same role and flavor
             whose step is of the same model and batch.
         lms: "off" runs the phase without LMS while the plan still expects it (canaries only).
+        fault: what our own provider does wrong in the phase (canaries only); its control and its
+            reference do not.
     """
 
     id: Id
@@ -49,6 +51,7 @@ class Phase(Entry):
     judged: bool | None = None
     reference: Id | Reference | None = None
     lms: Literal["on", "off"] = "on"
+    fault: Fault | None = None
     timeout_s: float = Field(default=600.0, gt=0)
     variables: dict[Variable, str] = {}
 
@@ -88,6 +91,10 @@ class Scenario(Entry):
         for number, phase in enumerate(self.phase):
             if isinstance(phase.reference, str) and phase.reference not in names[:number]:
                 raise ValueError(f"reference {phase.reference!r} of {phase.id} is no earlier phase")
+            if phase.fault is not None and self.expects is None:
+                raise ValueError(
+                    f"{phase.id} has a fault, and the scenario expects no check to fail"
+                )
         return self
 
     def judged(self, phase: Phase) -> bool:

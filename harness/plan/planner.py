@@ -98,6 +98,7 @@ class _Builder:
                 "script": phase.reference.script or phase.script,
                 "client": None if phase.reference.script else phase.client,
                 "lms": "on",
+                "fault": None,
                 "variables": {**kept, **phase.reference.variables, **told},
             }
             fresh = phase.model_copy(update=changes)
@@ -130,6 +131,8 @@ class _Builder:
             **flavor.variables,
             **phase.variables,
         }
+        if phase.fault is not None and not off:
+            variables["LMS_FAULT"] = phase.fault
         script = script_path(scenario, phase.script)
         client = None if phase.client is None else script_path(scenario, phase.client)
         identity = (

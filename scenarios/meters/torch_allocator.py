@@ -7,6 +7,7 @@ allocator, which stands for the accelerator, and the copies between its memory a
 somebody else allocated, as torch's dispatcher saw them.
 """
 
+import contextlib
 import re
 import typing
 
@@ -16,45 +17,125 @@ from meters.measurement import Copies, Count, Measurement
 _BYTES = re.compile(r'"bytes": (\d+)')
 
 
-def measure(run: typing.Callable[[], typing.Any], on_gpu: bool) -> Measurement:
+Run = typing.Callable[[typing.ContextManager[typing.Any]], typing.Any]
+
+
+def measure(run: Run, on_gpu: bool) -> Measurement:
     """What one step did.
 
-    run: runs the step once; on a GPU it is called twice, because the first call of a kernel may
-        try algorithms and take memory for that. on_gpu: whether the model is on a GPU.
+    run: runs steps, the one to measure within the context that it is given, and on a GPU one before
+        it: the first call of a kernel may try algorithms and take memory for that. on_gpu: whether
+        the model is on a GPU.
 
     accelerator_bound_bytes: of memory of the step; None on a GPU.
     host_peak_bytes: on a GPU, peak of torch's page-locked memory, from before the step too; without
         one, peak of the memory that numpy allocated during the step.
     """
-    return _measure_gpu(run) if on_gpu else _measure_cpu(run)
+    recorder = _GpuRecorder() if on_gpu else _CpuRecorder()
+    run(recorder)
+    return recorder.measurement()
 
 
-def _measure_cpu(run: typing.Callable[[], typing.Any]) -> Measurement:
-    import torch
+def within(run: typing.Callable[[], typing.Any]) -> Run:
+    """Runs a step twice, the second time within the context."""
 
-    profiler = torch.profiler
-    watch = _watch()
-    with profiler.profile(
-        activities=[profiler.ProfilerActivity.CPU], profile_memory=True, acc_events=True
-    ) as profile:
-        with host_memory.Traced(), watch:
+    def twice(measuring: typing.ContextManager[typing.Any]) -> None:
+        run()
+        with measuring:
             run()
-    changes = [
-        (event.start_ns(), event.nbytes())
-        for event in profile.profiler.kineto_results.events()
-        if event.name() == "[memory]"
-    ]
-    peak, retained = _peak_and_rest(changes)
-    return Measurement(
-        accelerator_peak_bytes=peak,
-        accelerator_retained_bytes=retained,
-        accelerator_bound_bytes=watch.bound_bytes,
-        host_peak_bytes=watch.host_peak_bytes,
-        swap_out_executed=watch.out_count,
-        swap_in_executed=watch.in_count,
-        swap_out_bytes=watch.out_bytes,
-        swap_in_bytes=watch.in_bytes,
-    )
+
+    return twice
+
+
+class _Recorder:
+    """The context of a step that is measured."""
+
+    def __enter__(self) -> "_Recorder":
+        self._entered = contextlib.ExitStack()
+        self._begin(self._entered)
+        return self
+
+    def __exit__(self, *raised: typing.Any) -> None:
+        self._entered.close()
+
+    def _begin(self, entered: contextlib.ExitStack) -> None:
+        raise NotImplementedError
+
+    def measurement(self) -> Measurement:
+        """What was recorded."""
+        raise NotImplementedError
+
+
+class _CpuRecorder(_Recorder):
+    def _begin(self, entered: contextlib.ExitStack) -> None:
+        import torch
+
+        profiler = torch.profiler
+        self._profile = entered.enter_context(
+            profiler.profile(
+                activities=[profiler.ProfilerActivity.CPU], profile_memory=True, acc_events=True
+            )
+        )
+        entered.enter_context(host_memory.Traced())
+        self._watch = entered.enter_context(_watch())
+
+    def measurement(self) -> Measurement:
+        watch = self._watch
+        changes = [
+            (event.start_ns(), event.nbytes())
+            for event in self._profile.profiler.kineto_results.events()
+            if event.name() == "[memory]"
+        ]
+        peak, retained = _peak_and_rest(changes)
+        return Measurement(
+            accelerator_peak_bytes=peak,
+            accelerator_retained_bytes=retained,
+            accelerator_bound_bytes=watch.bound_bytes,
+            host_peak_bytes=watch.host_peak_bytes,
+            swap_out_executed=watch.out_count,
+            swap_in_executed=watch.in_count,
+            swap_out_bytes=watch.out_bytes,
+            swap_in_bytes=watch.in_bytes,
+        )
+
+
+class _GpuRecorder(_Recorder):
+    def _begin(self, entered: contextlib.ExitStack) -> None:
+        import torch
+
+        cuda, profiler = torch.cuda, torch.profiler
+        cuda.synchronize()
+        self._before = cuda.memory_allocated()
+        cuda.reset_peak_memory_stats()
+        self._profile = entered.enter_context(
+            profiler.profile(
+                activities=[profiler.ProfilerActivity.CPU, profiler.ProfilerActivity.CUDA],
+                acc_events=True,
+            )
+        )
+        entered.callback(cuda.synchronize)
+        entered.callback(self._read)
+
+    def _read(self) -> None:
+        import torch
+
+        self._peak = torch.cuda.max_memory_allocated() - self._before
+        self._retained = torch.cuda.memory_allocated() - self._before
+
+    def measurement(self) -> Measurement:
+        import torch
+
+        found = copies(self._profile.profiler.kineto_results.events())
+        return Measurement(
+            accelerator_peak_bytes=self._peak,
+            accelerator_retained_bytes=self._retained,
+            accelerator_bound_bytes=None,
+            host_peak_bytes=_pinned_peak(torch.cuda),
+            swap_out_executed=found.out,
+            swap_in_executed=found.back,
+            swap_out_bytes=found.out_bytes,
+            swap_in_bytes=found.back_bytes,
+        )
 
 
 def _peak_and_rest(changes: typing.List[typing.Tuple[int, int]]) -> typing.Tuple[Count, Count]:
@@ -131,34 +212,6 @@ def _is_variable(tensor: typing.Any) -> bool:
 def _is_foreign(tensor: typing.Any) -> bool:
     # torch can resize only what its own allocator gave.
     return not tensor.untyped_storage().resizable()
-
-
-def _measure_gpu(run: typing.Callable[[], typing.Any]) -> Measurement:
-    import torch
-
-    cuda = torch.cuda
-    run()
-    cuda.synchronize()
-    before = cuda.memory_allocated()
-    cuda.reset_peak_memory_stats()
-    profiler = torch.profiler
-    with profiler.profile(
-        activities=[profiler.ProfilerActivity.CPU, profiler.ProfilerActivity.CUDA],
-        acc_events=True,
-    ) as profile:
-        run()
-        cuda.synchronize()
-    found = copies(profile.profiler.kineto_results.events())
-    return Measurement(
-        accelerator_peak_bytes=cuda.max_memory_allocated() - before,
-        accelerator_retained_bytes=cuda.memory_allocated() - before,
-        accelerator_bound_bytes=None,
-        host_peak_bytes=_pinned_peak(cuda),
-        swap_out_executed=found.out,
-        swap_in_executed=found.back,
-        swap_out_bytes=found.out_bytes,
-        swap_in_bytes=found.back_bytes,
-    )
 
 
 def copies(events: typing.Iterable[typing.Any]) -> Copies:

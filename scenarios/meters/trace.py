@@ -20,7 +20,8 @@ from meters.measurement import Measurement
 _ALLOCATIONS = "allocations"
 _PROGRAM = "compiled program"
 
-Run = typing.Callable[[], typing.Any]
+Run = typing.Callable[..., typing.Any]
+Measuring = typing.Optional[typing.ContextManager[typing.Any]]
 Milliseconds = typing.Optional[float]
 Examples = typing.Optional[int]
 
@@ -37,9 +38,9 @@ def train(
 ) -> None:
     """Runs and marks one training step on a batch. It changes the weights: call it last.
 
-    step_ms: wall time of an untraced step, if it is known. run: where models run in no session,
-        what runs the step of a model that was not trained by `fit(x, y)` of arrays; x and y are
-        not used then. callbacks: those that swap in each step that they are called in.
+    step_ms: wall time of an untraced step, if it is known. run: where models are functions of
+        TensorFlow, what runs the step of a model that was not trained by `fit(x, y)` of arrays; x
+        and y are not used then. callbacks: those that swap in each step that they are called in.
     batch: examples in the step, where it is not run on x.
 
     Raises RuntimeError if the step is not run by the function that trained before.
@@ -50,8 +51,11 @@ def train(
         )
         _mark("train", measured, step_ms, len(x))
         return
-    run = run or (lambda: keras_step.train(model, x, y, callbacks))
-    _model(runtime, model, "train", run, step_ms, len(x) if batch is None else batch)
+
+    def steps(measuring: Measuring = None) -> None:
+        keras_step.train(runtime.keras, model, x, y, callbacks, measuring)
+
+    _model(runtime, model, "train", run or steps, step_ms, len(x) if batch is None else batch)
 
 
 def predict(
@@ -123,7 +127,8 @@ def _model(
     """Marks one step of a Keras model that runs in no session."""
     phase = runtime.phase
     if phase.backend == "torch":
-        _mark(name, torch_allocator.measure(run, phase.on_gpu), step_ms, batch)
+        with_context = torch_allocator.within(run) if name == "predict" else run
+        _mark(name, torch_allocator.measure(with_context, phase.on_gpu), step_ms, batch)
     elif phase.backend == "jax":
         measured = jax_program.measure(run, phase.on_gpu, function=name + "_step")
         _mark(name, measured, step_ms, batch, meter=_PROGRAM)

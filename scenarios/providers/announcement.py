@@ -26,6 +26,20 @@ class Swaps(typing.NamedTuple):
     operations: Count = None
     milliseconds: typing.Optional[float] = None
 
+    def times(self, factor: float) -> "Swaps":
+        """As many times as much."""
+
+        def scaled(count: Count) -> Count:
+            return None if count is None else round(count * factor)
+
+        return self._replace(
+            swap_out=round(self.swap_out * factor),
+            swap_in=round(self.swap_in * factor),
+            bytes_out=scaled(self.bytes_out),
+            bytes_in=scaled(self.bytes_in),
+            operations=scaled(self.operations),
+        )
+
 
 def mark(provider: str, swaps: Swaps, parameters: Parameters) -> None:
     """Marks what was done. parameters: those that it was done with."""

@@ -21,6 +21,7 @@ returns the class for a phase. `builtin` is the package of the phase's backend, 
 import typing
 
 from common.runtime import Runtime
+from providers.announcement import Swaps
 from providers.parameters import Parameters
 
 
@@ -75,3 +76,8 @@ class Provider:
         training: whether it trains. Raises NotImplementedError where functions are not traced.
         """
         raise NotImplementedError(f"provider {self.name} traces no functions in this mode")
+
+    def told(self, swaps: Swaps) -> Swaps:
+        """What is announced of the swaps: all of them, unless the phase asks for that fault."""
+        fault = self._runtime.phase.fault
+        return swaps if fault is None else swaps.times(fault.reported)

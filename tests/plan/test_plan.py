@@ -219,7 +219,7 @@ def test_an_earlier_phase_can_be_declared_whatever_its_role(tmp_path):
 def test_a_reference_of_its_own_is_told_that_it_loads_nothing(tmp_path):
     made, load, _ = loads(
         tmp_path,
-        with_reference('variables = { A = "1", LMS_CORRUPT = "1" }\nreference = {}'),
+        with_reference('variables = { A = "1", LMS_EDIT_IN_PLACE = "1" }\nreference = {}'),
     )
     reference, phase = made.tasks[load.reference], made.tasks[load.key]
     assert load.reference == "test-flavor.basic.save-load.load.reference"
@@ -227,9 +227,9 @@ def test_a_reference_of_its_own_is_told_that_it_loads_nothing(tmp_path):
     assert (reference.script, reference.provider) == (phase.script, phase.provider)
     assert (reference.input, reference.control_of) == (None, None)
     # What a canary breaks in the phase is whole in its reference.
-    assert {name: reference.variables.get(name) for name in ("A", "LMS_CORRUPT")} == {
+    assert {name: reference.variables.get(name) for name in ("A", "LMS_EDIT_IN_PLACE")} == {
         "A": "1",
-        "LMS_CORRUPT": None,
+        "LMS_EDIT_IN_PLACE": None,
     }
     assert reference.variables["LMS_REFERENCE"] == "1"
     assert "LMS_REFERENCE" not in phase.variables

@@ -83,19 +83,22 @@ class OffloadPolicy(Provider):
 
             closed, shapes = jax.make_jaxpr(original, return_shape=True)(state, data)
             values = jax.tree_util.tree_leaves((state, data))
-            moves = Moves(execute=not phase.on_gpu, corrupt=phase.corrupt)
+            moves = self._make_moves(closed, execute=not phase.on_gpu)
             results = moves.evaluate(closed, values)
             self._report(moves)
             return jax.tree_util.tree_unflatten(jax.tree_util.tree_structure(shapes), results)
 
         return train_step
 
+    def _make_moves(self, closed: typing.Any, execute: bool) -> Moves:
+        return Moves(execute)
+
     def _report(self, moves: Moves) -> None:
         if self._reported:
             return
         self._reported = True
         swaps = Swaps(moves.swap_out, moves.swap_in, moves.bytes_out, moves.bytes_in)
-        announcement.moving("Swapping", self.name, swaps, self.parameters)
+        announcement.moving("Swapping", self.name, self.told(swaps), self.parameters)
 
 
 def under_policy(original: typing.Callable[..., typing.Any]) -> typing.Callable[..., typing.Any]:

@@ -7,10 +7,13 @@ import typing
 
 from common.phase import Phase
 from providers.interface import Provider
+from providers.tensorflow import broken
 from providers.tensorflow.function import FunctionEditor
 from providers.tensorflow.session import SessionEditor
 
 
 def choose(phase: Phase) -> typing.Type[Provider]:
-    """The class for a phase's mode."""
+    """The class for a phase's mode and fault."""
+    if phase.fault is not None:
+        return broken.choose(phase.fault, phase.mode)
     return FunctionEditor if phase.mode == "function" else SessionEditor

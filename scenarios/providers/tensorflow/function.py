@@ -12,8 +12,8 @@ from common import marker
 from providers import announcement
 from providers.interface import Provider
 from providers.parameters import Parameters
-from providers.tensorflow import dry_run
 from providers.tensorflow import graph as editor
+from providers.tensorflow.insertion import Insertion, Maker
 
 PythonFunction = typing.Callable[..., typing.Any]
 # Gives the wrapped one of a Python function, and of whether it trains.
@@ -26,11 +26,14 @@ class FunctionEditor(Provider):
     """Edits what a model runs, whenever it is traced.
 
     Under a `tf.distribute` strategy all replicas are in one graph, and that is edited once.
+
+    make_insertion: makes what inserts swaps into a graph.
     """
 
     name = "builtin"
     modes = ("function",)
     backends = ("tensorflow",)
+    make_insertion: Maker = Insertion
 
     def set_model(self, model: typing.Any) -> None:
         """Called by Keras before training, or by a script before it loads weights or predicts.
@@ -94,16 +97,17 @@ class FunctionEditor(Provider):
         announcement.log(logger, f"Editing function {graph.name} for LMS")
         parameters = self.parameters if training else _nearer(self.parameters)
         edit = editor.edit(
-            dry_run.copied(graph) if phase.pretend else graph,
+            graph,
             parameters,
             accelerator="gpu" if phase.on_gpu else phase.accelerator_devices,
             host=phase.host_device,
             training=training,
-            corrupt=phase.corrupt,
-            batch_size=self.batch_size,
+            # Each replica has its part of a batch.
+            batch_size=self.batch_size and self.batch_size // phase.replicas,
             results=results,
+            make=self.make_insertion,
         )
-        announcement.edited(logger, self.name, edit.swaps, parameters)
+        announcement.edited(logger, self.name, self.told(edit.swaps), parameters)
 
 
 def _nearer(parameters: Parameters) -> Parameters:

@@ -1,7 +1,7 @@
 """The edits of a `tf.Graph`, through private functions of TensorFlow.
 
 Used: `Graph._create_op_internal`, `Operation._update_input`, `Operation._add_control_input`,
-`Operation._set_device`.
+`Operation._set_device`, `Operation._remove_all_control_inputs`, `Operation._add_control_inputs`.
 They exist with these signatures in TensorFlow 1.15.5, 2.15.1 and 2.21.0. The public ways
 (`tf.identity`, `tf.contrib.graph_editor`) are absent in TensorFlow 2 or several times slower.
 """
@@ -55,6 +55,18 @@ class Rewriter:
         zero = self._zeros[device]
         return self._create("Roll", [tensor, zero, zero], device, name)
 
+    def called(
+        self, tensor: _Tensor, function: typing.Callable[[typing.Any], typing.Any], name: str
+    ) -> _Tensor:
+        """Adds an operation that hands a tensor to Python, as an array; returns what that gives.
+
+        function: gives an array of the same shape and type. It runs on the host.
+        """
+        called = self._tf.py_func(function, [tensor], tensor.dtype, stateful=False, name=name)
+        called.set_shape(tensor.shape)
+        self.added += 1
+        return called
+
     def negative(self, tensor: _Tensor, device: str, name: str) -> _Tensor:
         """Adds an operation that negates `tensor` on `device`; returns its output."""
         return self._create("Neg", [tensor], device, name)
@@ -87,3 +99,23 @@ class Rewriter:
     def run_after(operation: _Operation, control: _Operation) -> None:
         """Adds the control edge `control` -> `operation`."""
         operation._add_control_input(control)
+
+
+class Wiring:
+    """What the operations of a graph take and wait for, as it is now."""
+
+    def __init__(self, graph: typing.Any) -> None:
+        self._wired = [
+            (operation, list(operation.inputs), list(operation.control_inputs))
+            for operation in graph.get_operations()
+        ]
+
+    def restore(self) -> None:
+        """Lets them take and wait for the same again; what was added since is left over."""
+        for operation, inputs, controls in self._wired:
+            for position, (tensor, now) in enumerate(zip(inputs, list(operation.inputs))):
+                if now is not tensor:
+                    Rewriter.reconnect(operation, position, tensor)
+            if list(operation.control_inputs) != controls:
+                operation._remove_all_control_inputs()
+                operation._add_control_inputs(controls)

@@ -6,16 +6,21 @@ import weakref
 from common.runtime import Runtime
 from providers import announcement
 from providers.interface import Provider
-from providers.tensorflow import dry_run, renewal
 from providers.tensorflow import graph as editor
+from providers.tensorflow import renewal
+from providers.tensorflow.insertion import Insertion, Maker
 
 
 class SessionEditor(Provider):
-    """Edits a model's graph once, before training or prediction runs it."""
+    """Edits a model's graph once, before training or prediction runs it.
+
+    make_insertion: makes what inserts swaps into the graph.
+    """
 
     name = "builtin"
     modes = ("session",)
     backends = ("tensorflow",)
+    make_insertion: Maker = Insertion
 
     def __init__(self, runtime: Runtime, batch_size: typing.Optional[int] = None) -> None:
         super().__init__(runtime, batch_size)
@@ -49,12 +54,12 @@ class SessionEditor(Provider):
         phase, logger = self._runtime.phase, self._runtime.tf.logging
         announcement.log(logger, "Editing model for LMS")
         edit = editor.edit(
-            dry_run.copied(graph) if phase.pretend else graph,
+            graph,
             self.parameters,
             accelerator="gpu" if phase.on_gpu else phase.accelerator_device,
             host=phase.host_device,
             training=self.is_training,
-            corrupt=phase.corrupt,
             batch_size=self.batch_size,
+            make=self.make_insertion,
         )
-        announcement.edited(logger, self.name, edit.swaps, self.parameters)
+        announcement.edited(logger, self.name, self.told(edit.swaps), self.parameters)

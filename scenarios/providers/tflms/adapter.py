@@ -9,7 +9,7 @@ from common.runtime import Runtime
 from providers import announcement
 from providers.announcement import Swaps
 from providers.interface import Provider
-from providers.tensorflow.graph import size
+from providers.tensorflow.insertion import size
 from providers.tensorflow.rewrite import Rewriter
 
 _Operations = typing.List[typing.Any]

@@ -100,17 +100,21 @@ class SavedTensorSwapper(Provider):
             self._host = (
                 PinnedMemory(self.parameters.synchronous_swapout) if phase.on_gpu else NumpyMemory()
             )
-        step = storage.Step(
+        step = self._make_step(
             self._host,
-            device="cuda" if phase.on_gpu else "cpu",
-            resident=storage.resident(self._step_model),
-            corrupt=phase.corrupt,
+            "cuda" if phase.on_gpu else "cpu",
+            storage.resident(self._step_model),
         )
         self._moved = step.moved
         return [
             ReleasingGraph(self._step_model),
             torch.autograd.graph.saved_tensors_hooks(step.pack, step.unpack),
         ]
+
+    def _make_step(
+        self, host: HostMemory, device: str, resident: typing.FrozenSet[int]
+    ) -> storage.Step:
+        return storage.Step(host, device, resident)
 
     def _leave(self) -> None:
         entered, self._entered = self._entered, None
@@ -121,4 +125,4 @@ class SavedTensorSwapper(Provider):
 
     def _report(self, moved: storage.Moved) -> None:
         swaps = Swaps(moved.swap_out, moved.swap_in, moved.bytes_out, moved.bytes_in)
-        announcement.moving("Swapped", self.name, swaps, self.parameters)
+        announcement.moving("Swapped", self.name, self.told(swaps), self.parameters)

@@ -15,7 +15,7 @@ from providers.torch.host_memory import HostMemory
 # A tensor, its dtype, a storage, and a flat tensor of all bytes of one.
 _Tensor = typing.Any
 _DType = typing.Any
-_Storage = typing.Any
+Storage = typing.Any
 _Bytes = typing.Any
 
 # Vectors, such as the statistics of a batch normalisation, stay, as with TFLMS.
@@ -33,7 +33,7 @@ class Step:
     """The two hooks of one step.
 
     host: where to. device: type of the accelerator, `'cpu'` or `'cuda'`. resident: storages that
-    stay. corrupt: swap back half of every number.
+    stay.
     """
 
     def __init__(
@@ -41,15 +41,13 @@ class Step:
         host: HostMemory,
         device: str,
         resident: typing.FrozenSet[int],
-        corrupt: bool = False,
     ) -> None:
         self.moved = Moved()
         self._host = host
         self._device = device
         self._resident = resident
-        self._corrupt = corrupt
         # An entry keeps its storage's identity from being another one's.
-        self._entries: weakref.WeakValueDictionary[typing.Tuple[int, int], _Entry] = (
+        self._entries: weakref.WeakValueDictionary[typing.Tuple[int, int], Entry] = (
             weakref.WeakValueDictionary()
         )
 
@@ -66,7 +64,10 @@ class Step:
         key = _identity(storage), tensor._version
         entry = self._entries.get(key)
         if entry is None:
-            entry = self._entries[key] = self._swap_out(storage, tensor.dtype)
+            entry = self._swap_out(storage, tensor.dtype)
+            if entry is None:
+                return tensor
+            self._entries[key] = entry
         return _Packed(entry, tensor.dtype, tensor.size(), tensor.stride(), tensor.storage_offset())
 
     def unpack(self, packed: typing.Any) -> _Tensor:
@@ -94,17 +95,14 @@ class Step:
             and not (tensor.is_conj() or tensor.is_neg())
         )
 
-    def _swap_out(self, storage: _Storage, dtype: _DType) -> "_Entry":
-        entry = _Entry(storage, dtype, self._host.store(_bytes_of(storage)))
+    def _swap_out(self, storage: Storage, dtype: _DType) -> "typing.Optional[Entry]":
+        entry = Entry(storage, dtype, self._host.store(_bytes_of(storage)))
         self.moved.swap_out += 1
         self.moved.bytes_out += entry.size
         return entry
 
-    def _swap_in(self, entry: "_Entry") -> _Storage:
+    def _swap_in(self, entry: "Entry") -> Storage:
         flat = self._host.load(entry.kept, entry.device)
-        if self._corrupt and entry.dtype.is_floating_point:
-            # Not zeros: a logarithm of them would end the training before anybody compares.
-            flat.view(entry.dtype).mul_(0.5)
         self.moved.swap_in += 1
         self.moved.bytes_in += entry.size
         storage = flat.untyped_storage()
@@ -112,14 +110,18 @@ class Step:
         return storage
 
 
-class _Entry:
+class Entry:
     """One storage that is out.
 
     It lives as long as an operation's backward pass may ask for it; then the host's memory is
     free again.
+
+    held: a storage that lives as long; None unless a fault is asked for.
     """
 
-    def __init__(self, storage: _Storage, dtype: _DType, kept: typing.Any) -> None:
+    held: typing.Any = None
+
+    def __init__(self, storage: Storage, dtype: _DType, kept: typing.Any) -> None:
         from torch.multiprocessing.reductions import StorageWeakRef
 
         self.size: int = storage.nbytes()
@@ -129,13 +131,13 @@ class _Entry:
         self._original = StorageWeakRef(storage)
         self._returned: typing.Any = None
 
-    def keep_track(self, storage: _Storage) -> None:
+    def keep_track(self, storage: Storage) -> None:
         """Remembers what was swapped in, without keeping it alive."""
         from torch.multiprocessing.reductions import StorageWeakRef
 
         self._returned = StorageWeakRef(storage)
 
-    def returned(self) -> typing.Optional[_Storage]:
+    def returned(self) -> typing.Optional[Storage]:
         """The storage that was swapped in, while somebody uses it; else None."""
         import torch
 
@@ -147,7 +149,7 @@ class _Entry:
 class _Packed(typing.NamedTuple):
     """What autograd keeps in place of a tensor."""
 
-    entry: _Entry
+    entry: Entry
     dtype: _DType
     size: typing.Any
     stride: typing.Any
@@ -164,12 +166,12 @@ def resident(model: typing.Any) -> typing.FrozenSet[int]:
     return frozenset(_identity(tensor.untyped_storage()) for tensor in tensors)
 
 
-def _identity(storage: _Storage) -> int:
+def _identity(storage: Storage) -> int:
     identity: int = storage._cdata
     return identity
 
 
-def _bytes_of(storage: _Storage) -> _Bytes:
+def _bytes_of(storage: Storage) -> _Bytes:
     """A tensor of all bytes of a storage."""
     import torch
 

@@ -26,7 +26,7 @@ def test_least_environment_has_maximum_swapping(variables: dict[str, str]) -> No
     assert phase.input_directory is None
     assert (phase.intra_threads, phase.inter_threads) == (0, 0)
     assert not phase.edit_in_place
-    assert not phase.corrupt
+    assert phase.fault is None
 
 
 def test_virtual_accelerator_is_the_second_cpu(variables: dict[str, str]) -> None:
@@ -37,11 +37,11 @@ def test_virtual_accelerator_is_the_second_cpu(variables: dict[str, str]) -> Non
 
 
 def test_threads_and_switches(variables: dict[str, str]) -> None:
-    more = {"TF_NUM_INTRAOP_THREADS": "2", "TF_NUM_INTEROP_THREADS": "1", "LMS_CORRUPT": "1"}
-    phase = Phase.from_environment({**variables, **more, "LMS_EDIT_IN_PLACE": "0"})
+    more = {"TF_NUM_INTRAOP_THREADS": "2", "TF_NUM_INTEROP_THREADS": "1", "LMS_EDIT_IN_PLACE": "1"}
+    phase = Phase.from_environment({**variables, **more, "LMS_REFERENCE": "0"})
     assert (phase.intra_threads, phase.inter_threads) == (2, 1)
-    assert phase.corrupt
-    assert not phase.edit_in_place
+    assert phase.edit_in_place
+    assert not phase.reference
     assert phase.measure
 
 
@@ -66,7 +66,6 @@ def test_keras_3_runs_in_no_session(
 ) -> None:
     phase = Phase.from_environment({**variables, **more})
     assert (phase.keras3, phase.backend) == (keras3, backend)
-    assert not phase.pretend
 
 
 def test_output_makes_the_directory_of_the_file(variables: dict[str, str], tmp_path: Path) -> None:
@@ -86,7 +85,10 @@ def test_output_makes_the_directory_of_the_file(variables: dict[str, str], tmp_p
         ("OUTPUT_DIR", "no/such\ndirectory", "which is no directory"),
         ("INPUT_DIR", "no/such", "INPUT_DIR is 'no/such', which is no directory"),
         ("TF_NUM_INTRAOP_THREADS", "-1", "it must be a whole number"),
-        ("LMS_CORRUPT", "yes", "it must be 0 or 1"),
+        ("LMS_EDIT_IN_PLACE", "yes", "it must be 0 or 1"),
+        ("LMS_FAULT", "slow", "LMS_FAULT is 'slow'; it must be one of swaps_lost, "),
+        ("LMS_FAULT", "swaps_lost:0:evenly", "it must be swaps_lost:<1 to 100>:<evenly|largest"),
+        ("LMS_FAULT", "element_wrong:3", "element_wrong takes nothing after it"),
         ("EXECUTION_MODE", "", "EXECUTION_MODE is not set"),
         ("KERAS_BACKEND", "numpy", "it must be one of tensorflow, torch, jax"),
     ],

@@ -102,7 +102,7 @@ def test_function_that_was_traced_too_early_shows(
 
 
 def corruption_shows(flavor: str, saved: Ended, sound: Ended, directory: Path) -> None:
-    corrupt = run_phase(flavor, LOAD, directory / "corrupt", saved, LMS_CORRUPT="1")
+    corrupt = run_phase(flavor, LOAD, directory / "corrupt", saved, LMS_FAULT="values_wrong")
     assert corrupt.code == 0, corrupt.log
     assert corrupt.one("trace")["swap_in"] > 0
     losses = [m["value"] for m in corrupt.of("metric", name="loss")]

@@ -16,44 +16,16 @@ from harness.logs.parser import parse
 from harness.plan import planner
 from harness.record.checks import Check, CheckId, Status
 from harness.record.models import Outcome, PhaseRecord
-from tests.scenarios.phases import SCENARIOS, Ended, run_code, run_phase
+from tests.scenarios.phases import SCENARIOS, Ended, run_phase
 
 # One flavor for each way to run a model and to swap it.
 MODES = ["tf1-tfkeras", "tf2-tfkeras", "keras3-torch", "keras3-jax"]
 TRAINING = "keras_saveload/mnist_cnn_keras_loadtrain"
 
-# Runs a script whose provider says nothing, and leaves every other tensor where it is.
-LOSING = """
-import itertools, os, runpy
-turn = itertools.cycle((True, False))
-
-def half(original):
-    return lambda *arguments: original(*arguments) if next(turn) else None
-
-if os.environ.get("KERAS_BACKEND") == "torch":
-    from providers.torch.storage import Step
-    movable = Step._is_movable
-    Step._is_movable = lambda step, tensor: movable(step, tensor) and next(turn)
-elif os.environ.get("KERAS_BACKEND") == "jax":
-    from providers.jax import policy as module
-    def policy(original=module.policy):
-        decide = original()
-        def losing(*arguments, **parameters):
-            verdict = decide(*arguments, **parameters)
-            return verdict if isinstance(verdict, bool) or next(turn) else True
-        return losing
-    module.policy = policy
-else:
-    from providers.tensorflow.graph import _Editor
-    _Editor.insert = half(_Editor.insert)
-runpy.run_path({script!r}, run_name="__main__")
-"""
-
 
 def losing(flavor: str, name: str, directory: Path, source: Ended) -> Ended:
     """A phase whose provider loses half of its swaps without a word."""
-    code = LOSING.format(script=str(SCENARIOS / "families" / f"{name}.py"))
-    return run_code(flavor, code, directory, INPUT_DIR=str(source.output))
+    return run_phase(flavor, name, directory, source, LMS_FAULT="swaps_lost:50:evenly")
 
 
 def record(name: str, role: str, ended: Ended) -> PhaseRecord:

@@ -37,17 +37,19 @@ def test_created_callback_is_one_of_the_flavors_keras(name: str, mode: str, tmp_
     assert registry.create(run).is_training is True
 
 
-@pytest.mark.parametrize("pretend", ["0", "1"])
+@pytest.mark.parametrize(
+    ("fault", "module"),
+    [("", ""), ("never_swapped", "dry_run"), ("swaps_lost:5:largest", "broken")],
+)
 @pytest.mark.parametrize(("backend", "mode"), [("torch", "eager"), ("jax", "function")])
 def test_keras_3_has_a_provider_for_each_backend(
-    backend: str, mode: str, pretend: str, tmp_path: Path
+    backend: str, mode: str, fault: str, module: str, tmp_path: Path
 ) -> None:
-    more = {"EXECUTION_MODE": mode, "KERAS_BACKEND": backend, "LMS_PRETEND": pretend}
+    more = {"EXECUTION_MODE": mode, "KERAS_BACKEND": backend, "LMS_FAULT": fault}
     found = registry.create(runtime(tmp_path, **more))
     control = registry.create(runtime(tmp_path, LMS_PROVIDER="off", **more))
     modules = [type(entry).__mro__[1].__module__ for entry in (found, control)]
-    swaps = {"torch": "saved_tensors", "jax": "policy"}[backend]
-    chosen = "dry_run" if pretend == "1" else swaps
+    chosen = module or {"torch": "saved_tensors", "jax": "policy"}[backend]
     assert modules == [f"providers.{backend}.{chosen}", f"providers.off.{backend}"]
 
 

@@ -16,14 +16,15 @@ MODEL = """
 import json, sys, types
 import jax, keras, numpy as np
 from meters import jax_program
-from providers.jax.policy import OffloadPolicy
+from common.fault import Fault
+from providers import jax as builtin
 from providers.off.jax import PolicyControl
 
 def create(provider="builtin", **phase):
     phase = types.SimpleNamespace(
-        **dict(dict(on_gpu=False, corrupt=False, edit_in_place=False, parameters="{}"), **phase)
+        **dict(dict(on_gpu=False, fault=None, edit_in_place=False, parameters="{}"), **phase)
     )
-    mixin = PolicyControl if provider == "off" else OffloadPolicy
+    mixin = PolicyControl if provider == "off" else builtin.choose(phase)
     callback = type("LMSCallback", (mixin, keras.callbacks.Callback), {})
     return callback(types.SimpleNamespace(phase=phase), 16)
 
@@ -45,7 +46,7 @@ def fit(size, lms):
 """
 
 TRAIN = """
-lms = create(sys.argv[1], corrupt=sys.argv[2] == "True")
+lms = create(sys.argv[1], fault=Fault("values_wrong") if sys.argv[2] == "True" else None)
 history = fit(32, lms)
 weights = [value.tolist() for value in model.get_weights()]
 measured = jax_program.measure(lambda: fit(16, lms), on_gpu=False)

@@ -15,7 +15,9 @@ import tensorflow.compat.v1 as tf
 
 from meters.run_metadata import measure
 from providers.parameters import Parameters
+from providers.tensorflow import broken
 from providers.tensorflow.graph import edit
+from providers.tensorflow.insertion import Insertion
 
 ACCELERATOR, HOST = "/device:CPU:1", "/device:CPU:0"
 RANDOM = np.random.RandomState(0)
@@ -92,7 +94,7 @@ def reachable(operations):
     return seen
 
 
-def cond(taken, corrupt=False):
+def cond(taken, make=Insertion):
     """A `tf.cond` whose input and whose both branches have far consumers."""
     with tf.Graph().as_default() as graph:
         condition = tf.placeholder(tf.bool, [])
@@ -112,13 +114,13 @@ def cond(taken, corrupt=False):
             y = tf.cond(condition, branch(1.0), branch(-2.0))
             z = tf.tanh(tf.tanh(tf.tanh(y))) * y + x
             gradient = tf.gradients(tf.reduce_sum(z), x)[0]
-        if corrupt is not None:
-            done = edited(graph, corrupt=corrupt)
+        if make is not None:
+            done = edited(graph, make=make)
         with session(graph) as running:
             values = running.run([z, gradient], {condition: taken})
         return {
             "values": [float(value.sum()) for value in values],
-            "swap_in": done.swap_in if corrupt is not None else 0,
+            "swap_in": done.swap_in if make is not None else 0,
         }
 
 
@@ -217,9 +219,9 @@ def main():
         "grouped": train(swapin_groupby=100),
         "ahead": train(sync_mode=0, swapin_ahead=3),
         "threshold": train(swapout_threshold=1000),
-        "corrupt": train(corrupt=True),
+        "corrupt": train(make=broken._WrongValues),
         "cond": {
-            str(taken): [cond(taken, corrupt=None), cond(taken), cond(taken, corrupt=True)]
+            str(taken): [cond(taken, make=None), cond(taken), cond(taken, make=broken._WrongValues)]
             for taken in (True, False)
         },
         "loop": [loop(False), loop(True)],

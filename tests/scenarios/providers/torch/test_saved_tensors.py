@@ -18,14 +18,18 @@ from meters import torch_allocator
 from providers.off.torch import SavedTensorControl
 from providers.torch import storage
 from providers.torch.host_memory import NumpyMemory
-from providers.torch.saved_tensors import SavedTensorSwapper
+from common.fault import Fault
+from providers import torch as builtin
 
 provider, corrupt = sys.argv[1], sys.argv[2] == "True"
 torch.set_num_threads(1)
 phase = types.SimpleNamespace(
-    on_gpu=False, corrupt=corrupt, edit_in_place=False, parameters="{}"
+    on_gpu=False,
+    fault=Fault("values_wrong") if corrupt else None,
+    edit_in_place=False,
+    parameters="{}",
 )
-mixin = SavedTensorControl if provider == "off" else SavedTensorSwapper
+mixin = SavedTensorControl if provider == "off" else builtin.choose(phase)
 create = type("LMSCallback", (mixin, keras.callbacks.Callback), {})
 lms = create(types.SimpleNamespace(phase=phase), 32)
 keras.utils.set_random_seed(1)
@@ -45,7 +49,7 @@ def step():
     with lms.swapping():
         model.train_on_batch(x[:32], y[:32])
 
-measured = torch_allocator.measure(step, on_gpu=False)
+measured = torch_allocator.measure(torch_allocator.within(step), on_gpu=False)
 
 # One storage, saved as itself and as a view: out once, and changed in place: out again.
 host = NumpyMemory()
