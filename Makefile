@@ -25,10 +25,10 @@ export HARNESS_SHELL = $(WANT_SHELL)
 export LMS_PROVIDER LMS_PATH LMS_PARAMS DATA_DIR FLAVOR SCENARIO RUN
 
 .DEFAULT_GOAL := help
-.PHONY: help matrix repro proof list describe doctor images lock data report clean test lint bench
+.PHONY: help matrix repro proof sensitivity list describe doctor images lock data report clean test lint bench
 
 help: ## show this text
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 matrix: $(READY) ## run the matrix: GPU=0 ENGINE=docker FLAVORS=a,b FAMILIES=… SCENARIOS='train*' SHARE=0 JOBS=2
 	@$(HARNESS) run
@@ -38,6 +38,9 @@ repro: $(READY) ## one scenario by hand: FLAVOR=… SCENARIO=… [GPU=0] [SHELL=
 
 proof: $(READY) ## prove on a GPU that a case swaps: FLAVOR=… SCENARIO=… GPU=0
 	@$(HARNESS) prove -- "$$FLAVOR" "$$SCENARIO"
+
+sensitivity: $(READY) ## inject faults into the provider: which check catches which: FLAVORS=… SCENARIOS='lost-5-*'
+	@$(HARNESS) sensitivity
 
 list: $(READY) ## the plan; ALL=1 with the pairs that can never apply
 	@$(HARNESS) list

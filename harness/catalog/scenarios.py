@@ -70,6 +70,8 @@ class Scenario(Entry):
         mode: how its models run, where that is not the flavor's own mode.
         restores: what check 4 compares between the save and the load.
         control: whether judged phases are also run with LMS off.
+        rounds: the framework fuses in the control what swapping takes apart, so that results are
+            equal up to rounding and not to the last bit.
         expects: for a canary, the check that has to fail.
     """
 
@@ -80,6 +82,7 @@ class Scenario(Entry):
     mode: Mode | None = None
     restores: tuple[Literal["weights", "optimizer", "predictions", "epochs"], ...] = ()
     control: bool = True
+    rounds: bool = False
     expects: CheckId | None = None
     phase: tuple[Phase, ...] = Field(min_length=1)
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from harness.base.text import clip, mib, plural
-from harness.checks import (
-    swapping_confirmed,
-)
 from harness.checks.evidence import Evidence
 from harness.checks.finding import (
     MESSAGE_CHARACTERS,
@@ -17,6 +14,7 @@ from harness.checks.finding import (
     skipped,
     unjudged,
 )
+from harness.checks.swaps import self_report
 from harness.record.checks import Status
 from harness.record.facts import Edit, LogFacts
 from harness.record.models import Outcome
@@ -41,7 +39,7 @@ def findings(evidence: Evidence) -> list[Finding]:
 def of_log(phase: str, facts: LogFacts) -> Finding:
     """Whether LMS edited a graph in the phase of this log."""
     off = kinds(facts, "lms_off")
-    edits = swapping_confirmed.edits(facts)
+    edits = self_report.edits(facts)
     lines = [line(phase, edit.line, edit.text) for edit in edits]
     if off:
         return Finding(
@@ -56,7 +54,7 @@ def of_log(phase: str, facts: LogFacts) -> Finding:
         if already:
             message += f", only that it was edited before (line {already[0].line})"
         return Finding(Status.FAILED, message, {"edits": 0}, problem_lines(phase, already))
-    best = swapping_confirmed.self_reported(facts) or edits[0]
+    best = self_report.largest(facts) or edits[0]
     numbers = {
         "edits": len(edits),
         "operations": best.operations,

@@ -8,16 +8,15 @@ declares. Op for op the two are the same, and so are swaps, bytes and peak.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from harness.base.text import MIB, mib
 from harness.catalog.scenarios import Phase
 from harness.checks.evidence import Evidence
 from harness.checks.finding import Finding, line, named, skipped, unjudged
 from harness.checks.state_restored import digest
-from harness.checks.swapping_confirmed import trace, used
+from harness.checks.swaps import gpu
+from harness.checks.swaps.step import trace
 from harness.record.checks import Number, Status
 from harness.record.facts import Trace
 from harness.record.models import Outcome, PhaseRecord
@@ -144,7 +143,8 @@ def _peaks(accelerator: str, pair: _Pair, record: PhaseRecord, other: PhaseRecor
     """Peaks that have risen, in words: of the framework's records and, on a GPU, of NVML."""
     peaks = [(pair.ours.meter, pair.ours.peak_accelerator, pair.theirs.peak_accelerator)]
     if accelerator == "gpu":
-        peaks.append(("NVML", _nvml(record.samples), _nvml(other.samples)))
+        peak, wanted = (gpu.peak_of(entry.samples or {}) for entry in (record, other))
+        peaks.append(("NVML", peak, wanted))
     slack = GPU_PEAK_BYTES if accelerator == "gpu" else PEAK_BYTES
     return [
         f"the peak rose by {mib(peak - wanted)} from {mib(wanted)} to {mib(peak)} (meter {meter})"
@@ -153,13 +153,6 @@ def _peaks(accelerator: str, pair: _Pair, record: PhaseRecord, other: PhaseRecor
         and wanted is not None
         and peak > wanted + max(PEAK_SHARE * wanted, slack)
     ]
-
-
-def _nvml(samples: Mapping[str, Any] | None) -> int | None:
-    if samples is None:
-        return None
-    peak = samples.get("process_peak")
-    return peak if isinstance(peak, int) else used(samples)
 
 
 def _numbers(pair: _Pair) -> dict[str, Number]:

@@ -88,6 +88,7 @@ for _command in (
     running.run_command,
     running.repro_command,
     running.prove_command,
+    running.sensitivity_command,
     planning.list_command,
     planning.describe_command,
     reporting.report_command,

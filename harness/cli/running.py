@@ -23,10 +23,11 @@ from harness.catalog import catalog
 from harness.catalog.catalog import Catalog
 from harness.cli import judgement, options
 from harness.cli.console import ConsoleObserver
-from harness.plan import planner
+from harness.plan import planner, sensitivity
 from harness.plan.plan import Plan
 from harness.record.checks import Status
 from harness.record.models import RunRecord
+from harness.report import sensitivity as table
 from harness.report import summary, totals
 from harness.run import machine, repro, run
 from harness.run.proof import proof, prover
@@ -86,8 +87,12 @@ def _prepare(
 
 
 def _one(command: str, root: Path, flavor: str, scenario: str) -> Catalog:
-    """The catalog with one flavor and one scenario in it."""
-    selected = catalog.load(root).select([flavor], (), [scenario])
+    """The catalog with one flavor and one scenario in it; one of `sensitivity` is there too."""
+    whole = catalog.load(root)
+    known = {entry.id for entry in whole.scenarios}
+    if scenario not in known and scenario in {entry.id for entry in sensitivity.INJECTIONS}:
+        whole = sensitivity.catalog(whole)
+    selected = whole.select([flavor], (), [scenario])
     if len(selected.flavors) != 1 or len(selected.scenarios) != 1:
         raise UsageError(f"{command} takes one flavor and one scenario; `harness list` shows them")
     return selected
@@ -165,6 +170,38 @@ def repro_command(
             repro.enter(
                 prepared.planned, record, directory, chosen.engine, prepared.settings, chosen.gpu
             )
+    return _exit_code(record, directory)
+
+
+@click.command("sensitivity")
+@options.patterns("flavors", "flavors")
+@options.patterns("scenarios", "faults")
+@options.where
+@options.how
+@click.option(
+    "--jobs", type=click.IntRange(1, 256), envvar="HARNESS_JOBS", help="Phases at a time."
+)
+@click.pass_obj
+def sensitivity_command(
+    root: Path,
+    /,
+    flavors_patterns: tuple[str, ...],
+    scenarios_patterns: tuple[str, ...],
+    gpu: str,
+    engine: str,
+    jobs: int | None,
+    **how: Any,
+) -> int:
+    """Inject faults into the provider, and show by which check each is caught."""
+    whole = sensitivity.catalog(catalog.load(root))
+    selected = whole.select(flavors_patterns, (), scenarios_patterns)
+    prepared = _prepare(root, selected, how, gpu=gpu, engine=engine, jobs=jobs)
+    record, directory = prepared.execute(follow=False)
+    chosen = {entry.id for entry in selected.scenarios}
+    faults = {entry.id: entry.words for entry in sensitivity.INJECTIONS if entry.id in chosen}
+    for line in table.lines(record, faults):
+        click.echo(line)
+    click.echo(f"table: {options.shown(table.write(record, faults, directory))}")
     return _exit_code(record, directory)
 
 

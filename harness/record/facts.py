@@ -125,6 +125,7 @@ class TraceFields(Model):
         lower_bound: bytes of the largest set of inputs and outputs of one operation.
         graph_swap_out, graph_swap_in: swap operations in the graph of the function that was
             executed, where models run in traced functions.
+        steps: how many steps of this function the phase ran in all.
     """
 
     function: Function
@@ -140,6 +141,7 @@ class TraceFields(Model):
     step_ms: Duration = None
     graph_swap_out: OptionalCount = None
     graph_swap_in: OptionalCount = None
+    steps: OptionalCount = None
 
 
 class Trace(TraceFields):

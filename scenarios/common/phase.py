@@ -4,7 +4,6 @@ import os
 import typing
 
 from common.errors import refuse
-from common.fault import Fault
 from frameworks.resources import Resources
 
 PROVIDERS = ("builtin", "tflms", "off")
@@ -34,7 +33,7 @@ class Phase(typing.NamedTuple):
     intra_threads, inter_threads: CPU threads for the framework; 0 leaves the number to it.
     edit_in_place: LMS_EDIT_IN_PLACE=1, for canaries: edit a graph that a session has run without
         moving to a fresh session.
-    fault: LMS_FAULT, for canaries: what our own provider does wrong; `Fault` has the kinds.
+    fault: LMS_FAULT, for canaries: what our own provider does wrong; see `providers.fault`.
     reference: LMS_REFERENCE=1: the phase loads nothing, its model is as code makes it; see `input`.
     measure: False with LMS_MEASURE=0, for benchmarks: the phase does its work and measures nothing.
     """
@@ -55,7 +54,7 @@ class Phase(typing.NamedTuple):
     intra_threads: int
     inter_threads: int
     edit_in_place: bool
-    fault: typing.Optional[Fault]
+    fault: typing.Optional[str]
     reference: bool
     measure: bool
 
@@ -82,7 +81,7 @@ class Phase(typing.NamedTuple):
             intra_threads=read.count("TF_NUM_INTRAOP_THREADS"),
             inter_threads=read.count("TF_NUM_INTEROP_THREADS"),
             edit_in_place=read.switch("LMS_EDIT_IN_PLACE"),
-            fault=read.fault("LMS_FAULT"),
+            fault=read.text("LMS_FAULT"),
             reference=read.switch(_REFERENCE),
             measure=read.switch("LMS_MEASURE", unset=True),
         )
@@ -124,10 +123,6 @@ class Phase(typing.NamedTuple):
             intra_threads=self.intra_threads,
             inter_threads=self.inter_threads,
         )
-
-    def does_wrong(self, kind: str) -> bool:
-        """Whether the provider has a fault of this kind."""
-        return self.fault is not None and self.fault.kind == kind
 
     def input(self, *names: str) -> str:
         """Path of an artifact of the earlier phase.
@@ -190,13 +185,6 @@ class _Reader:
         if not value.isdigit():
             refuse(f"{name} is {value!r}; it must be a whole number")
         return int(value)
-
-    def fault(self, name: str) -> typing.Optional[Fault]:
-        value = self.text(name)
-        try:
-            return None if value is None else Fault.parse(value)
-        except ValueError as problem:
-            refuse(f"{name} is {value!r}; {problem}")
 
     def switch(self, name: str, unset: bool = False) -> bool:
         value = self.text(name)

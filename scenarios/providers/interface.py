@@ -22,6 +22,7 @@ import typing
 
 from common.runtime import Runtime
 from providers.announcement import Swaps
+from providers.fault import Fault
 from providers.parameters import Parameters
 
 
@@ -79,5 +80,5 @@ class Provider:
 
     def told(self, swaps: Swaps) -> Swaps:
         """What is announced of the swaps: all of them, unless the phase asks for that fault."""
-        fault = self._runtime.phase.fault
-        return swaps if fault is None else swaps.times(fault.reported)
+        text = self._runtime.phase.fault
+        return swaps if text is None else swaps.times(Fault.parse(text).reported)

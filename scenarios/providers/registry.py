@@ -34,7 +34,10 @@ def find(phase: Phase) -> typing.Type[Provider]:
     """The class of a phase's provider; one that cannot swap in the phase ends the process."""
     package = phase.backend if phase.provider == "builtin" else phase.provider
     module: typing.Any = importlib.import_module("providers." + package)
-    provider: typing.Type[Provider] = module.choose(phase)
+    try:
+        provider: typing.Type[Provider] = module.choose(phase)
+    except ValueError as problem:
+        refuse(problem)
     for variable, value, known in (
         ("EXECUTION_MODE", phase.mode, provider.modes),
         ("KERAS_BACKEND", phase.backend, provider.backends),

@@ -78,13 +78,17 @@ class Workload:
             digest.arrays("optimizer", stage, state)
 
     def finish(self, model: typing.Any, role: str = "train") -> None:
-        """Marks the final predictions and the record of one step; training changes the weights.
+        """Marks the final predictions and, of a training, weights; then the record of one step.
+
+        That step changes the weights.
 
         role: `'train'` or `'predict'`, what the phase did with the model.
         """
         if not self.phase.measure:
             return
         digest.predictions(self.predictions(model), "final")
+        if role == "train":
+            digest.arrays("weights", "final", self.weights(model))
         self.trace(model, role)
 
     def weights(self, model: typing.Any) -> Arrays:

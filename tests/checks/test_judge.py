@@ -549,16 +549,20 @@ class TestSwapping:
             ({}, {"peak_accelerator": None}, "inconclusive"),
             ({}, {"swap_out": 3}, "inconclusive"),
             ({}, {"swap_in": None}, "inconclusive"),
-            ({"swap_out": 5}, {}, "refuted"),
             ({"swap_out": 6}, {}, "refuted"),
-            ({"swap_out": 6, "swap_in": 7}, {}, "confirmed"),
+            ({"swap_in": 7}, {}, "refuted"),
+            ({"swap_out": 7, "swap_in": 8}, {}, "confirmed"),
+            ({"swap_out": 15, "swap_in": 16}, {}, "confirmed"),
+            ({"swap_out": 16}, {}, "refuted"),
+            ({"swap_in": 17}, {}, "refuted"),
+            ({"bytes_out": 16 * MIB}, {}, "refuted"),
+            ({"bytes_out": 17 * MIB}, {}, "confirmed"),
+            ({"bytes_out": 90 * MIB}, {}, "confirmed"),
             ({"function": "predict"}, {}, "inconclusive"),
             ({}, {"function": "predict"}, "inconclusive"),
         ],
     )
     def test_train(self, ours: dict[str, Any], theirs: dict[str, Any], word: str) -> None:
-        if ours == {"swap_out": 6}:
-            ours = {"swap_out": 6, "swap_in": 6}  # 6 of 13 is fewer than half
         found = self.judged(trace(**ours), control_trace(**theirs))
         assert found.message.startswith(f"{word}: load: "), found.message
         expected = {
@@ -578,7 +582,8 @@ class TestSwapping:
         [
             ({"peak_accelerator": 90 * MIB}, {}, Status.PASSED),
             ({"peak_accelerator": None}, {"peak_accelerator": None}, Status.PASSED),
-            ({"swap_out": 1, "swap_in": 1}, {}, Status.PASSED),
+            ({"swap_out": 1, "swap_in": 1, "bytes_out": 1}, {}, Status.PASSED),
+            ({"swap_out": 16}, {}, Status.FAILED),
             ({"swap_out": 0}, {}, Status.FAILED),
             ({"bytes_out": 0, "bytes_in": 0}, {}, Status.FAILED),
             ({}, {"swap_out": 1}, Status.ERROR),
@@ -616,23 +621,32 @@ class TestSwapping:
         assert "no control" in checks[4].message
 
 
+GIB = 1024 * MIB
+A_STEP = 700 * MIB
+# A phase of ten steps that holds 1.5 GiB without swapping.
+STEPS = trace(bytes_out=A_STEP, bytes_in=A_STEP, peak_accelerator=GIB, steps=10)
+PLAIN_STEPS = control_trace(peak_accelerator=1_536 * MIB, steps=10)
+GPU_EDIT = edit(bytes_out=A_STEP)
+
+
 class TestGpu:
     def judged(
         self,
         ours: dict[str, Any] | None = None,
         theirs: dict[str, Any] | None = None,
-        log: LogFacts | None = None,
-        control: LogFacts | None = None,
+        traced: Trace | None = STEPS,
+        plain: Trace | None = PLAIN_STEPS,
         role: str = "train",
     ) -> Check:
+        log = with_(LOAD, edits=[GPU_EDIT], traces=[traced] if traced else [])
+        control = with_(CONTROL, traces=[plain] if plain else [])
+        sent = {"pcie_tx_bytes": 7_100 * MIB}
         return verdict(
             CheckId.SWAPPING_CONFIRMED,
             evidence(
-                phase(log=log or with_(LOAD, traces=[]), samples={**SAMPLES, **(ours or {})}),
+                phase(log=log, samples={**SAMPLES, **sent, **(ours or {})}),
                 control=phase(
-                    "load-control",
-                    control or with_(CONTROL, traces=[]),
-                    samples={**CONTROL_SAMPLES, **(theirs or {})},
+                    "load-control", control, samples={**CONTROL_SAMPLES, **(theirs or {})}
                 ),
                 plan=scenario(role=role),
                 accelerator="gpu",
@@ -644,17 +658,23 @@ class TestGpu:
         [
             ({}, {}, "confirmed"),
             ({"process_peak": None}, {}, "confirmed"),
+            # Bytes and peak, both ways.
+            ({"process_peak": 1_700 * MIB}, {}, "refuted"),
+            ({"process_peak": 1_600 * MIB}, {}, "refuted"),
+            ({"process_peak": 1_530 * MIB}, {}, "refuted"),
+            ({"process_peak": 1_510 * MIB}, {}, "confirmed"),
+            ({"pcie_tx_bytes": 100 * MIB}, {}, "refuted"),
+            ({"pcie_tx_bytes": 3_590 * MIB}, {}, "refuted"),
+            ({"pcie_tx_bytes": 3_610 * MIB}, {}, "confirmed"),
+            ({"pcie_tx_bytes": 14_000 * MIB}, {}, "confirmed"),
+            ({"pcie_tx_bytes": 14_200 * MIB}, {}, "refuted"),
+            ({"pcie_tx_bytes": 14_200 * MIB, "pcie_source": "throughput"}, {}, "confirmed"),
+            ({"pcie_tx_bytes": 1_800 * MIB, "pcie_source": "throughput"}, {}, "refuted"),
+            # The trace's bytes were executed, and stand in where the bus counts none.
             ({"pcie_tx_bytes": None}, {}, "confirmed"),
-            ({"process_peak": 1_600 * MIB}, {}, "confirmed"),
-            ({"process_peak": 1_600 * MIB, "pcie_tx_bytes": 100 * MIB}, {}, "refuted"),
-            ({"process_peak": 1_530 * MIB, "pcie_tx_bytes": 0}, {}, "refuted"),
-            ({"process_peak": 1_510 * MIB, "pcie_tx_bytes": 0}, {}, "confirmed"),
-            ({"process_peak": 1_600 * MIB, "pcie_tx_bytes": None}, {}, "refuted"),
-            (
-                {"process_peak": None, "gpu_used_peak": None, "pcie_tx_bytes": None},
-                {},
-                "inconclusive",
-            ),
+            ({"pcie_tx_bytes": None, "process_peak": 1_600 * MIB}, {}, "refuted"),
+            ({}, {"pcie_exact": False}, "confirmed"),
+            ({"process_peak": None, "gpu_used_peak": None}, {}, "inconclusive"),
             ({"n": 19}, {}, "inconclusive"),
             ({"n": None}, {}, "inconclusive"),
             ({}, {"n": 19}, "inconclusive"),
@@ -664,17 +684,56 @@ class TestGpu:
             ({}, {"foreign_pids": [123]}, "inconclusive"),
             ({"memory_version": 1}, {}, "inconclusive"),
             ({"error": "GPU is lost"}, {}, "inconclusive"),
-            (
-                {"process_peak": 1_600 * MIB},
-                {"pcie_exact": False, "pcie_tx_bytes": 1},
-                "refuted",
-            ),
         ],
     )
     def test_samples(self, ours: dict[str, Any], theirs: dict[str, Any], word: str) -> None:
         found = self.judged(ours, theirs)
         assert found.message.startswith(f"{word}: load: "), found.message
         assert "NVML" in found.message
+
+    @pytest.mark.parametrize(
+        ("held", "word"), [(1_023 * MIB, "inconclusive"), (1_025 * MIB, "refuted")]
+    )
+    def test_a_model_that_is_too_small_to_show_confirms_nothing(self, held: int, word: str) -> None:
+        same = {"process_peak": 1_600 * MIB}
+        traced = STEPS.model_copy(update={"peak_accelerator": 500 * MIB})
+        plain = PLAIN_STEPS.model_copy(update={"peak_accelerator": held})
+        found = self.judged(same, traced=traced, plain=plain)
+        assert found.message.startswith(f"{word}: load: "), found.message
+
+    @pytest.mark.parametrize(
+        ("sent", "word"),
+        [(400, "refuted"), (800, "confirmed"), (90_000, "confirmed"), (None, "inconclusive")],
+    )
+    def test_without_a_trace_one_step_is_the_least(self, sent: int | None, word: str) -> None:
+        ours = {"pcie_tx_bytes": None if sent is None else sent * MIB}
+        found = self.judged(ours, traced=None, plain=None)
+        assert found.message.startswith(f"{word}: load: "), found.message
+
+    def test_without_a_trace_nobody_knows_how_large_the_model_is(self) -> None:
+        found = self.judged({"process_peak": 1_600 * MIB}, traced=None, plain=None)
+        assert found.status is Status.ERROR
+        assert "too small" in found.message
+
+    def test_what_the_text_of_a_program_counts_is_not_what_was_executed(self) -> None:
+        compiled = STEPS.model_copy(update={"meter": "compiled program"})
+        assert self.judged(traced=compiled).status is Status.PASSED
+        found = self.judged({"pcie_tx_bytes": None}, traced=compiled)
+        assert found.status is Status.ERROR
+        assert "in the program" in found.message
+
+    def test_few_bytes_cannot_be_told_from_what_else_is_sent(self) -> None:
+        small = STEPS.model_copy(update={"bytes_out": MIB, "steps": 4})
+        assert self.judged({"pcie_tx_bytes": 100 * MIB}, traced=small).status is Status.FAILED
+        said = with_(LOAD, edits=[edit(bytes_out=MIB)], traces=[small])
+        case = evidence(
+            phase(log=said, samples={**SAMPLES, "pcie_tx_bytes": 100 * MIB}),
+            control=phase("c", with_(CONTROL, traces=[PLAIN_STEPS]), samples=CONTROL_SAMPLES),
+            accelerator="gpu",
+        )
+        found = verdict(CheckId.SWAPPING_CONFIRMED, case)
+        assert found.status is Status.PASSED
+        assert "too few to tell" in found.message
 
     def test_no_samples(self) -> None:
         case = evidence(phase(log=with_(LOAD, traces=[])), accelerator="gpu")
@@ -683,29 +742,40 @@ class TestGpu:
         )
 
     def test_trace_contradicts(self) -> None:
-        found = self.judged(log=with_(LOAD, traces=[trace(swap_out=0)]))
+        found = self.judged(traced=STEPS.model_copy(update={"swap_out": 0}))
         assert found.status is Status.FAILED
 
     def test_trace_agrees(self) -> None:
-        found = self.judged(log=LOAD, control=CONTROL)
+        found = self.judged()
         assert found.status is Status.PASSED
         assert "by trace confirmed" in found.message
+        assert "bytes moved and the peak fell" in found.message
+        assert found.numbers["bus_share"] == 1.0
 
     def test_trace_cannot_stand_in_for_samples(self) -> None:
-        assert self.judged({"n": 3}, log=LOAD, control=CONTROL).status is Status.ERROR
+        assert self.judged({"n": 3}).status is Status.ERROR
 
     def test_control_swapped(self) -> None:
-        control = with_(CONTROL, traces=[trace()])
-        assert self.judged(log=LOAD, control=control).status is Status.ERROR
+        assert self.judged(plain=STEPS).status is Status.ERROR
 
-    def test_predict_is_measured_by_its_trace(self) -> None:
-        found = self.judged(
-            {"n": 3},
-            log=with_(LOAD, traces=[trace(function="predict")]),
-            control=with_(CONTROL, traces=[control_trace(function="predict")]),
-            role="predict",
+    @pytest.mark.parametrize(
+        ("ours", "status"),
+        [
+            ({"process_peak": 1_600 * MIB}, Status.PASSED),
+            ({"process_peak": 1_700 * MIB}, Status.FAILED),
+            ({"pcie_tx_bytes": 100 * MIB}, Status.FAILED),
+            ({"pcie_tx_bytes": None}, Status.PASSED),
+            ({"n": 3}, Status.ERROR),
+        ],
+    )
+    def test_a_prediction_moves_bytes_and_its_peak_need_not_fall(
+        self, ours: dict[str, Any], status: Status
+    ) -> None:
+        traced, plain = (
+            entry.model_copy(update={"function": "predict"}) for entry in (STEPS, PLAIN_STEPS)
         )
-        assert found.status is Status.PASSED
+        found = self.judged(ours, traced=traced, plain=plain, role="predict")
+        assert found.status is status, found.message
 
     def test_empty_samples(self) -> None:
         case = evidence(
@@ -727,8 +797,7 @@ class TestResult:
         ("ours", "theirs", "status"),
         [
             (0.25, 0.25, Status.PASSED),
-            (0.2503, 0.25, Status.PASSED),
-            (0.2504, 0.25, Status.FAILED),
+            (0.25000000000000006, 0.25, Status.FAILED),
             (None, 0.25, Status.FAILED),
             (0.25, None, Status.FAILED),
         ],
@@ -737,6 +806,35 @@ class TestResult:
         log = with_(LOAD, metrics=[metric(ours)])
         found = self.judged(log, with_(CONTROL, metrics=[metric(theirs)]))
         assert found.status is status, found.message
+
+    @pytest.mark.parametrize(
+        ("accelerator", "ours", "status"),
+        [
+            ("virtual", 0.250034, Status.PASSED),
+            ("virtual", 0.250036, Status.FAILED),
+            ("gpu", 0.2649, Status.PASSED),
+            ("gpu", 0.2651, Status.FAILED),
+        ],
+    )
+    def test_metrics_up_to_rounding_and_on_a_gpu(
+        self, accelerator: str, ours: float, status: Status
+    ) -> None:
+        log = with_(LOAD, metrics=[metric(ours)])
+        control = with_(CONTROL, metrics=[metric(0.25)])
+        found = self.judged(log, control, accelerator=accelerator, plan=scenario(rounds=True))
+        assert found.status is status, found.message
+
+    def test_weights_after_a_training_are_equal_to_the_last_bit(self) -> None:
+        log, control = (
+            with_(base, digests=[*base.digests, digest("weights", "final", content)])
+            for base, content in ((LOAD, "wrong"), (CONTROL, "right"))
+        )
+        found = self.judged(log, control)
+        assert found.status is Status.FAILED
+        assert "the trained weights differ" in found.message
+        assert "trained weights bit-equal" in self.judged(control, control).message
+        for loose in ({"accelerator": "gpu"}, {"plan": scenario(rounds=True)}):
+            assert self.judged(log, control, **loose).status is Status.PASSED
 
     def test_metrics_are_matched_by_epoch_and_split(self) -> None:
         log = with_(LOAD, metrics=[metric(0.1, epoch=1), metric(0.2, epoch=2), metric(9)])
@@ -754,8 +852,7 @@ class TestResult:
         ("values", "status"),
         [
             ([0.5, 0.25], Status.PASSED),
-            ([0.5, 0.25009], Status.PASSED),
-            ([0.5, 0.2502], Status.FAILED),
+            ([0.5, 0.25000000001], Status.FAILED),
             ([0.5], Status.FAILED),
             (None, Status.ERROR),
         ],
@@ -766,6 +863,19 @@ class TestResult:
         found = self.judged(
             with_(LOAD, digests=[ours], metrics=[]),
             with_(CONTROL, digests=[theirs], metrics=[]),
+        )
+        assert found.status is status, found.message
+
+    @pytest.mark.parametrize(
+        ("value", "status"), [(0.250009, Status.PASSED), (0.25002, Status.FAILED)]
+    )
+    def test_predictions_up_to_rounding(self, value: float, status: Status) -> None:
+        ours = digest("predictions", "final", "a", values=[0.5, value])
+        theirs = digest("predictions", "final", "b", values=[0.5, 0.25])
+        found = self.judged(
+            with_(LOAD, digests=[ours], metrics=[]),
+            with_(CONTROL, digests=[theirs], metrics=[]),
+            plan=scenario(rounds=True),
         )
         assert found.status is status, found.message
 

@@ -23,13 +23,16 @@ SLICE = "MIG-cccc3333-0000-0000-0000-000000000000"
 MIB = fake_nvml.MIB
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
-# Plays a training step: the control holds 900 MiB, a swapped phase 300 MiB and sends 600 MiB.
+# Plays two training steps: the control holds HELD (900) MiB, a swapped phase PEAK (300), and sends
+# SENT (600). Its trace says that a step moves 300 MiB.
 SCRIPT = """
     import json, os, sys, time
 
     swapped = os.environ["LMS_PROVIDER"] != "off"
     stage = "restored" if "INPUT_DIR" in os.environ else "saved"
     lose = "LOSE_GPU" in os.environ and swapped and stage == "restored"
+    peak, sent = (int(os.environ.get(name, n)) for name, n in (("PEAK", 300), ("SENT", 600)))
+    held = int(os.environ.get("HELD", 900))
     path = os.environ["LIVE_FILE"]
     sent_before = int(open(path).read().split()[3])
 
@@ -49,27 +52,38 @@ SCRIPT = """
 
     if swapped:
         mark("lms_edited", provider="builtin", operations=4, swap_out=2, swap_in=2,
-             bytes_out=600 << 20, bytes_in=600 << 20, ms=1.0)
+             bytes_out=300 << 20, bytes_in=300 << 20, ms=1.0)
     mark("digest", of="weights", stage=stage, sha256="a" * 64)
     live(100, 0)
     time.sleep(0.3)
-    live(300 if swapped else 900, 600 if swapped else 10)
+    live(peak if swapped else held, sent if swapped else 10)
     time.sleep(1.2)
     mark("metric", name="loss", value=0.5, epoch=1, split="train")
-    live(100, 600 if swapped else 10)
+    live(100, sent if swapped else 10)
     time.sleep(0.3)
+    count = 2 if swapped else 0
+    mark("trace", function="train", batch=8, meter=os.environ.get("METER", "allocations"), steps=2,
+         swap_out=count, swap_in=count, bytes_out=count * 150 << 20, bytes_in=count * 150 << 20,
+         peak_accelerator=(held - 600 if swapped else held - 50) << 20)
     mark("done")
     open(os.path.join(os.environ["OUTPUT_DIR"], "model"), "w").write("weights")
 """
 
 
 def play(
-    tmp_path: Path, library: Path, *options: str, lose: bool = False, held: int = 0, **gpu: object
+    tmp_path: Path,
+    library: Path,
+    *options: str,
+    lose: bool = False,
+    held: int = 0,
+    variables: dict[str, object] | None = None,
+    **gpu: object,
 ) -> tuple[int, str, RunRecord, Path]:
     live = tmp_path / "live"
     fake_nvml.write_live(live, 100 * MIB + held, process={4242: held} if held else None)
     flavor = FLAVOR.replace("3.11", PYTHON) + f'\n[variables]\nLIVE_FILE = "{live}"\n'
     flavor += 'LOSE_GPU = "1"\n' if lose else ""
+    flavor += "".join(f'{name} = "{value}"\n' for name, value in (variables or {}).items())
     root = lay_out(
         tmp_path / "checkout",
         flavors={"test-flavor": flavor},
@@ -138,7 +152,9 @@ def test_the_record_has_the_curve_that_was_played(tmp_path, nvml_library):
     assert "900.0 MiB" in verdict.message
     assert "PCIe 600.0 MiB sent, 600.0 MiB received, control 10.0 MiB sent" in verdict.message
     assert "largest gap 0." in verdict.message
-    assert verdict.numbers["reported_bytes_in"] == verdict.numbers["pcie_rx_bytes"] == 600 * MIB
+    assert "300.0 MiB out a step and 2 steps: 0.98 of that beyond the control" in verdict.message
+    assert verdict.numbers["reported_bytes_in"] == 300 * MIB
+    assert verdict.numbers["pcie_rx_bytes"] == 600 * MIB
     assert isinstance(verdict.numbers["host_peak_bytes"], int)
     assert isinstance(verdict.numbers["samples"], int)
 
@@ -154,11 +170,37 @@ def test_memory_version_1_only(tmp_path, nvml_library):
 
 def test_no_pcie_counters_at_all_leaves_them_unknown(tmp_path, nvml_library):
     code, output, record, _ = play(tmp_path, nvml_library, counters=0)
-    assert code == 0, output  # the peaks still tell
+    assert code == 0, output  # the trace's bytes were executed
     samples = load_of(record).samples
     assert samples is not None
     assert samples["pcie_tx_bytes"] is None
     assert samples["pcie_source"] is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("played", "code", "words"),
+    [
+        ({"PEAK": 980}, 1, "refuted: load: the peak rose: "),
+        ({"SENT": 10}, 1, "refuted: load: fewer bytes went over the bus than swapping moves: "),
+        ({"SENT": 3000}, 1, "refuted: load: more bytes went over the bus than swapping moves: "),
+        ({"PEAK": 890}, 2, "inconclusive: load: the model is too small for its peak to show: "),
+        ({"PEAK": 1890, "HELD": 1900}, 1, "refuted: load: bytes moved, and the peak did not fall"),
+        ({"METER": "compiled program"}, 0, "confirmed: load: bytes moved and the peak fell: "),
+    ],
+)
+def test_bytes_and_peak_both_have_to_tell(tmp_path, nvml_library, played, code, words):
+    found, output, record, _ = play(tmp_path, nvml_library, variables=played)
+    assert swapping(record).message.startswith(words), swapping(record).message
+    assert found == code, output
+
+
+@pytest.mark.slow
+def test_a_program_whose_bytes_nothing_counts_confirms_nothing(tmp_path, nvml_library):
+    compiled = {"METER": "compiled program"}
+    code, output, record, _ = play(tmp_path, nvml_library, counters=0, variables=compiled)
+    assert swapping(record).message.startswith("inconclusive: load: what went over the bus tells")
+    assert code == 2, output
 
 
 def test_a_gpu_lost_half_way_stops_the_run_with_an_error(tmp_path, nvml_library):

@@ -63,7 +63,7 @@ class Ended:
     def results(self) -> list[Any]:
         """Metrics and final predictions: what swapping must not change."""
         metrics = [(m["name"], m["split"], m["value"]) for m in self.of("metric")]
-        return [*metrics, self.one("digest", stage="final")["sha256"]]
+        return [*metrics, self.one("digest", stage="final", of="predictions")["sha256"]]
 
     def digests(self, stage: str) -> dict[str, str]:
         return {marker["of"]: marker["sha256"] for marker in self.of("digest", stage=stage)}

@@ -13,8 +13,8 @@ from typing import Any
 from pydantic import Field
 
 from harness.base.text import MIB, mib
-from harness.checks import swapping_confirmed
 from harness.checks.finding import kinds
+from harness.checks.swaps import gpu, self_report, step
 from harness.record.checks import Status
 from harness.record.model import Model
 from harness.record.models import Outcome, PhaseRecord
@@ -105,11 +105,8 @@ def measurement(
     """What one execution showed."""
     samples: Mapping[str, Any] = record.samples or {}
     facts = record.facts
-    trace = swapping_confirmed.trace(facts, record.role)
-    reported = swapping_confirmed.self_reported(facts)
-    nvml = samples.get("process_peak")
-    if nvml is None:
-        nvml = swapping_confirmed.used(samples)
+    trace = step.trace(facts, record.role)
+    reported = self_report.largest(facts)
     exhausted = kinds(facts, "out_of_memory")
     return Measurement(
         name=name,
@@ -117,14 +114,14 @@ def measurement(
         ceiling=ceiling,
         outcome=record.outcome,
         out_of_memory=bool(exhausted),
-        nvml_peak=nvml,
+        nvml_peak=gpu.peak_of(samples),
         framework_peak=trace.peak_accelerator if trace else None,
         bytes_out=reported.bytes_out if reported else None,
         bytes_in=reported.bytes_in if reported else None,
         offloaded_peak=trace.peak_host if trace else None,
         pcie_tx=samples.get("pcie_tx_bytes"),
         pcie_rx=samples.get("pcie_rx_bytes"),
-        host_peak=swapping_confirmed.host_peak(samples),
+        host_peak=gpu.host_peak(samples),
         pinned_peak=samples.get("cgroup_shmem_peak"),
         step_ms=trace.step_ms if trace else None,
         samples=samples.get("n"),
@@ -241,9 +238,8 @@ def _bus(control: Measurement, swapped: Measurement) -> Requirement:
     )
     if not swapped.bytes_out:
         return _requirement(name, Status.ERROR, f"{words}: LMS reports no bytes")
-    enough = (
-        swapped.pcie_tx - control.pcie_tx >= swapping_confirmed.REPORTED_SHARE * swapped.bytes_out
-    )
+    least, _ = gpu.BUS["counters"]
+    enough = swapped.pcie_tx - control.pcie_tx >= least * swapped.bytes_out
     return _requirement(name, Status.PASSED if enough else Status.FAILED, words)
 
 

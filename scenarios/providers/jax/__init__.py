@@ -6,6 +6,7 @@ It may import: `providers`' own modules and what those may.
 import typing
 
 from common.phase import Phase
+from providers.fault import Fault
 from providers.interface import Provider
 from providers.jax import broken
 from providers.jax.policy import OffloadPolicy
@@ -13,4 +14,4 @@ from providers.jax.policy import OffloadPolicy
 
 def choose(phase: Phase) -> typing.Type[Provider]:
     """The class for a phase."""
-    return OffloadPolicy if phase.fault is None else broken.choose(phase.fault)
+    return OffloadPolicy if phase.fault is None else broken.choose(Fault.parse(phase.fault))

@@ -1,4 +1,4 @@
-"""Our own provider for jax with a fault, for a harness to notice; see `common.fault`.
+"""Our own provider for jax with a fault, for a harness to notice; see `providers.fault`.
 
 Only what is lost, and what is told, can be wrong on a GPU too: the rest are faults of the moves
 that are executed in place of the compiler's.
@@ -6,9 +6,9 @@ that are executed in place of the compiler's.
 
 import typing
 
-from common import fault
-from common.fault import Fault
 from common.runtime import Runtime
+from providers import fault
+from providers.fault import Fault
 from providers.interface import Provider
 from providers.jax import moves
 from providers.jax.dry_run import DryRun
@@ -159,8 +159,7 @@ class BrokenPolicy(OffloadPolicy):
 
     def __init__(self, runtime: Runtime, batch_size: typing.Optional[int] = None) -> None:
         super().__init__(runtime, batch_size)
-        asked = runtime.phase.fault
-        assert asked is not None
+        asked = Fault.parse(runtime.phase.fault or "")
         self._asked = asked
         if runtime.phase.on_gpu and asked.kind not in _ON_A_GPU:
             raise ValueError(f"LMS_FAULT {asked.kind} needs ACCELERATOR=virtual on jax")

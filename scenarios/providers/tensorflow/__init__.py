@@ -6,6 +6,7 @@ It may import: `providers`' own modules and what those may.
 import typing
 
 from common.phase import Phase
+from providers.fault import Fault
 from providers.interface import Provider
 from providers.tensorflow import broken
 from providers.tensorflow.function import FunctionEditor
@@ -15,5 +16,5 @@ from providers.tensorflow.session import SessionEditor
 def choose(phase: Phase) -> typing.Type[Provider]:
     """The class for a phase's mode and fault."""
     if phase.fault is not None:
-        return broken.choose(phase.fault, phase.mode)
+        return broken.choose(Fault.parse(phase.fault), phase.mode)
     return FunctionEditor if phase.mode == "function" else SessionEditor

@@ -1,13 +1,13 @@
-"""Our own provider for TensorFlow with a fault, for a harness to notice; see `common.fault`."""
+"""Our own provider for TensorFlow with a fault, for a harness to notice; see `providers.fault`."""
 
 import functools
 import typing
 
-from common import fault
-from common.fault import Fault
 from common.runtime import Runtime
+from providers import fault
+from providers.fault import Fault
 from providers.interface import Provider
-from providers.tensorflow import dry_run, insertion, renewal
+from providers.tensorflow import insertion, renewal
 from providers.tensorflow.function import FunctionEditor
 from providers.tensorflow.insertion import Insertion, Tensor
 from providers.tensorflow.rewrite import Wiring
@@ -147,8 +147,7 @@ class BrokenSession(SessionEditor):
 
     def __init__(self, runtime: Runtime, batch_size: insertion.Count = None) -> None:
         super().__init__(runtime, batch_size)
-        assert runtime.phase.fault is not None
-        self.make_insertion = _maker(runtime.phase.fault, batch_size)
+        self.make_insertion = _maker(Fault.parse(runtime.phase.fault or ""), batch_size)
 
 
 class BrokenFunction(FunctionEditor):
@@ -156,22 +155,21 @@ class BrokenFunction(FunctionEditor):
 
     def __init__(self, runtime: Runtime, batch_size: insertion.Count = None) -> None:
         super().__init__(runtime, batch_size)
-        assert runtime.phase.fault is not None
-        self.make_insertion = _maker(runtime.phase.fault, batch_size)
+        self.make_insertion = _maker(Fault.parse(runtime.phase.fault or ""), batch_size)
 
 
 class DryRunSession(SessionEditor):
     """Edits a copy of the graph, which nobody runs."""
 
     def _apply(self, graph: typing.Any) -> None:
-        super()._apply(dry_run.copied(graph))
+        super()._apply(_copied(graph))
 
 
 class DryRunFunction(FunctionEditor):
     """Edits a copy of each trace, which nobody runs."""
 
     def _apply(self, graph: typing.Any, training: bool, results: typing.Sequence[str]) -> None:
-        super()._apply(dry_run.copied(graph), training, results)
+        super()._apply(_copied(graph), training, results)
 
 
 class FirstStepSession(SessionEditor):
@@ -227,3 +225,21 @@ def choose(asked: Fault, mode: str) -> typing.Type[Provider]:
     if mode == "function":
         return function.get(asked.kind, BrokenFunction)
     return session.get(asked.kind, BrokenSession)
+
+
+def _copied(graph: typing.Any) -> typing.Any:
+    """A graph of the same operations that nobody runs, for an edit to announce.
+
+    graph: a `tf.Graph`, or a FuncGraph that is being traced.
+    """
+    import tensorflow.compat.v1 as tf
+
+    scratch = tf.Graph()
+    with scratch.as_default():
+        tf.import_graph_def(graph.as_graph_def(), name="")
+    for operation in graph.get_operations():
+        copy = scratch.get_operation_by_name(operation.name)
+        for original, output in zip(operation.outputs, copy.outputs):
+            # Those of a variable's value are not in the definition.
+            output.set_shape(original.shape)
+    return scratch

@@ -6,6 +6,7 @@ It may import: `providers`' own modules and what those may.
 import typing
 
 from common.phase import Phase
+from providers.fault import Fault
 from providers.interface import Provider
 from providers.torch import broken
 from providers.torch.saved_tensors import SavedTensorSwapper
@@ -13,4 +14,4 @@ from providers.torch.saved_tensors import SavedTensorSwapper
 
 def choose(phase: Phase) -> typing.Type[Provider]:
     """The class for a phase."""
-    return SavedTensorSwapper if phase.fault is None else broken.choose(phase.fault)
+    return SavedTensorSwapper if phase.fault is None else broken.choose(Fault.parse(phase.fault))

@@ -1,11 +1,11 @@
-"""Our own provider for torch with a fault, for a harness to notice; see `common.fault`."""
+"""Our own provider for torch with a fault, for a harness to notice; see `providers.fault`."""
 
 import functools
 import typing
 
-from common import fault
-from common.fault import Fault
 from common.runtime import Runtime
+from providers import fault
+from providers.fault import Fault
 from providers.interface import Provider
 from providers.torch import storage
 from providers.torch.dry_run import DryRun
@@ -120,8 +120,7 @@ class BrokenSwapper(SavedTensorSwapper):
 
     def __init__(self, runtime: Runtime, batch_size: typing.Optional[int] = None) -> None:
         super().__init__(runtime, batch_size)
-        asked = runtime.phase.fault
-        assert asked is not None
+        asked = Fault.parse(runtime.phase.fault or "")
         steps: typing.Dict[str, typing.Callable[..., storage.Step]] = {
             "device_copy_kept": _KeepingStep,
             "swapped_in_early": _EarlyStep,
@@ -146,8 +145,7 @@ class LosingSwapper(SavedTensorSwapper):
     def _make_step(
         self, host: HostMemory, device: str, resident: typing.FrozenSet[int]
     ) -> storage.Step:
-        asked = self._runtime.phase.fault
-        assert asked is not None
+        asked = Fault.parse(self._runtime.phase.fault or "")
         self._known = None if self._step is None else self._step.sizes
         self._step = _LosingStep(host, device, resident, fault=asked, known=self._known)
         return self._step

@@ -139,7 +139,7 @@ def test_keras_3_goes_on_with_the_same_result_and_less_memory(
 def values(ended: Ended) -> list[float]:
     """Metrics and final predictions."""
     metrics = [float(m["value"]) for m in ended.of("metric")]
-    return [*metrics, *ended.one("digest", stage="final")["values"]]
+    return [*metrics, *ended.one("digest", stage="final", of="predictions")["values"]]
 
 
 @pytest.mark.tensorflow

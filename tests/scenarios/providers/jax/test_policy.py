@@ -16,7 +16,6 @@ MODEL = """
 import json, sys, types
 import jax, keras, numpy as np
 from meters import jax_program
-from common.fault import Fault
 from providers import jax as builtin
 from providers.off.jax import PolicyControl
 
@@ -46,7 +45,7 @@ def fit(size, lms):
 """
 
 TRAIN = """
-lms = create(sys.argv[1], fault=Fault("values_wrong") if sys.argv[2] == "True" else None)
+lms = create(sys.argv[1], fault="values_wrong" if sys.argv[2] == "True" else None)
 history = fit(32, lms)
 weights = [value.tolist() for value in model.get_weights()]
 measured = jax_program.measure(lambda: fit(16, lms), on_gpu=False)

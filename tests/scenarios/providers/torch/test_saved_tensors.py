@@ -18,14 +18,13 @@ from meters import torch_allocator
 from providers.off.torch import SavedTensorControl
 from providers.torch import storage
 from providers.torch.host_memory import NumpyMemory
-from common.fault import Fault
 from providers import torch as builtin
 
 provider, corrupt = sys.argv[1], sys.argv[2] == "True"
 torch.set_num_threads(1)
 phase = types.SimpleNamespace(
     on_gpu=False,
-    fault=Fault("values_wrong") if corrupt else None,
+    fault="values_wrong" if corrupt else None,
     edit_in_place=False,
     parameters="{}",
 )

@@ -43,17 +43,19 @@ class Fault(typing.NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "Fault":
-        """A fault as it is written; raises ValueError with the reason where it is none."""
+        """A fault as LMS_FAULT has it; raises ValueError with one line where it is none."""
         kind, *details = text.split(":")
         if kind not in KINDS:
-            raise ValueError(f"it must be one of {', '.join(KINDS)}")
+            raise ValueError(f"LMS_FAULT is {text!r}; it must be one of {', '.join(KINDS)}")
         if kind != LOST:
             if details:
-                raise ValueError(f"{kind} takes nothing after it")
+                raise ValueError(f"LMS_FAULT is {text!r}; {kind} takes nothing after it")
             return cls(kind)
         percent, order = details if len(details) == 2 else ("", "")
         if not (percent.isdigit() and 1 <= int(percent) <= 100 and order in ORDERS):
-            raise ValueError(f"it must be {LOST}:<1 to 100>:<{'|'.join(ORDERS)}>")
+            raise ValueError(
+                f"LMS_FAULT is {text!r}; it must be {LOST}:<1 to 100>:<{'|'.join(ORDERS)}>"
+            )
         return cls(kind, int(percent), order)
 
     def lost(self, sizes: typing.Sequence[int]) -> typing.FrozenSet[int]:

@@ -1,0 +1,80 @@
+"""The table of `harness sensitivity`: fault × flavor, and the checks that caught it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from harness.base import atomic
+from harness.record.checks import CheckId, Status
+from harness.record.models import CaseRecord, RunRecord
+from harness.report import totals
+
+FILE = "sensitivity.md"
+_NUMBERS: dict[CheckId, str] = {
+    check: str(number) for number, check in enumerate(totals.CHECKS, start=1)
+}
+
+
+def write(record: RunRecord, faults: Mapping[str, str], run_directory: Path) -> Path:
+    """Writes the table into the run directory.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    return atomic.write(run_directory / FILE, "\n".join(lines(record, faults)) + "\n")
+
+
+def lines(record: RunRecord, faults: Mapping[str, str]) -> Iterator[str]:
+    """The table in Markdown, what its numbers mean, and a sum.
+
+    Args:
+        faults: what each scenario does wrong, in words, by the scenario's id; the order is that of
+            the table. A scenario that is not in it does nothing wrong.
+    """
+    flavors = [flavor.id for flavor in record.flavors]
+    cases = {(case.scenario, case.flavor): case for case in record.cases}
+    rows = [["fault", *flavors]]
+    sound = list(dict.fromkeys(case.scenario for case in record.cases if case.expects is None))
+    for scenario in sound:
+        rows.append(["none", *(_sound(cases.get((scenario, flavor))) for flavor in flavors)])
+    for scenario, words in faults.items():
+        rows.append([words, *(_caught(cases.get((scenario, flavor))) for flavor in flavors)])
+    yield from _table(rows)
+    yield ""
+    named = ", ".join(f"{number} {check.label}" for check, number in _NUMBERS.items())
+    yield f"A number is a check that failed: {named}. Bold is the one that has to."
+    canaries = [case for case in record.cases if case.expects is not None]
+    caught = sum(case.status is Status.PASSED for case in canaries)
+    others = [case for case in record.cases if case.expects is None]
+    alarms = sum(case.status is not Status.PASSED for case in others)
+    yield (
+        f"Caught {caught} of {len(canaries)} faults;"
+        f" {alarms} of {len(others)} sound cases did not pass."
+    )
+
+
+def _sound(case: CaseRecord | None) -> str:
+    if case is None or case.skip or not case.checks:
+        return "not run"
+    failed = [c for c in case.checks if c.status in (Status.FAILED, Status.ERROR)]
+    return "passed" if not failed else "ALARM " + " ".join(_NUMBERS[check.id] for check in failed)
+
+
+def _caught(case: CaseRecord | None) -> str:
+    if case is None or case.skip or not case.behind:
+        return "not run"
+    failed = [check.id for check in case.behind if check.status is Status.FAILED]
+    shown = [
+        f"**{_NUMBERS[check]}**" if check is case.expects else _NUMBERS[check] for check in failed
+    ]
+    return " ".join(shown) or "MISSED"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for number, row in enumerate(rows):
+        cells = " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield f"| {cells} |"
+        if number == 0:
+            yield f"| {' | '.join('-' * width for width in widths)} |"
