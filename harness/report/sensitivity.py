@@ -1,4 +1,4 @@
-"""The table of `harness sensitivity`: fault × flavor, and the checks that caught it."""
+"""The table of `harness sensitivity`: faults by flavors, and the checks that caught it."""
 
 from __future__ import annotations
 

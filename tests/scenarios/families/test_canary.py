@@ -56,7 +56,13 @@ def test_truncated_file_is_the_first_half(size: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("flavor", SESSIONS)
+@pytest.mark.parametrize(
+    "flavor",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name != "tf1-tfkeras" else ())
+        for name in SESSIONS
+    ],
+)
 def test_faults_show(flavor: str, whole_model: Callable[[str], Ended], tmp_path: Path) -> None:
     saved = whole_model(flavor)
 
@@ -114,7 +120,9 @@ def corruption_shows(flavor: str, saved: Ended, sound: Ended, directory: Path) -
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("flavor", ["tf1-tfkeras", "tf2-tfkeras"])
+@pytest.mark.parametrize(
+    "flavor", ["tf1-tfkeras", pytest.param("tf2-tfkeras", marks=pytest.mark.slow)]
+)
 def test_stale_artifact_is_of_an_earlier_epoch(flavor: str, tmp_path: Path) -> None:
     saved = run_phase(flavor, "canary/train_save_stale", tmp_path / "save")
     assert saved.code == 0, saved.log
