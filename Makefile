@@ -21,17 +21,21 @@ export HARNESS_SHARE = $(SHARE)
 export HARNESS_JOBS = $(JOBS)
 export HARNESS_KEEP = $(KEEP)
 export HARNESS_REPORTS = $(REPORTS)
+export HARNESS_REPEATS = $(N)
 export HARNESS_SHELL = $(WANT_SHELL)
 export LMS_PROVIDER LMS_PATH LMS_PARAMS DATA_DIR FLAVOR SCENARIO RUN
 
 .DEFAULT_GOAL := help
-.PHONY: help matrix repro proof sensitivity list describe doctor images lock data report clean test lint bench
+.PHONY: help matrix soak repro proof sensitivity list describe doctor images lock data report clean test lint bench
 
 help: ## show this text
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 matrix: $(READY) ## run the matrix: GPU=0 ENGINE=docker FLAVORS=a,b FAMILIES=… SCENARIOS='train*' SHARE=0 JOBS=2
 	@$(HARNESS) run
+
+soak: $(READY) ## run the same plan N times and count what differs: N=20 [FLAVORS=… FAMILIES=… SCENARIOS=…]
+	@$(HARNESS) soak
 
 repro: $(READY) ## one scenario by hand: FLAVOR=… SCENARIO=… [GPU=0] [SHELL=1]
 	@$(HARNESS) repro -- "$$FLAVOR" "$$SCENARIO"

@@ -80,6 +80,25 @@ class Catalog(Entry):
             " `harness list --all` shows what does"
         )
 
+    def representatives(self) -> Catalog:
+        """The catalog with one flavor of each way to run a model: of each mode and Keras backend.
+
+        It is the one that most scenarios apply to; of equal ones the plainest, with the fewest
+        variables of its own; then the first.
+        """
+        cases = Counter(pair.flavor.id for pair in self.pairs() if pair.inapplicable is None)
+        chosen: dict[tuple[str, str], Flavor] = {}
+        for flavor in self.flavors:
+            way = (flavor.mode, flavor.backend)
+            chosen[way] = max(
+                chosen.get(way, flavor),
+                flavor,
+                key=lambda entry: (cases[entry.id], -len(entry.variables)),
+            )
+        kept = {flavor.id for flavor in chosen.values()}
+        flavors = tuple(flavor for flavor in self.flavors if flavor.id in kept)
+        return self.model_copy(update={"flavors": flavors})
+
     def select(
         self,
         flavors: Sequence[str] = (),

@@ -78,6 +78,11 @@ class Flavor(Entry):
     variables: dict[Variable, str] = {}
     image: tuple[Image, ...] = Field(min_length=1)
 
+    @property
+    def backend(self) -> str:
+        """What computes: the backend of Keras 3, and TensorFlow for every other Keras."""
+        return self.variables.get("KERAS_BACKEND", "tensorflow")
+
 
 def _version(text: str | None) -> tuple[int, int] | None:
     if text is None:

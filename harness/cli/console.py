@@ -34,11 +34,13 @@ class ConsoleObserver:
 
     Args:
         follow: print the phases' own logs while they run (one phase at a time).
+        title: which run it is, where there are several; stands with all progress.
     """
 
-    def __init__(self, console: Console, follow: bool = False) -> None:
+    def __init__(self, console: Console, follow: bool = False, title: str = "") -> None:
         self._console = console
         self._follow = follow
+        self._title = title
         self._progress: Progress | None = None
         self._row: TaskID | None = None
         self._total = 0
@@ -76,7 +78,7 @@ class ConsoleObserver:
                 console=self._console,
                 transient=True,
             )
-            self._row = self._progress.add_task("phases", total=total, active="")
+            self._row = self._progress.add_task(self._title or "phases", total=total, active="")
             self._progress.start()
 
     def phase_started(self, task: Task, logs: Path) -> None:
@@ -101,9 +103,10 @@ class ConsoleObserver:
             width = len(str(self._total))
             seconds = "" if record.duration_s is None else f"{record.duration_s:6.1f} s"
             reason = f"  {record.reason}" if record.reason else ""
+            title = f"{self._title} " if self._title else ""
             self.message(
-                f"[{self._ended:{width}}/{self._total}] {record.outcome.value:<9} {seconds:>8}"
-                f"  {record.key}{reason}"
+                f"{title}[{self._ended:{width}}/{self._total}] {record.outcome.value:<9}"
+                f" {seconds:>8}  {record.key}{reason}"
             )
 
     def case_judged(self, record: CaseRecord) -> None:

@@ -86,6 +86,7 @@ def cli(context: click.Context, root: Path) -> None:
 
 for _command in (
     running.run_command,
+    running.soak_command,
     running.repro_command,
     running.prove_command,
     running.sensitivity_command,

@@ -125,6 +125,24 @@ how = combined(
 )
 
 
+def _at_least_one(context: click.Context, parameter: click.Parameter, value: str) -> int:
+    """A whole number from 1; any other text is one line, with the name that `make` has for it."""
+    if not re.fullmatch(r"0*[1-9][0-9]{0,5}", value.strip()):
+        raise UsageError(f"--repeats (N): {value!r} is no whole number from 1 to 999999")
+    return int(value)
+
+
+repeats = click.option(
+    "--repeats",
+    default="20",
+    show_default=True,
+    metavar="N",
+    envvar="HARNESS_REPEATS",
+    callback=_at_least_one,
+    help="How often the plan is run.",
+)
+
+
 def cache_of(root: Path) -> Path:
     """Where a checkout keeps environments, build logs and downloaded data."""
     return root / ".cache"

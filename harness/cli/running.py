@@ -1,4 +1,4 @@
-"""Commands that run phases: `run`, `repro`, `prove`."""
+"""Commands that run phases: `run`, `soak`, `repro`, `prove`."""
 
 from __future__ import annotations
 
@@ -32,8 +32,11 @@ from harness.report import summary, totals
 from harness.run import machine, repro, run
 from harness.run.proof import proof, prover
 from harness.run.settings import Settings
+from harness.run.soak import repeater, soak
 
 _console = Console(soft_wrap=False)
+# What a soak runs where nothing is selected, on one flavor of each way to run a model.
+_SOAKED_FAMILY = "keras_saveload"
 
 
 @dataclass(frozen=True)
@@ -46,14 +49,18 @@ class _Prepared:
 
     def execute(self, follow: bool) -> tuple[RunRecord, Path]:
         """Runs the plan and prints its summary; returns the record and the run's directory."""
-        for note in self.chosen.notes:
-            click.echo(f"note: {note}")
+        self.tell_notes()
         with ConsoleObserver(_console, follow=follow) as observer:
             record, directory = run.execute(
                 self.planned, self.chosen.engine, self.settings, self.chosen.gpu, observer
             )
         summary.terminal(record, _console, directory)
         return record, directory
+
+    def tell_notes(self) -> None:
+        """Prints the fallbacks that were taken."""
+        for note in self.chosen.notes:
+            click.echo(f"note: {note}")
 
 
 def _prepare(
@@ -66,7 +73,7 @@ def _prepare(
     jobs: int | None = None,
     share: bool = True,
 ) -> _Prepared:
-    """What `run`, `repro` and `prove` begin with: options checked, GPU and engine chosen, the plan.
+    """What all these commands begin with: options checked, GPU and engine chosen, the plan.
 
     Args:
         selected: the part of the catalog.
@@ -105,22 +112,27 @@ def _exit_code(record: RunRecord, directory: Path) -> int:
     return EXIT_INTERRUPTED if record.state == "interrupted" else totals.exit_code(record)
 
 
+_execution = options.combined(
+    click.option(
+        "--share/--no-share",
+        default=True,
+        envvar="HARNESS_SHARE",
+        help="Run a phase once when several scenarios need the same.",
+    ),
+    click.option(
+        "--jobs",
+        type=click.IntRange(1, 256),
+        envvar="HARNESS_JOBS",
+        help="Phases at a time on the CPU.",
+    ),
+)
+
+
 @click.command("run")
 @options.selection
 @options.where
 @options.how
-@click.option(
-    "--share/--no-share",
-    default=True,
-    envvar="HARNESS_SHARE",
-    help="Run a phase once when several scenarios need the same.",
-)
-@click.option(
-    "--jobs",
-    type=click.IntRange(1, 256),
-    envvar="HARNESS_JOBS",
-    help="Phases at a time on the CPU.",
-)
+@_execution
 @click.pass_obj
 def run_command(
     root: Path,
@@ -139,6 +151,59 @@ def run_command(
     prepared = _prepare(root, selected, how, gpu=gpu, engine=engine, jobs=jobs, share=share)
     record, directory = prepared.execute(follow=False)
     return _exit_code(record, directory)
+
+
+def _soaked(root: Path, *patterns: tuple[str, ...]) -> Catalog:
+    """What a soak runs: the selection as for `run`, or where nothing is selected a small default.
+
+    Args:
+        patterns: of flavors, of families, of scenarios.
+    """
+    entire = catalog.load(root)
+    if any(patterns):
+        return entire.select(*patterns)
+    return entire.representatives().select(families=[_SOAKED_FAMILY])
+
+
+@click.command("soak")
+@options.selection
+@options.where
+@options.how
+@_execution
+@options.repeats
+@click.pass_obj
+def soak_command(
+    root: Path,
+    /,
+    flavors_patterns: tuple[str, ...],
+    families_patterns: tuple[str, ...],
+    scenarios_patterns: tuple[str, ...],
+    gpu: str,
+    engine: str,
+    share: bool,
+    jobs: int | None,
+    repeats: int,
+    **how: Any,
+) -> int:
+    """Run the same plan again and again, and count what differs between the repeats.
+
+    Without a selection: the family keras_saveload on one flavor of each way to run a model.
+    """
+    selected = _soaked(root, flavors_patterns, families_patterns, scenarios_patterns)
+    prepared = _prepare(root, selected, how, gpu=gpu, engine=engine, jobs=jobs, share=share)
+    prepared.tell_notes()
+    made, file = repeater.repeat(
+        prepared.planned,
+        prepared.chosen.engine,
+        prepared.settings,
+        prepared.chosen.gpu,
+        lambda number: ConsoleObserver(_console, title=f"repeat {number} of {repeats}"),
+        repeats,
+    )
+    for line in soak.lines(made):
+        click.echo(line)
+    click.echo(f"soak: {options.shown(file)}")
+    return soak.exit_code(made)
 
 
 @click.command("repro")

@@ -58,6 +58,36 @@ def test_select_takes_patterns(tmp_path):
         own.select(scenarios=["nope"])
 
 
+def test_representatives_are_one_flavor_of_each_way_to_run_a_model():
+    own = catalog.load(ROOT)
+    chosen = own.representatives()
+    assert [flavor.id for flavor in chosen.flavors] == [
+        *("keras3-jax", "keras3-torch", "tf1-tfkeras", "tf2-tfkeras"),
+    ]
+    assert (chosen.scenarios, chosen.environments) == (own.scenarios, own.environments)
+
+
+def test_a_representative_has_the_most_cases_then_the_fewest_variables_then_is_the_first(tmp_path):
+    torch = '\n[variables]\nKERAS_BACKEND = "torch"\n'
+    richer = FLAVOR.replace('["tf_', '["magic", "tf_')
+    poorer = FLAVOR + '\n[lacks]\nmagic = "no such thing here"\n'
+    head, second = FAMILY.split('id = "save-predict"')
+    root = lay_out(
+        tmp_path,
+        flavors={
+            "a-poor": poorer,
+            "b-variable": richer + '\n[variables]\nPLAIN = "0"\n',
+            "c-chosen": richer,
+            "d-equal": richer,
+            "e-eager": FLAVOR.replace('"session"', '"eager"'),
+            "f-torch": FLAVOR.replace('"session"', '"eager"') + torch,
+        },
+        families={"basic": f'{head}id = "save-predict"\nrequires = ["magic"]{second}'},
+    )
+    chosen = catalog.load(root).representatives()
+    assert [flavor.id for flavor in chosen.flavors] == ["c-chosen", "e-eager", "f-torch"]
+
+
 def test_inapplicable_gives_the_flavor_s_reason(tmp_path):
     lacking = FLAVOR.replace('features = ["tf_checkpoint"]', "features = []") + (
         '\n[lacks]\ntf_checkpoint = "no such thing here"\n'

@@ -11,10 +11,10 @@ from harness.record.models import CaseRecord, Outcome, PhaseRecord
 from tests.plan.test_plan import planned
 
 
-def observer(terminal: bool = False, follow: bool = False):
+def observer(terminal: bool = False, follow: bool = False, title: str = ""):
     output = io.StringIO()
     console = Console(file=output, force_terminal=terminal, width=100)
-    return ConsoleObserver(console, follow=follow), output
+    return ConsoleObserver(console, follow=follow, title=title), output
 
 
 def phase(key: str, outcome: Outcome = Outcome.COMPLETED, reason: str = "") -> PhaseRecord:
@@ -33,6 +33,19 @@ def test_plain_lines_without_a_terminal():
     first, second = output.getvalue().splitlines()
     assert first.split() == ["[", "1/12]", "completed", "1.2", "s", "a.b.c.save"]
     assert second.endswith("a.b.c.load  exit code 1")
+
+
+def test_the_title_of_a_run_stands_with_its_progress():
+    watching, output = observer(title="repeat 2 of 20")
+    with watching:
+        watching.begin(12)
+        watching.phase_finished(phase("a.b.c.save"))
+    assert output.getvalue().startswith("repeat 2 of 20 [ 1/12] completed")
+    watching, output = observer(terminal=True, title="repeat 2 of 20")
+    with watching:
+        watching.begin(12)
+    assert "repeat 2 of 20" in output.getvalue()
+    assert "phases" not in output.getvalue()
 
 
 def test_a_terminal_shows_only_what_did_not_complete():

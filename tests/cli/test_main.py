@@ -62,6 +62,7 @@ def test_docker_by_name_without_a_daemon_is_exit_4_and_one_line(tmp_path):
         (["describe", "mirrored_h5-loadtrain", "--flavors=tf1-tfkeras"], NEVER),
         (["run", "--flavors=tf1-*", "--families=distribute"], "(nor does "),
         (["judge", "/nowhere"], "does not exist"),
+        (["soak", "--flavors=nope"], "no flavor matches 'nope'; there are: "),
         (["frobnicate"], "No such command"),
     ],
 )
@@ -70,6 +71,26 @@ def test_a_user_s_mistake_is_exit_4_and_no_traceback(arguments, words):
     assert done.returncode == 4
     assert words in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize("count", ["0", "x", "1.5", "1000000"])
+def test_a_count_of_repeats_that_is_none_is_exit_4_and_one_line(tmp_path, count):
+    done = harness("soak", f"--reports={tmp_path}", f"--repeats={count}")
+    assert done.returncode == 4
+    (line,) = done.stderr.splitlines()
+    assert line == f"harness: --repeats (N): {count!r} is no whole number from 1 to 999999"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_make_hands_the_count_of_repeats_on():
+    done = subprocess.run(
+        ["make", "-s", "soak", "N=x", "READY=", f"HARNESS={sys.executable} -m harness"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert "harness: --repeats (N): 'x' is no whole number" in done.stderr
 
 
 def test_a_pair_that_can_never_apply_is_refused_with_one_line(tmp_path):

@@ -7,23 +7,8 @@ import pytest
 from harness.base.error import UsageError
 from harness.catalog import catalog
 from harness.plan import planner, sensitivity
-from providers import fault
 from tests.paths import ROOT
 from tests.projects import lay_out
-
-
-def test_each_fault_of_a_provider_is_injected() -> None:
-    injected = [fault.Fault.parse(entry.fault) for entry in sensitivity.INJECTIONS]
-    assert {entry.kind for entry in injected} == set(fault.KINDS)
-    lost = {(entry.percent, entry.order) for entry in injected if entry.kind == fault.LOST}
-    assert lost == {(p, order) for p in sensitivity.PERCENT for order in fault.ORDERS}
-
-
-def test_faults_of_the_catalog_are_known_to_the_providers() -> None:
-    for scenario in catalog.load(ROOT).scenarios:
-        for phase in scenario.phase:
-            if phase.fault is not None:
-                assert fault.Fault.parse(phase.fault).kind in fault.KINDS
 
 
 def test_a_fault_is_in_the_load_alone_and_all_else_is_shared() -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from providers.fault import KINDS, LOST, Fault
+from harness.catalog import catalog
+from harness.plan import sensitivity
+from providers.fault import KINDS, LOST, ORDERS, Fault
+from tests.paths import ROOT
 
 SIZES = [5, 1, 9, 3, 7, 2, 8, 4, 6, 10]
 
@@ -63,3 +66,17 @@ def test_what_is_no_fault_is_refused_with_one_line(text: str, problem: str) -> N
         Fault.parse(text)
     assert problem in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_each_fault_of_a_provider_is_injected() -> None:
+    injected = [Fault.parse(entry.fault) for entry in sensitivity.INJECTIONS]
+    assert {entry.kind for entry in injected} == set(KINDS)
+    lost = {(entry.percent, entry.order) for entry in injected if entry.kind == LOST}
+    assert lost == {(p, order) for p in sensitivity.PERCENT for order in ORDERS}
+
+
+def test_faults_of_the_catalog_are_known_to_the_providers() -> None:
+    for scenario in catalog.load(ROOT).scenarios:
+        for phase in scenario.phase:
+            if phase.fault is not None:
+                assert Fault.parse(phase.fault).kind in KINDS

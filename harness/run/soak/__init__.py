@@ -1,0 +1,4 @@
+"""One plan run again and again: what differs between its repeats.
+
+Imports `run` and what that imports.
+"""
