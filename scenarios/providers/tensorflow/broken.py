@@ -161,15 +161,17 @@ class BrokenFunction(FunctionEditor):
 class DryRunSession(SessionEditor):
     """Edits a copy of the graph, which nobody runs."""
 
-    def _apply(self, graph: typing.Any) -> None:
-        super()._apply(_copied(graph))
+    def edited(self, graph: typing.Any) -> typing.Any:
+        """A copy."""
+        return _copied(graph)
 
 
 class DryRunFunction(FunctionEditor):
     """Edits a copy of each trace, which nobody runs."""
 
-    def _apply(self, graph: typing.Any, training: bool, results: typing.Sequence[str]) -> None:
-        super()._apply(_copied(graph), training, results)
+    def edited(self, graph: typing.Any) -> typing.Any:
+        """A copy."""
+        return _copied(graph)
 
 
 class FirstStepSession(SessionEditor):
@@ -182,8 +184,8 @@ class FirstStepSession(SessionEditor):
         self._wiring = Wiring(graph)
         super()._apply(graph)
 
-    def on_train_batch_end(self, batch: int, logs: typing.Any = None) -> None:
-        """Called by Keras."""
+    def on_batch_end(self, batch: int, logs: typing.Any = None) -> None:
+        """Called by Keras; keras-team's 2.2.4 has no other for it."""
         wiring, self._wiring = self._wiring, None
         if wiring is not None:
             graph = self._runtime.tf.get_default_graph()

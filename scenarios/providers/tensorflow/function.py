@@ -84,6 +84,10 @@ class FunctionEditor(Provider):
 
         return traced
 
+    def edited(self, graph: typing.Any) -> typing.Any:
+        """The graph that is edited: that of the trace."""
+        return graph
+
     def _edit(self, training: bool, result: typing.Any) -> None:
         tf = self._runtime.tf
         graph = tf.compat.v1.get_default_graph()
@@ -97,7 +101,7 @@ class FunctionEditor(Provider):
         announcement.log(logger, f"Editing function {graph.name} for LMS")
         parameters = self.parameters if training else _nearer(self.parameters)
         edit = editor.edit(
-            graph,
+            self.edited(graph),
             parameters,
             accelerator="gpu" if phase.on_gpu else phase.accelerator_devices,
             host=phase.host_device,

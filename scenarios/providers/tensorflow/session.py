@@ -38,6 +38,10 @@ class SessionEditor(Provider):
         """Edits a graph, by default the default graph, without a model at hand."""
         self._edit(graph or self._runtime.tf.get_default_graph(), None)
 
+    def edited(self, graph: typing.Any) -> typing.Any:
+        """The graph that is edited: that which the session runs."""
+        return graph
+
     def _edit(self, graph: typing.Any, model: typing.Any) -> None:
         # Keras calls set_model again when training starts.
         if graph in self._edited:
@@ -54,7 +58,7 @@ class SessionEditor(Provider):
         phase, logger = self._runtime.phase, self._runtime.tf.logging
         announcement.log(logger, "Editing model for LMS")
         edit = editor.edit(
-            graph,
+            self.edited(graph),
             self.parameters,
             accelerator="gpu" if phase.on_gpu else phase.accelerator_device,
             host=phase.host_device,
