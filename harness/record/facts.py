@@ -119,6 +119,7 @@ class TraceFields(Model):
 
     Attributes:
         batch: examples in the step.
+        steps: steps of this function that the phase ran in all, with those that were traced.
         swap_out, swap_in: swap operations that were really executed in the step.
         bytes_out, bytes_in: bytes that they moved.
         peak_accelerator, peak_host: peak live bytes allocated in the step, per device.
@@ -129,6 +130,7 @@ class TraceFields(Model):
 
     function: Function
     batch: OptionalCount = None
+    steps: OptionalCount = None
     meter: OptionalName = None
     swap_out: OptionalCount = None
     swap_in: OptionalCount = None

@@ -66,7 +66,7 @@ class Workload:
         if not self.phase.measure:
             return
         self.digest_state(model, stage, optimizer)
-        digest.predictions(self.predictions(model), stage)
+        self._digest_predictions(model, stage)
 
     def digest_state(self, model: typing.Any, stage: str, optimizer: bool = True) -> None:
         """Marks weights and the optimizer's state, and runs nothing of the model."""
@@ -84,8 +84,12 @@ class Workload:
         """
         if not self.phase.measure:
             return
-        digest.predictions(self.predictions(model), "final")
+        self._digest_predictions(model, "final")
         self.trace(model, role)
+
+    def _digest_predictions(self, model: typing.Any, stage: str) -> None:
+        digest.predictions(self.predictions(model), stage)
+        self.runtime.steps.ran("predict")
 
     def weights(self, model: typing.Any) -> Arrays:
         """The values of the weights, numpy, in the order of the model."""
@@ -96,7 +100,7 @@ class Workload:
         raise NotImplementedError
 
     def predictions(self, model: typing.Any) -> typing.Any:
-        """What is predicted for the batch that is compared: numpy [images, classes]."""
+        """What one step predicts for the batch that is compared: numpy [images, classes]."""
         raise NotImplementedError
 
     def trace(self, model: typing.Any, role: str) -> None:

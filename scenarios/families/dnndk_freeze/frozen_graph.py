@@ -154,6 +154,7 @@ class FrozenGraph(GraphWorkload):
             self._run(session, images[start : start + BATCH_SIZE])
             for start in range(0, len(images), BATCH_SIZE)
         ]
+        self.runtime.steps.ran("predict", len(batches))
         self._cifar.mark_accuracy(np.concatenate(batches))
 
     def weights(self, model: typing.Any) -> Arrays:

@@ -94,6 +94,7 @@ class Experiment(GraphWorkload):
         for start in range(0, len(self.x_test), TEST_BATCH):
             batch = slice(start, start + TEST_BATCH)
             values = session.run(fetches, self._feed(self.x_test[batch], self.y_test[batch]))
+            self.runtime.steps.ran("predict")
             sums += np.array(values, "float64") * len(self.x_test[batch])
         accuracy, loss = (np.float32(total / len(self.x_test)) for total in sums)
         self.results[epoch] = accuracy, loss

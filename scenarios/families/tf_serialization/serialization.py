@@ -81,6 +81,7 @@ class Serialization(GraphWorkload):
         model = classifier.find(self.graph)
         x, y = classifier.rows(1024, _TEST_SEED)
         hits = session.run(model.predictions, {model.inputs: x}) == (y > 0.5)
+        self.runtime.steps.ran("predict")
         metrics.mark({"accuracy": hits.mean()}, epoch=epochs, split="test")
 
     def digest(self, model: typing.Any, stage: str, optimizer: bool = False) -> None:

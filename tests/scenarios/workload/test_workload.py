@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from common import digest, marker
+from common.steps import Steps
 from workload.workload import Workload
 
 
@@ -37,7 +38,8 @@ def marked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 
 
 def workload(measure: bool = True, state: tuple[str, ...] = ("slot",)) -> Recorded:
-    made = Recorded(SimpleNamespace(phase=SimpleNamespace(measure=measure), tf=None, keras=None))
+    phase = SimpleNamespace(measure=measure)
+    made = Recorded(SimpleNamespace(phase=phase, tf=None, keras=None, steps=Steps()))
     made.state = state
     return made
 
@@ -53,6 +55,7 @@ def test_digest_and_finish_mark_in_one_order(marked: list[tuple[Any, ...]]) -> N
         ("predictions of model", "final"),
         ("trace", {"role": "predict"}),
     ]
+    assert work.runtime.steps.of("predict") == 2
 
 
 @pytest.mark.parametrize(("optimizer", "state"), [(False, ("slot",)), (True, ())])
@@ -69,3 +72,4 @@ def test_nothing_is_marked_where_nothing_is_measured(marked: list[tuple[Any, ...
     work.digest_state("model", "saved")
     work.finish("model")
     assert not marked
+    assert work.runtime.steps.of("predict") == 0
