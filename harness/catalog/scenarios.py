@@ -70,6 +70,8 @@ class Scenario(Entry):
         mode: how its models run, where that is not the flavor's own mode.
         restores: what check 4 compares between the save and the load.
         control: whether judged phases are also run with LMS off.
+        activations_mib: what a training step with LMS off holds on the accelerator and grows with
+            the batch, in MiB, at batch scale 1; 0: the batch is never scaled.
         expects: for a canary, the check that has to fail.
     """
 
@@ -80,6 +82,7 @@ class Scenario(Entry):
     mode: Mode | None = None
     restores: tuple[Literal["weights", "optimizer", "predictions", "epochs"], ...] = ()
     control: bool = True
+    activations_mib: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     expects: CheckId | None = None
     phase: tuple[Phase, ...] = Field(min_length=1)
 

@@ -25,6 +25,7 @@ from harness.cli import judgement, options
 from harness.cli.console import ConsoleObserver
 from harness.plan import planner
 from harness.plan.plan import Plan
+from harness.plan.scale import Goal
 from harness.record.checks import Status
 from harness.record.models import RunRecord
 from harness.report import summary, totals
@@ -64,12 +65,14 @@ def _prepare(
     engine: str,
     jobs: int | None = None,
     share: bool = True,
+    activations_mib: int = 0,
 ) -> _Prepared:
     """What `run`, `repro` and `prove` begin with: options checked, GPU and engine chosen, the plan.
 
     Args:
         selected: the part of the catalog.
         how: values of the options in `options.how`.
+        activations_mib: what a control's step has to hold on a GPU; 0 for batches as they are.
 
     Raises:
         UsageError: an option is wrong, no case is selected, or this machine cannot run it.
@@ -78,9 +81,19 @@ def _prepare(
     selected.require_case()
     reports = how["reports"] or root / "reports"
     chosen = machine.choose(gpu, engine, options.cache_of(root), reports)
-    planned = planner.make(selected, provider=how["provider"], parameters=parameters, share=share)
+    goal = None if chosen.gpu is None else Goal(activations_mib, chosen.gpu.total_bytes)
+    planned = planner.make(
+        selected, provider=how["provider"], parameters=parameters, share=share, goal=goal
+    )
     settings = options.settings_of(
-        root, how, chosen.notes, jobs=jobs, share=share, gpu=gpu, engine=engine
+        root,
+        how,
+        chosen.notes,
+        jobs=jobs,
+        share=share,
+        gpu=gpu,
+        engine=engine,
+        activations_mib=activations_mib,
     )
     return _Prepared(planned, chosen, settings)
 
@@ -104,6 +117,7 @@ def _exit_code(record: RunRecord, directory: Path) -> int:
 @options.selection
 @options.where
 @options.how
+@options.activations
 @click.option(
     "--share/--no-share",
     default=True,
@@ -127,11 +141,21 @@ def run_command(
     engine: str,
     share: bool,
     jobs: int | None,
+    activations_mib: int,
     **how: Any,
 ) -> int:
     """Run the matrix, or a part of it, and write the reports."""
     selected = catalog.load(root).select(flavors_patterns, families_patterns, scenarios_patterns)
-    prepared = _prepare(root, selected, how, gpu=gpu, engine=engine, jobs=jobs, share=share)
+    prepared = _prepare(
+        root,
+        selected,
+        how,
+        gpu=gpu,
+        engine=engine,
+        jobs=jobs,
+        share=share,
+        activations_mib=activations_mib,
+    )
     record, directory = prepared.execute(follow=False)
     return _exit_code(record, directory)
 
@@ -141,6 +165,7 @@ def run_command(
 @click.argument("scenario")
 @options.where
 @options.how
+@options.activations
 @click.option(
     "--shell",
     is_flag=True,
@@ -149,11 +174,27 @@ def run_command(
 )
 @click.pass_obj
 def repro_command(
-    root: Path, /, flavor: str, scenario: str, gpu: str, engine: str, shell: bool, **how: Any
+    root: Path,
+    /,
+    flavor: str,
+    scenario: str,
+    gpu: str,
+    engine: str,
+    shell: bool,
+    activations_mib: int,
+    **how: Any,
 ) -> int:
     """Reproduce one scenario by hand, its logs on the terminal."""
     selected = _one("repro", root, flavor, scenario)
-    prepared = _prepare(root, selected, {**how, "keep": True}, gpu=gpu, engine=engine, jobs=1)
+    prepared = _prepare(
+        root,
+        selected,
+        {**how, "keep": True},
+        gpu=gpu,
+        engine=engine,
+        jobs=1,
+        activations_mib=activations_mib,
+    )
     record, directory = prepared.execute(follow=True)
     for case in record.cases:
         click.echo(f"\n{case.id}")

@@ -5,6 +5,7 @@ import typing
 from common import digest, runtime
 from common.phase import Phase
 from common.runtime import Runtime
+from common.steps import batches
 from providers import registry
 from providers.interface import Provider
 
@@ -19,7 +20,8 @@ class Workload:
     A family says what its model holds and does: `weights`, `optimizer_state`, `predictions` and
     `trace`. What the checks need is made of these, in the same order everywhere.
 
-    runtime: `Runtime`. tf, keras: as there. batch_size: of training.
+    runtime: `Runtime`. tf, keras: as there.
+    batch_size: of training; a family gives its own, and a phase has it times its batch scale.
     step_ms: wall time of a step before it is traced, in milliseconds, if it is known.
     placed: whether all of a script is in the accelerator's device scope; see `runtime.execute`.
 
@@ -34,6 +36,7 @@ class Workload:
         self.runtime = started
         self.tf = started.tf
         self.keras = started.keras
+        self.batch_size = type(self).batch_size * self.phase.batch_scale
 
     @classmethod
     def run(cls: typing.Type[W], script: typing.Callable[[W], typing.Any]) -> None:
@@ -52,6 +55,18 @@ class Workload:
     def output(self, *names: str) -> str:
         """Path for an artifact of this phase."""
         return self.phase.output(*names)
+
+    def examples(self, array: typing.Any) -> typing.Any:
+        """Examples of a data set, numpy; with a batch scale whole batches of them, two at least.
+
+        They are repeated for that. A smaller batch at the end would move fewer bytes than a step.
+        """
+        import numpy as np
+
+        if self.phase.batch_scale == 1:
+            return array
+        array = np.concatenate([array] * batches(2 * self.batch_size, len(array)))
+        return array[: len(array) // self.batch_size * self.batch_size]
 
     def lms(self, training: bool = True) -> Provider:
         """The phase's provider, a Keras callback; `training=False` where a model only predicts."""

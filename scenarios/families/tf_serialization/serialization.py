@@ -33,7 +33,7 @@ class Serialization(GraphWorkload):
         self.graph = started.tf.get_default_graph()
         self.model: typing.Optional[classifier.Model] = None
         self._answers: typing.Any = None
-        self._x, self._y = classifier.rows(BATCH_SIZE * _BATCHES, _TRAIN_SEED)
+        self._x, self._y = classifier.rows(self.batch_size * _BATCHES, _TRAIN_SEED)
         started.report(_DATA)
 
     def import_model(self) -> typing.Any:
@@ -105,7 +105,7 @@ class Serialization(GraphWorkload):
         """A training step, or a prediction, of one batch."""
         if role == "train":
             return classifier.find_training(self.graph).step, self._train_feed(0)
-        return self._found.predictions, {self._found.inputs: self._x[:BATCH_SIZE]}
+        return self._found.predictions, {self._found.inputs: self._x[: self.batch_size]}
 
     def uninitialized(self, session: typing.Any) -> int:
         """Number of the graph's variables that have no value in the session."""
@@ -133,7 +133,7 @@ class Serialization(GraphWorkload):
 
     def _train_feed(self, number: int) -> Feed:
         model, training = classifier.find(self.graph), classifier.find_training(self.graph)
-        batch = slice(number * BATCH_SIZE, (number + 1) * BATCH_SIZE)
+        batch = slice(number * self.batch_size, (number + 1) * self.batch_size)
         return {
             model.inputs: self._x[batch],
             training.labels: self._y[batch],

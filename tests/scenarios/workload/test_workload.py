@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from common import digest, marker
@@ -14,6 +15,8 @@ from workload.workload import Workload
 
 class Recorded(Workload):
     """Without a framework: what is marked is written down."""
+
+    batch_size = 4
 
     def weights(self, model: Any) -> Any:
         return [model]
@@ -37,8 +40,10 @@ def marked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     return calls
 
 
-def workload(measure: bool = True, state: tuple[str, ...] = ("slot",)) -> Recorded:
-    phase = SimpleNamespace(measure=measure)
+def workload(
+    measure: bool = True, state: tuple[str, ...] = ("slot",), batch_scale: int = 1
+) -> Recorded:
+    phase = SimpleNamespace(measure=measure, batch_scale=batch_scale)
     made = Recorded(SimpleNamespace(phase=phase, tf=None, keras=None, steps=Steps()))
     made.state = state
     return made
@@ -73,3 +78,15 @@ def test_nothing_is_marked_where_nothing_is_measured(marked: list[tuple[Any, ...
     work.finish("model")
     assert not marked
     assert work.runtime.steps.of("predict") == 0
+
+
+@pytest.mark.parametrize(
+    ("batch_scale", "batch_size", "given", "used"),
+    [(1, 4, 6, 6), (1, 4, 2, 2), (3, 12, 6, 24), (3, 12, 10, 24), (3, 12, 50, 48)],
+)
+def test_larger_batches_are_whole_and_two_at_least(
+    batch_scale: int, batch_size: int, given: int, used: int
+) -> None:
+    work = workload(batch_scale=batch_scale)
+    assert work.batch_size == batch_size
+    assert list(work.examples(np.arange(given))) == [number % given for number in range(used)]
