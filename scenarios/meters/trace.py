@@ -10,7 +10,7 @@ Which meter reads the records follows from how the phase's models run:
 
 import typing
 
-from common import keras_step, marker
+from common import marker, steps
 from common.runtime import Runtime
 from meters import function as function_meter
 from meters import jax_program, torch_allocator
@@ -52,7 +52,7 @@ def train(
         return
 
     def two_steps(measuring: Measuring = None) -> None:
-        keras_step.train(runtime.keras, model, x, y, callbacks, measuring)
+        steps.train(runtime.keras, model, x, y, callbacks, measuring)
 
     counted = runtime.steps.counted("train", run or two_steps, steps=1 if run else 2)
     _model(runtime, model, "train", counted, step_ms, len(x) if batch is None else batch)
@@ -71,13 +71,13 @@ def predict(
     if runtime.phase.mode == "session":
         run = runtime.steps.counted("predict", lambda: model.predict_on_batch(x))
         run()  # the first run of a batch of this size optimises the graph
-        step_ms = keras_step.timed(run)
+        step_ms = steps.timed(run)
         measured = session_meter.measure_keras(runtime, model, "predict", run)
         _mark(runtime, "predict", measured, step_ms, len(x))
         return
-    run = runtime.steps.counted("predict", run or (lambda: keras_step.predict(model, x)))
+    run = runtime.steps.counted("predict", run or (lambda: steps.predict(model, x)))
     run()  # there may have been no prediction yet
-    _model(runtime, model, "predict", run, keras_step.timed(run), len(x))
+    _model(runtime, model, "predict", run, steps.timed(run), len(x))
 
 
 def function(

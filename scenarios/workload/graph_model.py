@@ -3,7 +3,7 @@
 import time
 import typing
 
-from common import keras_step, metrics
+from common import metrics, steps
 from common.runtime import Runtime
 from frameworks import session
 from meters import trace
@@ -58,7 +58,7 @@ class GraphWorkload(Workload):
         if role == "predict":
             run = self.runtime.steps.counted(role, lambda: model.run(fetches, feed))
             run()  # the first run of these fetches optimises the graph
-            step_ms = keras_step.timed(run)
+            step_ms = steps.timed(run)
         trace.session(
             self.runtime,
             role,

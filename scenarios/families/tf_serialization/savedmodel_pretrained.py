@@ -1,6 +1,6 @@
 """Load the pretrained SavedModel, LMS before its variables, and run its signature."""
 
-from common import digest, keras_step
+from common import digest, steps
 from families.tf_serialization import pretrained
 from families.tf_serialization.serialization import Serialization
 from meters import trace
@@ -21,7 +21,7 @@ def main(work: Serialization) -> None:
             work.runtime,
             "predict",
             lambda **options: session.run(model.output, model.feed, **options),
-            keras_step.timed(run),
+            steps.timed(run),
             batch=len(output),
         )
 
