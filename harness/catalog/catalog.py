@@ -196,13 +196,14 @@ def _family(path: Path) -> list[Scenario]:
     if not isinstance(entries, list) or not entries:
         raise UsageError(f"{path}: has no [[scenario]]")
     content.pop("description", None)
+    shared = {"activations_mib": content.pop("activations_mib", 0)}
     if content:
         raise UsageError(f"{path}: unknown key {next(iter(content))!r}")
     scenarios = []
     for entry in entries:
         if not isinstance(entry, dict):
             raise UsageError(f"{path}: scenario is not a table; write [[scenario]]")
-        scenario = validated(Scenario, {**entry, "family": path.parent.name}, path)
+        scenario = validated(Scenario, {**shared, **entry, "family": path.parent.name}, path)
         scripts = [script for phase in scenario.phase for script in phase.scripts]
         for script in (script_path(scenario, script) for script in scripts if script):
             if not (path.parent.parent.parent / script).is_file():

@@ -15,6 +15,7 @@ Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,64}$")]
 _OF_THE_DRIVER = frozenset(
     {
         "ACCELERATOR",
+        "BATCH_SCALE",
         "DATA_DIR",
         "INPUT_DIR",
         "LMS_FAULT",

@@ -72,6 +72,8 @@ class Scenario(Entry):
         control: whether judged phases are also run with LMS off.
         rounds: the framework fuses in the control what swapping takes apart, so that results are
             equal up to rounding and not to the last bit.
+        activations_mib: what a training step with LMS off holds on the accelerator and grows with
+            the batch, in MiB, at batch scale 1; 0: the batch is never scaled.
         expects: for a canary, the check that has to fail.
     """
 
@@ -83,6 +85,7 @@ class Scenario(Entry):
     restores: tuple[Literal["weights", "optimizer", "predictions", "epochs"], ...] = ()
     control: bool = True
     rounds: bool = False
+    activations_mib: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     expects: CheckId | None = None
     phase: tuple[Phase, ...] = Field(min_length=1)
 

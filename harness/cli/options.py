@@ -17,6 +17,9 @@ from harness.base.error import UsageError
 from harness.plan import planner
 from harness.run.settings import Settings
 
+# NVML sees a peak move only where a step holds more than the driver's own memory varies by.
+ACTIVATIONS_MIB = 1024
+
 _FunctionT = TypeVar("_FunctionT", bound=Callable[..., Any])
 
 
@@ -123,6 +126,14 @@ how = combined(
     ),
     click.option("--keep", is_flag=True, envvar="HARNESS_KEEP", help="Keep all artifacts."),
 )
+activations = click.option(
+    "--activations-mib",
+    type=click.IntRange(0, 10**7),
+    default=ACTIVATIONS_MIB,
+    show_default=True,
+    envvar="HARNESS_ACTIVATIONS_MIB",
+    help="On a GPU, what a step without swapping has to hold at least: batches are scaled; 0: not.",
+)
 
 
 def _at_least_one(context: click.Context, parameter: click.Parameter, value: str) -> int:
@@ -188,6 +199,7 @@ def settings_of(
     engine: str,
     jobs: int | None = None,
     share: bool = True,
+    activations_mib: int = ACTIVATIONS_MIB,
 ) -> Settings:
     """The settings of a run, with the options that its reproduction needs as well.
 
@@ -200,6 +212,8 @@ def settings_of(
         options["GPU"] = gpu
     if engine != "auto":
         options["ENGINE"] = engine
+    if activations_mib != ACTIVATIONS_MIB:
+        options["ACTIVATIONS_MIB"] = str(activations_mib)
     if how["provider"] != "builtin":
         options["LMS_PROVIDER"] = how["provider"]
     for name, key in (("LMS_PATH", "lms_path"), ("LMS_PARAMS", "lms_params")):

@@ -25,6 +25,7 @@ from harness.cli import judgement, options
 from harness.cli.console import ConsoleObserver
 from harness.plan import planner, sensitivity
 from harness.plan.plan import Plan
+from harness.plan.scale import Goal
 from harness.record.checks import Status
 from harness.record.models import RunRecord
 from harness.report import sensitivity as table
@@ -72,12 +73,14 @@ def _prepare(
     engine: str,
     jobs: int | None = None,
     share: bool = True,
+    activations_mib: int = 0,
 ) -> _Prepared:
     """What all these commands begin with: options checked, GPU and engine chosen, the plan.
 
     Args:
         selected: the part of the catalog.
         how: values of the options in `options.how`.
+        activations_mib: what a control's step has to hold on a GPU; 0 for batches as they are.
 
     Raises:
         UsageError: an option is wrong, no case is selected, or this machine cannot run it.
@@ -86,9 +89,19 @@ def _prepare(
     selected.require_case()
     reports = how["reports"] or root / "reports"
     chosen = machine.choose(gpu, engine, options.cache_of(root), reports)
-    planned = planner.make(selected, provider=how["provider"], parameters=parameters, share=share)
+    goal = None if chosen.gpu is None else Goal(activations_mib, chosen.gpu.total_bytes)
+    planned = planner.make(
+        selected, provider=how["provider"], parameters=parameters, share=share, goal=goal
+    )
     settings = options.settings_of(
-        root, how, chosen.notes, jobs=jobs, share=share, gpu=gpu, engine=engine
+        root,
+        how,
+        chosen.notes,
+        jobs=jobs,
+        share=share,
+        gpu=gpu,
+        engine=engine,
+        activations_mib=activations_mib,
     )
     return _Prepared(planned, chosen, settings)
 
@@ -133,6 +146,7 @@ _execution = options.combined(
 @options.where
 @options.how
 @_execution
+@options.activations
 @click.pass_obj
 def run_command(
     root: Path,
@@ -144,11 +158,21 @@ def run_command(
     engine: str,
     share: bool,
     jobs: int | None,
+    activations_mib: int,
     **how: Any,
 ) -> int:
     """Run the matrix, or a part of it, and write the reports."""
     selected = catalog.load(root).select(flavors_patterns, families_patterns, scenarios_patterns)
-    prepared = _prepare(root, selected, how, gpu=gpu, engine=engine, jobs=jobs, share=share)
+    prepared = _prepare(
+        root,
+        selected,
+        how,
+        gpu=gpu,
+        engine=engine,
+        jobs=jobs,
+        share=share,
+        activations_mib=activations_mib,
+    )
     record, directory = prepared.execute(follow=False)
     return _exit_code(record, directory)
 
@@ -170,6 +194,7 @@ def _soaked(root: Path, *patterns: tuple[str, ...]) -> Catalog:
 @options.where
 @options.how
 @_execution
+@options.activations
 @options.repeats
 @click.pass_obj
 def soak_command(
@@ -182,6 +207,7 @@ def soak_command(
     engine: str,
     share: bool,
     jobs: int | None,
+    activations_mib: int,
     repeats: int,
     **how: Any,
 ) -> int:
@@ -190,7 +216,16 @@ def soak_command(
     Without a selection: the family keras_saveload on one flavor of each way to run a model.
     """
     selected = _soaked(root, flavors_patterns, families_patterns, scenarios_patterns)
-    prepared = _prepare(root, selected, how, gpu=gpu, engine=engine, jobs=jobs, share=share)
+    prepared = _prepare(
+        root,
+        selected,
+        how,
+        gpu=gpu,
+        engine=engine,
+        jobs=jobs,
+        share=share,
+        activations_mib=activations_mib,
+    )
     prepared.tell_notes()
     made, file = repeater.repeat(
         prepared.planned,
@@ -211,6 +246,7 @@ def soak_command(
 @click.argument("scenario")
 @options.where
 @options.how
+@options.activations
 @click.option(
     "--shell",
     is_flag=True,
@@ -219,11 +255,27 @@ def soak_command(
 )
 @click.pass_obj
 def repro_command(
-    root: Path, /, flavor: str, scenario: str, gpu: str, engine: str, shell: bool, **how: Any
+    root: Path,
+    /,
+    flavor: str,
+    scenario: str,
+    gpu: str,
+    engine: str,
+    shell: bool,
+    activations_mib: int,
+    **how: Any,
 ) -> int:
     """Reproduce one scenario by hand, its logs on the terminal."""
     selected = _one("repro", root, flavor, scenario)
-    prepared = _prepare(root, selected, {**how, "keep": True}, gpu=gpu, engine=engine, jobs=1)
+    prepared = _prepare(
+        root,
+        selected,
+        {**how, "keep": True},
+        gpu=gpu,
+        engine=engine,
+        jobs=1,
+        activations_mib=activations_mib,
+    )
     record, directory = prepared.execute(follow=True)
     for case in record.cases:
         click.echo(f"\n{case.id}")
@@ -243,9 +295,8 @@ def repro_command(
 @options.patterns("scenarios", "faults")
 @options.where
 @options.how
-@click.option(
-    "--jobs", type=click.IntRange(1, 256), envvar="HARNESS_JOBS", help="Phases at a time."
-)
+@_execution
+@options.activations
 @click.pass_obj
 def sensitivity_command(
     root: Path,
@@ -254,13 +305,24 @@ def sensitivity_command(
     scenarios_patterns: tuple[str, ...],
     gpu: str,
     engine: str,
+    share: bool,
     jobs: int | None,
+    activations_mib: int,
     **how: Any,
 ) -> int:
     """Inject faults into the provider, and show by which check each is caught."""
     whole = sensitivity.catalog(catalog.load(root))
     selected = whole.select(flavors_patterns, (), scenarios_patterns)
-    prepared = _prepare(root, selected, how, gpu=gpu, engine=engine, jobs=jobs)
+    prepared = _prepare(
+        root,
+        selected,
+        how,
+        gpu=gpu,
+        engine=engine,
+        jobs=jobs,
+        share=share,
+        activations_mib=activations_mib,
+    )
     record, directory = prepared.execute(follow=False)
     chosen = {entry.id for entry in selected.scenarios}
     faults = {entry.id: entry.words for entry in sensitivity.INJECTIONS if entry.id in chosen}

@@ -9,7 +9,7 @@ from typing import Any
 from harness.catalog.catalog import Catalog
 from harness.catalog.flavors import Flavor
 from harness.catalog.scenarios import Phase, Reference, Scenario, script_path
-from harness.plan import order
+from harness.plan import order, scale
 from harness.plan.plan import Case, Plan, Task
 from harness.record.models import PhaseUse
 
@@ -28,14 +28,16 @@ def make(
     provider: str,
     parameters: Mapping[str, Any] = MAXIMUM_SWAPPING,
     share: bool = True,
+    goal: scale.Goal | None = None,
 ) -> Plan:
     """Plans every case of a catalog: every flavor with every scenario that applies to it.
 
     Args:
         provider: what does the swapping: "builtin", "tflms", or "off" for none.
         share: run a phase once when several scenarios need the very same execution.
+        goal: how large the steps of a run on a GPU have to be; None on the CPU.
     """
-    builder = _Builder(catalog, provider, parameters, share)
+    builder = _Builder(catalog, provider, parameters, share, goal)
     cases = [
         builder.case(pair.flavor, pair.scenario)
         for pair in catalog.pairs()
@@ -50,13 +52,19 @@ class _Builder:
     """Collects tasks; two uses with the same identity get the same task."""
 
     def __init__(
-        self, catalog: Catalog, provider: str, parameters: Mapping[str, Any], share: bool
+        self,
+        catalog: Catalog,
+        provider: str,
+        parameters: Mapping[str, Any],
+        share: bool,
+        goal: scale.Goal | None,
     ) -> None:
         self.tasks: dict[str, Task] = {}
         self._environments = {flavor.id: flavor for flavor in catalog.environments}
         self._provider = provider
         self._parameters = parameters
         self._share = share
+        self._goal = goal
         self._keys: dict[tuple[object, ...], str] = {}
 
     def case(self, flavor: Flavor, scenario: Scenario) -> Case:
@@ -130,6 +138,7 @@ class _Builder:
             "EXECUTION_MODE": scenario.mode or flavor.mode,
             **flavor.variables,
             **phase.variables,
+            **self._scaled(scenario),
         }
         if phase.fault is not None and not off:
             variables["LMS_FAULT"] = phase.fault
@@ -170,6 +179,11 @@ class _Builder:
             client=client,
         )
         return key
+
+    def _scaled(self, scenario: Scenario) -> dict[str, str]:
+        """One batch scale for all of a scenario: steps that are compared are of the same batch."""
+        factor = 1 if self._goal is None else self._goal.scale(scenario.activations_mib)
+        return {} if factor == 1 else {scale.VARIABLE: str(factor)}
 
 
 def _swaps(flavor: Flavor, phase: Phase, provider: str) -> bool:

@@ -119,17 +119,18 @@ class TraceFields(Model):
 
     Attributes:
         batch: examples in the step.
+        steps: steps of this function that the phase ran in all, with those that were traced.
         swap_out, swap_in: swap operations that were really executed in the step.
         bytes_out, bytes_in: bytes that they moved.
         peak_accelerator, peak_host: peak live bytes allocated in the step, per device.
         lower_bound: bytes of the largest set of inputs and outputs of one operation.
         graph_swap_out, graph_swap_in: swap operations in the graph of the function that was
             executed, where models run in traced functions.
-        steps: how many steps of this function the phase ran in all.
     """
 
     function: Function
     batch: OptionalCount = None
+    steps: OptionalCount = None
     meter: OptionalName = None
     swap_out: OptionalCount = None
     swap_in: OptionalCount = None
@@ -141,7 +142,6 @@ class TraceFields(Model):
     step_ms: Duration = None
     graph_swap_out: OptionalCount = None
     graph_swap_in: OptionalCount = None
-    steps: OptionalCount = None
 
 
 class Trace(TraceFields):

@@ -7,7 +7,7 @@ run by then is a part of what is compared.
 import hashlib
 import typing
 
-from common import keras_step, marker
+from common import marker, steps
 from common.phase import is_reference
 from common.runtime import Runtime
 
@@ -81,7 +81,7 @@ def predicted(runtime: Runtime, model: typing.Any, x: typing.Any) -> typing.Any:
     """
     if runtime.phase.mode == "session":
         return model.predict_on_batch(x)
-    return keras_step.predict(model, x)
+    return steps.predict(model, x)
 
 
 def _emit(of: str, stage: str, arrays: typing.Sequence[typing.Any], **fields: typing.Any) -> None:

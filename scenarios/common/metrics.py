@@ -4,14 +4,15 @@ import time
 import typing
 
 from common import marker
+from common.steps import Steps
 
 # Keras called it `acc` before 2.3; the field's word is the long one.
 _METRICS = {"loss": "loss", "acc": "accuracy", "accuracy": "accuracy"}
 
 
-def history(keras: typing.Any) -> "History":
-    """A `History` that is a callback of this Keras."""
-    created: History = type("History", (History, keras.callbacks.Callback), {})()
+def history(keras: typing.Any, steps: Steps) -> "History":
+    """A `History` that is a callback of this Keras. steps: where training steps are counted."""
+    created: History = type("History", (History, keras.callbacks.Callback), {})(steps)
     return created
 
 
@@ -21,8 +22,9 @@ class History:
     step_ms: wall time of each training step in milliseconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, steps: Steps) -> None:
         super().__init__()
+        self._steps = steps
         self.step_ms: typing.List[float] = []
         self._started = 0.0
 
@@ -33,6 +35,7 @@ class History:
     def on_batch_end(self, batch: int, logs: typing.Any = None) -> None:
         """Called by Keras."""
         self.step_ms.append((time.perf_counter() - self._started) * 1000.0)
+        self._steps.ran("train")
 
     def on_epoch_end(self, epoch: int, logs: typing.Any = None) -> None:
         """Called by Keras."""

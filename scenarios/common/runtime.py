@@ -8,6 +8,7 @@ import typing
 
 from common import errors, marker
 from common.phase import Phase
+from common.steps import Steps
 from frameworks import keras_api
 from frameworks.resources import UnavailableError
 
@@ -21,6 +22,7 @@ class Runtime:
         in the phase's mode.
     tf: in session mode `tensorflow.compat.v1`, with behaviour of TensorFlow 2 off; in function
         mode `tensorflow` 2 itself, eager; None where Keras 3 runs on another backend.
+    steps: `Steps` that the phase has run.
     """
 
     def __init__(
@@ -29,6 +31,7 @@ class Runtime:
         self.phase = phase
         self.tf = tf
         self.keras = keras
+        self.steps = Steps()
         self._devices = devices
 
     def scope(self) -> typing.ContextManager[typing.Any]:

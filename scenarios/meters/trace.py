@@ -10,7 +10,7 @@ Which meter reads the records follows from how the phase's models run:
 
 import typing
 
-from common import keras_step, marker
+from common import marker, steps
 from common.runtime import Runtime
 from meters import function as function_meter
 from meters import jax_program, torch_allocator
@@ -46,16 +46,16 @@ def train(
     Raises RuntimeError if the step is not run by the function that trained before.
     """
     if runtime.phase.mode == "session":
-        measured = session_meter.measure_keras(
-            runtime, model, "train", lambda: model.train_on_batch(x, y)
-        )
-        _mark("train", measured, step_ms, len(x))
+        on_batch = runtime.steps.counted("train", lambda: model.train_on_batch(x, y))
+        measured = session_meter.measure_keras(runtime, model, "train", on_batch)
+        _mark(runtime, "train", measured, step_ms, len(x))
         return
 
-    def steps(measuring: Measuring = None) -> None:
-        keras_step.train(runtime.keras, model, x, y, callbacks, measuring)
+    def two_steps(measuring: Measuring = None) -> None:
+        steps.train(runtime.keras, model, x, y, callbacks, measuring)
 
-    _model(runtime, model, "train", run or steps, step_ms, len(x) if batch is None else batch)
+    counted = runtime.steps.counted("train", run or two_steps, steps=1 if run else 2)
+    _model(runtime, model, "train", counted, step_ms, len(x) if batch is None else batch)
 
 
 def predict(
@@ -69,16 +69,15 @@ def predict(
     Raises RuntimeError if it is not run by the function that predicted before.
     """
     if runtime.phase.mode == "session":
-        model.predict_on_batch(x)  # the first run of a batch of this size optimises the graph
-        step_ms = keras_step.timed(lambda: model.predict_on_batch(x))
-        measured = session_meter.measure_keras(
-            runtime, model, "predict", lambda: model.predict_on_batch(x)
-        )
-        _mark("predict", measured, step_ms, len(x))
+        run = runtime.steps.counted("predict", lambda: model.predict_on_batch(x))
+        run()  # the first run of a batch of this size optimises the graph
+        step_ms = steps.timed(run)
+        measured = session_meter.measure_keras(runtime, model, "predict", run)
+        _mark(runtime, "predict", measured, step_ms, len(x))
         return
-    run = run or (lambda: keras_step.predict(model, x))
+    run = runtime.steps.counted("predict", run or (lambda: steps.predict(model, x)))
     run()  # there may have been no prediction yet
-    _model(runtime, model, "predict", run, keras_step.timed(run), len(x))
+    _model(runtime, model, "predict", run, steps.timed(run), len(x))
 
 
 def function(
@@ -97,7 +96,7 @@ def function(
 
     Raises RuntimeError if the run traces the function anew, and LookupError if it is not called.
     """
-    _mark(name, function_meter.measure(runtime, traced, run), step_ms, batch)
+    _function(runtime, name, traced, runtime.steps.counted(name, run), step_ms, batch)
 
 
 def session(
@@ -113,7 +112,8 @@ def session(
         as `run(options=..., run_metadata=...)`, the arguments of `Session.run`.
     step_ms, batch: as above.
     """
-    _mark(name, session_meter.measure(runtime, run), step_ms, batch)
+    measured = session_meter.measure(runtime, runtime.steps.counted(name, run))
+    _mark(runtime, name, measured, step_ms, batch)
 
 
 def _model(
@@ -124,19 +124,33 @@ def _model(
     step_ms: Milliseconds,
     batch: Examples,
 ) -> None:
-    """Marks one step of a Keras model that runs in no session."""
+    """Marks one step of a Keras model that runs in no session; `run` counts its steps."""
     phase = runtime.phase
     if phase.backend == "torch":
         with_context = torch_allocator.within(run) if name == "predict" else run
-        _mark(name, torch_allocator.measure(with_context, phase.on_gpu), step_ms, batch)
+        measured = torch_allocator.measure(with_context, phase.on_gpu)
+        _mark(runtime, name, measured, step_ms, batch)
     elif phase.backend == "jax":
         measured = jax_program.measure(run, phase.on_gpu, function=name + "_step")
-        _mark(name, measured, step_ms, batch, meter=_PROGRAM)
+        _mark(runtime, name, measured, step_ms, batch, meter=_PROGRAM)
     else:
-        function(runtime, name, function_meter.of_model(model, name), run, step_ms, batch)
+        _function(runtime, name, function_meter.of_model(model, name), run, step_ms, batch)
+
+
+def _function(
+    runtime: Runtime,
+    name: str,
+    traced: typing.Any,
+    run: Run,
+    step_ms: Milliseconds,
+    batch: Examples,
+) -> None:
+    """Marks one step of a traced function; `run` counts its steps."""
+    _mark(runtime, name, function_meter.measure(runtime, traced, run), step_ms, batch)
 
 
 def _mark(
+    runtime: Runtime,
     name: str,
     measured: Measurement,
     step_ms: Milliseconds,
@@ -148,6 +162,7 @@ def _mark(
         "trace",
         function=name,
         batch=batch,
+        steps=runtime.steps.of(name),
         meter=meter,
         swap_out=measured.swap_out_executed,
         swap_in=measured.swap_in_executed,

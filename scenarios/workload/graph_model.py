@@ -3,7 +3,7 @@
 import time
 import typing
 
-from common import keras_step, metrics
+from common import metrics, steps
 from common.runtime import Runtime
 from frameworks import session
 from meters import trace
@@ -34,6 +34,7 @@ class GraphWorkload(Workload):
         started = time.perf_counter()
         values = running.run(fetches, feed)
         self._steps_ms.append((time.perf_counter() - started) * 1000.0)
+        self.runtime.steps.ran("train")
         return values
 
     def weights(self, model: typing.Any) -> Arrays:
@@ -55,8 +56,9 @@ class GraphWorkload(Workload):
         fetches, feed = self.step(role)
         step_ms = metrics.median(self._steps_ms)
         if role == "predict":
-            model.run(fetches, feed)  # the first run of these fetches optimises the graph
-            step_ms = keras_step.timed(lambda: model.run(fetches, feed))
+            run = self.runtime.steps.counted(role, lambda: model.run(fetches, feed))
+            run()  # the first run of these fetches optimises the graph
+            step_ms = steps.timed(run)
         trace.session(
             self.runtime,
             role,

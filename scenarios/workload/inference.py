@@ -7,7 +7,7 @@ a claim.
 
 import typing
 
-from common import digest, keras_step, marker
+from common import digest, marker, steps
 from meters import trace
 from workload.keras_model import FIXED_BATCH
 from workload.workload import Workload
@@ -35,8 +35,10 @@ def infer(
 
     # The batch is made in the step: an argument of a function is not the step's to swap.
     traced = workload.lms(training=False).function(lambda iterator: body(next(iterator)))
+    counter = workload.runtime.steps
     iterator = iter(dataset)
     by_body = np.concatenate([gathered(traced(iterator)) for _ in range(batches)])
+    counter.ran("predict", batches)
     same = np.allclose(by_body, expected, rtol=1e-4, atol=tolerance)
     marker.claim("the body that LMS edits computes what the signature does", True, bool(same))
     digest.predictions(by_body[:FIXED_BATCH], "final")
@@ -44,6 +46,6 @@ def infer(
     def one_step() -> None:
         gathered(traced(iter(dataset)))
 
-    step_ms = keras_step.timed(one_step)
+    step_ms = steps.timed(counter.counted("predict", one_step))
     batch = workload.batch_size
     trace.function(workload.runtime, "predict", traced, one_step, step_ms, batch)

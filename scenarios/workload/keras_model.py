@@ -4,6 +4,7 @@ import typing
 
 from common import digest, metrics
 from common.runtime import Runtime
+from common.steps import batches
 from meters import trace
 from providers.interface import Provider
 from workload import loading, signature
@@ -70,7 +71,7 @@ class KerasWorkload(Workload):
         epochs: typing.Optional[int] = None,
     ) -> None:
         """Trains, marks the metrics of each epoch, and measures the model on the test images."""
-        history = metrics.history(self.keras)
+        history = metrics.history(self.keras, self.runtime.steps)
         if self.phase.mode == "eager":
             # There LMS works in each step that it is called in, and in no other.
             self._step_callbacks = [entry for entry in callbacks if isinstance(entry, Provider)]
@@ -107,7 +108,9 @@ class KerasWorkload(Workload):
 
     def predict(self, model: typing.Any) -> None:
         """Predicts all test images and marks the accuracy."""
-        self.mark_accuracy(model.predict(self.x_test, batch_size=self.batch_size, verbose=0))
+        values = model.predict(self.x_test, batch_size=self.batch_size, verbose=0)
+        self.runtime.steps.ran("predict", batches(len(self.x_test), self.batch_size))
+        self.mark_accuracy(values)
 
     def mark_accuracy(self, values: typing.Any) -> None:
         """Marks the accuracy of predictions, [images, classes], of all test images."""

@@ -5,6 +5,7 @@ import typing
 from common import digest, runtime
 from common.phase import Phase
 from common.runtime import Runtime
+from common.steps import batches
 from providers import registry
 from providers.interface import Provider
 
@@ -19,7 +20,8 @@ class Workload:
     A family says what its model holds and does: `weights`, `optimizer_state`, `predictions` and
     `trace`. What the checks need is made of these, in the same order everywhere.
 
-    runtime: `Runtime`. tf, keras: as there. batch_size: of training.
+    runtime: `Runtime`. tf, keras: as there.
+    batch_size: of training; a family gives its own, and a phase has it times its batch scale.
     step_ms: wall time of a step before it is traced, in milliseconds, if it is known.
     placed: whether all of a script is in the accelerator's device scope; see `runtime.execute`.
 
@@ -34,6 +36,7 @@ class Workload:
         self.runtime = started
         self.tf = started.tf
         self.keras = started.keras
+        self.batch_size = type(self).batch_size * self.phase.batch_scale
 
     @classmethod
     def run(cls: typing.Type[W], script: typing.Callable[[W], typing.Any]) -> None:
@@ -53,6 +56,18 @@ class Workload:
         """Path for an artifact of this phase."""
         return self.phase.output(*names)
 
+    def examples(self, array: typing.Any) -> typing.Any:
+        """Examples of a data set, numpy; with a batch scale whole batches of them, two at least.
+
+        They are repeated for that. A smaller batch at the end would move fewer bytes than a step.
+        """
+        import numpy as np
+
+        if self.phase.batch_scale == 1:
+            return array
+        array = np.concatenate([array] * batches(2 * self.batch_size, len(array)))
+        return array[: len(array) // self.batch_size * self.batch_size]
+
     def lms(self, training: bool = True) -> Provider:
         """The phase's provider, a Keras callback; `training=False` where a model only predicts."""
         return registry.create(self.runtime, training=training, batch_size=self.batch_size)
@@ -66,7 +81,7 @@ class Workload:
         if not self.phase.measure:
             return
         self.digest_state(model, stage, optimizer)
-        digest.predictions(self.predictions(model), stage)
+        self._digest_predictions(model, stage)
 
     def digest_state(self, model: typing.Any, stage: str, optimizer: bool = True) -> None:
         """Marks weights and the optimizer's state, and runs nothing of the model."""
@@ -86,10 +101,14 @@ class Workload:
         """
         if not self.phase.measure:
             return
-        digest.predictions(self.predictions(model), "final")
+        self._digest_predictions(model, "final")
         if role == "train":
             digest.arrays("weights", "final", self.weights(model))
         self.trace(model, role)
+
+    def _digest_predictions(self, model: typing.Any, stage: str) -> None:
+        digest.predictions(self.predictions(model), stage)
+        self.runtime.steps.ran("predict")
 
     def weights(self, model: typing.Any) -> Arrays:
         """The values of the weights, numpy, in the order of the model."""
@@ -100,7 +119,7 @@ class Workload:
         raise NotImplementedError
 
     def predictions(self, model: typing.Any) -> typing.Any:
-        """What is predicted for the batch that is compared: numpy [images, classes]."""
+        """What one step predicts for the batch that is compared: numpy [images, classes]."""
         raise NotImplementedError
 
     def trace(self, model: typing.Any, role: str) -> None:

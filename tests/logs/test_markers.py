@@ -95,10 +95,19 @@ def test_no_count(value: object) -> None:
 def test_what_is_no_text_is_left_out_where_it_may_be() -> None:
     trace = read("trace", function="train", meter=3)
     assert isinstance(trace, Trace)
-    assert trace.meter == "allocations"
+    assert (trace.meter, trace.steps) == ("allocations", None)
     metric = read("metric", name="loss", value=1, split=4)
     assert isinstance(metric, Metric)
     assert metric.split is None
+
+
+@pytest.mark.parametrize(("said", "steps"), [(14, 14), (0, 0), (None, None)])
+def test_a_trace_tells_the_steps_of_its_phase(said: int | None, steps: int | None) -> None:
+    trace = read("trace", function="train", steps=said)
+    assert isinstance(trace, Trace)
+    assert trace.steps == steps
+    with pytest.raises(MalformedError, match="trace: steps is not a whole number"):
+        read("trace", function="train", steps=-1)
 
 
 def test_the_last_of_two_keys_counts() -> None:

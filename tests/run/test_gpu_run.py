@@ -15,7 +15,7 @@ from harness.record.models import Outcome, RunRecord
 from tests import fake_nvml
 from tests.nvml import fixture
 from tests.paths import ROOT
-from tests.projects import FLAVOR, lay_out
+from tests.projects import FAMILY, FLAVOR, lay_out
 
 nvml_library = fixture.nvml_library
 UUID = "GPU-0a0b0c0d-1111-2222-3333-444444444444"
@@ -53,6 +53,8 @@ SCRIPT = """
     if swapped:
         mark("lms_edited", provider="builtin", operations=4, swap_out=2, swap_in=2,
              bytes_out=300 << 20, bytes_in=300 << 20, ms=1.0)
+    if "BATCH_SCALE" in os.environ:
+        mark("note", text="batch scale " + os.environ["BATCH_SCALE"])
     mark("digest", of="weights", stage=stage, sha256="a" * 64)
     live(100, 0)
     time.sleep(0.3)
@@ -87,6 +89,7 @@ def play(
     root = lay_out(
         tmp_path / "checkout",
         flavors={"test-flavor": flavor},
+        families={"basic": f"activations_mib = 64\n{FAMILY}"},
         scripts={"save.py": SCRIPT, "load.py": SCRIPT, "predict.py": SCRIPT},
     )
     scenario = fake_nvml.Scenario(
@@ -157,11 +160,17 @@ def test_the_record_has_the_curve_that_was_played(tmp_path, nvml_library):
     assert verdict.numbers["pcie_rx_bytes"] == 600 * MIB
     assert isinstance(verdict.numbers["host_peak_bytes"], int)
     assert isinstance(verdict.numbers["samples"], int)
+    assert {tuple(phase.facts.notes) for phase in record.phases} == {("batch scale 16",)}
+    assert "ACTIVATIONS_MIB" not in record.cases[0].reproduce
 
 
 def test_memory_version_1_only(tmp_path, nvml_library):
-    code, output, record, directory = play(tmp_path, nvml_library, memory=1, reserved=50 * MIB)
+    code, output, record, directory = play(
+        tmp_path, nvml_library, "--activations-mib=0", memory=1, reserved=50 * MIB
+    )
     assert code == 0, output
+    assert not [note for phase in record.phases for note in phase.facts.notes]
+    assert "ACTIVATIONS_MIB=0" in record.cases[0].reproduce
     samples = load_of(record).samples
     assert samples is not None
     assert samples["memory_version"] == 1

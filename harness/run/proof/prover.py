@@ -13,6 +13,7 @@ from harness.base import atomic, crash
 from harness.base.error import CrashError, EngineError, StoppedError, UsageError
 from harness.engine.protocol import Engine, Environment
 from harness.measure.gpu import Gpu
+from harness.plan import scale
 from harness.plan.plan import Case, Plan, Task
 from harness.record.models import BUG, Outcome, PhaseRecord
 from harness.run.phase import Executor, Observer, plain
@@ -151,7 +152,7 @@ class _Prover:
     ) -> Measurement:
         """Runs the phase once, in a process of its own: peaks are of a process's life."""
         self._runs += 1
-        variables = {**task.variables, "BATCH_SCALE": str(batch_scale)}
+        variables = {**task.variables, scale.VARIABLE: str(batch_scale)}
         if ceiling is not None:
             variables["MEMORY_CEILING"] = str(ceiling)
         record = self._execute(

@@ -13,6 +13,7 @@ def main(mnist: MnistCnn) -> None:
     mnist.digest(model, "restored", optimizer=True)
     batch = slice(0, mnist.batch_size)
     model.fit(mnist.x_train[batch], mnist.y_train[batch], mnist.batch_size, verbose=0)
+    mnist.runtime.steps.ran("train")
     mnist.train(model, callbacks=[mnist.lms()])
     mnist.finish(model, "train")
 

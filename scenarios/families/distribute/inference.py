@@ -3,7 +3,7 @@
 import typing
 
 from common import marker
-from families.distribute.mnist_cnn import BATCH_SIZE_PER_REPLICA, MnistCnn
+from families.distribute.mnist_cnn import MnistCnn
 from workload import inference, signature
 
 # How far two logits may differ.
@@ -28,7 +28,8 @@ def distributed(mnist: MnistCnn, strategy: typing.Any, inference_func: typing.An
     dataset = strategy.experimental_distribute_dataset(mnist.predict_dataset)
     results = [_only(strategy.run(inference_func, args=(batch,))) for batch in dataset]
     shares = strategy.experimental_local_results(results[0])
-    marker.claim("images that a replica infers", BATCH_SIZE_PER_REPLICA, len(shares[-1]))
+    images = mnist.batch_size // mnist.replicas
+    marker.claim("images that a replica infers", images, len(shares[-1]))
     expected = [device.lstrip("/") for device in mnist.phase.accelerator_devices]
     found = [share.device.rpartition("/")[2] for share in shares]
     marker.claim("devices that infer", ", ".join(expected), ", ".join(found))

@@ -27,6 +27,7 @@ class MnistCnn(KerasWorkload):
     """
 
     placed = False
+    batch_size = BATCH_SIZE_PER_REPLICA
 
     def __init__(self, started: Runtime) -> None:
         super().__init__(started)
@@ -34,13 +35,13 @@ class MnistCnn(KerasWorkload):
         self.device = self.phase.accelerator_device
         digits = data.load(self.phase.data_directory)
         started.report(data=digits.name)
-        self.batch_size = BATCH_SIZE_PER_REPLICA * self.replicas
-        self.x_test = data.scaled(digits.x_test[:EVALUATED])
-        self._labels = digits.y_test[:EVALUATED]
+        self.batch_size *= self.replicas
+        self.x_test = self.examples(data.scaled(digits.x_test[:EVALUATED]))
+        self._labels = self.examples(digits.y_test[:EVALUATED])
         sliced = self.tf.data.Dataset.from_tensor_slices
-        images = data.scaled(digits.x_train[:IMAGES])
-        labels = digits.y_train[:IMAGES].astype("int64")
-        train = sliced((images, labels)).cache().shuffle(IMAGES, seed=SEED)
+        images = self.examples(data.scaled(digits.x_train[:IMAGES]))
+        labels = self.examples(digits.y_train[:IMAGES].astype("int64"))
+        train = sliced((images, labels)).cache().shuffle(len(images), seed=SEED)
         self.train_dataset = train.batch(self.batch_size)
         self.predict_dataset = sliced(self.x_test).batch(self.batch_size)
 

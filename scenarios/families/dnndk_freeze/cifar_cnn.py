@@ -28,10 +28,10 @@ class CifarCnn(KerasWorkload):
         super().__init__(started)
         images = data.load_cifar10(self.phase.data_directory, TRAIN_IMAGES, TEST_IMAGES)
         started.report(data=images.name)
-        self.x_train = data.scaled(images.x_train)
-        self.y_train = data.one_hot(images.y_train)
-        self.x_test = data.scaled(images.x_test)
-        self.y_test = data.one_hot(images.y_test)
+        self.x_train = self.examples(data.scaled(images.x_train))
+        self.y_train = self.examples(data.one_hot(images.y_train))
+        self.x_test = self.examples(data.scaled(images.x_test))
+        self.y_test = self.examples(data.one_hot(images.y_test))
 
     def build(self) -> typing.Any:
         """The compiled model, with initial weights."""

@@ -5,7 +5,7 @@ import os
 import typing
 
 from common import marker
-from families.dnndk_freeze.cifar_cnn import BATCH_SIZE, CifarCnn
+from families.dnndk_freeze.cifar_cnn import CifarCnn
 from workload.graph_model import Feed, Fetches, GraphWorkload, read_graph
 from workload.workload import Arrays
 
@@ -135,6 +135,7 @@ class FrozenGraph(GraphWorkload):
         super().__init__(cifar.runtime)
         self.graph = graph
         self._cifar = cifar
+        self.batch_size = cifar.batch_size
         self._input = graph.get_tensor_by_name(names["input"] + ":0")
         self._output = graph.get_tensor_by_name(names["output"] + ":0")
         nodes = {node.name: node for node in definition.node}
@@ -151,9 +152,10 @@ class FrozenGraph(GraphWorkload):
 
         images = self._cifar.x_test
         batches = [
-            self._run(session, images[start : start + BATCH_SIZE])
-            for start in range(0, len(images), BATCH_SIZE)
+            self._run(session, images[start : start + self.batch_size])
+            for start in range(0, len(images), self.batch_size)
         ]
+        self.runtime.steps.ran("predict", len(batches))
         self._cifar.mark_accuracy(np.concatenate(batches))
 
     def weights(self, model: typing.Any) -> Arrays:
@@ -166,7 +168,7 @@ class FrozenGraph(GraphWorkload):
 
     def step(self, role: str) -> typing.Tuple[Fetches, Feed]:
         """A prediction of one batch."""
-        return self._output, {self._input: self._cifar.x_test[:BATCH_SIZE]}
+        return self._output, {self._input: self._cifar.x_test[: self.batch_size]}
 
     def _run(self, session: typing.Any, images: typing.Any) -> typing.Any:
         return session.run(self._output, {self._input: images})

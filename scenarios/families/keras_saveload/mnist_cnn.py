@@ -18,11 +18,12 @@ _TRAIN_IMAGES, _TEST_IMAGES = 448, 192
 class MnistCnn(KerasWorkload):
     """The model and its data, in every mode and on every backend."""
 
+    batch_size = BATCH_SIZE
+
     def __init__(self, started: Runtime) -> None:
         super().__init__(started)
         digits = data.load(self.phase.data_directory)
         started.report(data=digits.name)
-        self.batch_size = BATCH_SIZE * self.phase.batch_scale
         self.x_train = self._used(data.scaled(digits.x_train), _TRAIN_IMAGES)
         self.y_train = self._used(data.one_hot(digits.y_train), _TRAIN_IMAGES)
         self.x_test = self._used(data.scaled(digits.x_test), _TEST_IMAGES)
@@ -102,17 +103,14 @@ class MnistCnn(KerasWorkload):
         return self.keras.optimizers.Adadelta(**rate)
 
     def _used(self, array: typing.Any, most: int) -> typing.Any:
-        """What a phase uses of a data set: with larger batches it is repeated, for two of them.
+        """What a phase uses of a data set.
 
         most: how much Keras 3 uses without a GPU: its steps are many times slower there.
         On jax the last batch is left out where it is smaller: the step would be compiled once more.
         """
-        import numpy as np
-
-        if self.phase.batch_scale > 1:
-            array = np.concatenate([array] * -(-2 * self.batch_size // len(array)))
-        elif self.phase.keras3 and not self.phase.on_gpu:
+        if self.phase.batch_scale == 1 and self.phase.keras3 and not self.phase.on_gpu:
             array = array[:most]
+        array = self.examples(array)
         if self.phase.backend == "jax":
             array = array[: len(array) // self.batch_size * self.batch_size]
         return array

@@ -77,12 +77,17 @@ class Experiment(GraphWorkload):
         return self.checkpoint(epoch) + ".meta"
 
     def train_epoch(self, session: typing.Any, epoch: int) -> None:
-        """One pass over the training images, in an order that the epoch's number gives."""
+        """One pass over the training images, in an order that the epoch's number gives.
+
+        With larger batches there are as many steps: fewer would not train the net.
+        """
         import numpy as np
 
-        order = np.random.RandomState(epoch).permutation(len(self.x_train))
-        for start in range(0, len(order), BATCH_SIZE):
-            chosen = order[start : start + BATCH_SIZE]
+        images = len(self.x_train)
+        drawn = np.random.RandomState(epoch).permutation(images * self.phase.batch_scale)
+        order = drawn % images
+        for start in range(0, len(order), self.batch_size):
+            chosen = order[start : start + self.batch_size]
             feed = self._feed(self.x_train[chosen], self.y_train[chosen])
             self.timed_run(session, convnet.TRAIN, feed)
 
@@ -94,6 +99,7 @@ class Experiment(GraphWorkload):
         for start in range(0, len(self.x_test), TEST_BATCH):
             batch = slice(start, start + TEST_BATCH)
             values = session.run(fetches, self._feed(self.x_test[batch], self.y_test[batch]))
+            self.runtime.steps.ran("predict")
             sums += np.array(values, "float64") * len(self.x_test[batch])
         accuracy, loss = (np.float32(total / len(self.x_test)) for total in sums)
         self.results[epoch] = accuracy, loss
@@ -106,11 +112,13 @@ class Experiment(GraphWorkload):
 
     def step(self, role: str) -> typing.Tuple[Fetches, Feed]:
         """A training step, or the evaluation, of one batch."""
-        batch = slice(0, BATCH_SIZE)
-        if role == "train":
-            return convnet.TRAIN, self._feed(self.x_train[batch], self.y_train[batch])
-        fetches = [convnet.ACCURACY, convnet.CROSS_ENTROPY]
-        return fetches, self._feed(self.x_test[batch], self.y_test[batch])
+        train = role == "train"
+        images, labels = (
+            self.examples(array)[: self.batch_size]
+            for array in ((self.x_train, self.y_train) if train else (self.x_test, self.y_test))
+        )
+        fetches = convnet.TRAIN if train else [convnet.ACCURACY, convnet.CROSS_ENTROPY]
+        return fetches, self._feed(images, labels)
 
     def save_results(self) -> None:
         """Leaves the results of all epochs for the phase that loads, to print beside its own."""

@@ -37,7 +37,7 @@ class Resnet50(KerasWorkload):
         super().__init__(started)
         self.image_size = _number("RESNET_IMAGE_SIZE", 48, SMALLEST_IMAGE)
         self.steps = _number("RESNET_STEPS", 3, 1)
-        self.batch_size = _number("RESNET_BATCH_SIZE", 1, 1)
+        self.batch_size *= _number("RESNET_BATCH_SIZE", 1, 1)
         _leave_out_grappler(started)
         size = self.image_size
         started.report(data=f"random images {size} x {size}, batches of {self.batch_size}")

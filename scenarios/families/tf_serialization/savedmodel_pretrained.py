@@ -1,6 +1,6 @@
 """Load the pretrained SavedModel, LMS before its variables, and run its signature."""
 
-from common import digest, keras_step
+from common import digest, steps
 from families.tf_serialization import pretrained
 from families.tf_serialization.serialization import Serialization
 from meters import trace
@@ -14,12 +14,14 @@ def main(work: Serialization) -> None:
     with work.session(work.graph) as session:
         loader.restore(session)
         output = model.digest(session, "restored")
+        run = work.runtime.steps.counted("predict", lambda: session.run(model.output, model.feed))
+        work.runtime.steps.ran("predict")
         digest.predictions(output.astype("float32"), "final")
         trace.session(
             work.runtime,
             "predict",
             lambda **options: session.run(model.output, model.feed, **options),
-            keras_step.timed(lambda: session.run(model.output, model.feed)),
+            steps.timed(run),
             batch=len(output),
         )
 

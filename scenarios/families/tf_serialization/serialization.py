@@ -33,7 +33,7 @@ class Serialization(GraphWorkload):
         self.graph = started.tf.get_default_graph()
         self.model: typing.Optional[classifier.Model] = None
         self._answers: typing.Any = None
-        self._x, self._y = classifier.rows(BATCH_SIZE * _BATCHES, _TRAIN_SEED)
+        self._x, self._y = classifier.rows(self.batch_size * _BATCHES, _TRAIN_SEED)
         started.report(_DATA)
 
     def import_model(self) -> typing.Any:
@@ -81,6 +81,7 @@ class Serialization(GraphWorkload):
         model = classifier.find(self.graph)
         x, y = classifier.rows(1024, _TEST_SEED)
         hits = session.run(model.predictions, {model.inputs: x}) == (y > 0.5)
+        self.runtime.steps.ran("predict")
         metrics.mark({"accuracy": hits.mean()}, epoch=epochs, split="test")
 
     def digest(self, model: typing.Any, stage: str, optimizer: bool = False) -> None:
@@ -104,7 +105,7 @@ class Serialization(GraphWorkload):
         """A training step, or a prediction, of one batch."""
         if role == "train":
             return classifier.find_training(self.graph).step, self._train_feed(0)
-        return self._found.predictions, {self._found.inputs: self._x[:BATCH_SIZE]}
+        return self._found.predictions, {self._found.inputs: self._x[: self.batch_size]}
 
     def uninitialized(self, session: typing.Any) -> int:
         """Number of the graph's variables that have no value in the session."""
@@ -132,7 +133,7 @@ class Serialization(GraphWorkload):
 
     def _train_feed(self, number: int) -> Feed:
         model, training = classifier.find(self.graph), classifier.find_training(self.graph)
-        batch = slice(number * BATCH_SIZE, (number + 1) * BATCH_SIZE)
+        batch = slice(number * self.batch_size, (number + 1) * self.batch_size)
         return {
             model.inputs: self._x[batch],
             training.labels: self._y[batch],

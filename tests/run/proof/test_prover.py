@@ -15,7 +15,7 @@ from harness.run.proof.proof import Proof
 from tests import fake_nvml
 from tests.nvml import fixture
 from tests.paths import ROOT
-from tests.projects import FLAVOR, lay_out
+from tests.projects import FAMILY, FLAVOR, lay_out
 
 nvml_library = fixture.nvml_library
 UUID = "GPU-0a0b0c0d-1111-2222-3333-444444444444"
@@ -67,7 +67,11 @@ SCRIPT = """
          peak_host=(60 * batch_scale << 20) if swapped else 0, step_ms=20.0 if swapped else 10.0)
     mark("environment", versions={"torch": "2.13.0"})
     mark("done")
-    open(os.path.join(os.environ["OUTPUT_DIR"], "model"), "w").write("weights")
+    if "INPUT_DIR" in os.environ:
+        saved = open(os.path.join(os.environ["INPUT_DIR"], "model")).read()
+        assert saved == "weights of batch scale 1", saved
+    text = "weights of batch scale %d" % batch_scale
+    open(os.path.join(os.environ["OUTPUT_DIR"], "model"), "w").write(text)
 """
 
 
@@ -81,6 +85,7 @@ def prove(
     root = lay_out(
         tmp_path / "checkout",
         flavors={"test-flavor": flavor},
+        families={"basic": f"activations_mib = 256\n{FAMILY}"},
         scripts={"save.py": SCRIPT, "load.py": SCRIPT, "predict.py": SCRIPT},
     )
     gpus = [fake_nvml.Gpu(UUID, name="Test GPU", **gpu)]  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.tensorflow
 
 CODE = """
 import numpy as np
-from common import runtime
+from common import marker, metrics, runtime
 from meters import trace
 from providers import registry
 
@@ -28,8 +28,10 @@ def script(run):
     lms = registry.create(run, batch_size=8)
     x = np.ones((8, 16, 16, 1), "float32")
     y = np.eye(10, dtype="float32")[:8]
-    model.fit(x, y, verbose=0, callbacks=[lms])
+    model.fit(x, y, 3, verbose=0, callbacks=[lms, metrics.history(run.keras, run.steps)])
     trace.train(run, model, x, y, step_ms=1.5)
+    done = run.keras.backend.get_value(model.optimizer.iterations)
+    marker.claim("steps of the optimizer", None, int(done))
     model.train_on_batch(x, y)
     assert model.train_function.run_metadata is None
     trace.predict(run, model, x)
@@ -49,6 +51,9 @@ def test_trace_shows_the_swaps_that_were_executed(
     predict = ended.one("trace", function="predict")
     assert train["step_ms"] == 1.5
     assert predict["step_ms"] > 0
+    # The optimizer counts too, and knows nothing of the meter, which may repeat its step.
+    assert train["steps"] == ended.one("claim")["found"] >= 4
+    assert predict["steps"] >= 3
     for trace in (train, predict):
         assert trace["peak_accelerator"] > 0
     if provider == "off":
@@ -80,6 +85,7 @@ def script(run):
     lms.set_model(model)
     x = np.ones((24, 16, 16, 1), "float32")
     digest.predictions(digest.predicted(run, model, x[:4]), "restored")
+    run.steps.ran("predict", 1 + 3 + 4)
     model.predict(x, 8, verbose=0)
     model.predict(x, 7, verbose=0)
     trace.predict(run, model, x[:8])
@@ -105,5 +111,6 @@ def test_predictions_of_all_sizes_are_by_one_trace(flavor: str, tmp_path: Path) 
     assert trace["bytes_in"] == trace["bytes_out"] > 0
     assert trace["step_ms"] > 0
     assert trace["batch"] == 8
+    assert trace["steps"] == 8 + 3  # the meter's own: before it, timed, and measured
     restored, final = ended.of("digest")
     assert restored["sha256"] == final["sha256"]

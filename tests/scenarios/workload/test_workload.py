@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from common import digest, marker
+from common.steps import Steps
 from workload.workload import Workload
 
 
 class Recorded(Workload):
     """Without a framework: what is marked is written down."""
+
+    batch_size = 4
 
     def weights(self, model: Any) -> Any:
         return [model]
@@ -36,8 +40,11 @@ def marked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     return calls
 
 
-def workload(measure: bool = True, state: tuple[str, ...] = ("slot",)) -> Recorded:
-    made = Recorded(SimpleNamespace(phase=SimpleNamespace(measure=measure), tf=None, keras=None))
+def workload(
+    measure: bool = True, state: tuple[str, ...] = ("slot",), batch_scale: int = 1
+) -> Recorded:
+    phase = SimpleNamespace(measure=measure, batch_scale=batch_scale)
+    made = Recorded(SimpleNamespace(phase=phase, tf=None, keras=None, steps=Steps()))
     made.state = state
     return made
 
@@ -53,6 +60,7 @@ def test_digest_and_finish_mark_in_one_order(marked: list[tuple[Any, ...]]) -> N
         ("predictions of model", "final"),
         ("trace", {"role": "predict"}),
     ]
+    assert work.runtime.steps.of("predict") == 2
 
 
 @pytest.mark.parametrize(("optimizer", "state"), [(False, ("slot",)), (True, ())])
@@ -69,3 +77,18 @@ def test_nothing_is_marked_where_nothing_is_measured(marked: list[tuple[Any, ...
     work.digest_state("model", "saved")
     work.finish("model")
     assert not marked
+    assert work.runtime.steps.of("predict") == 0
+
+
+@pytest.mark.parametrize(
+    ("batch_scale", "batch_size", "given", "used"),
+    [(1, 4, 6, 6), (1, 4, 2, 2), (3, 12, 6, 24), (3, 12, 10, 24), (3, 12, 50, 48)],
+)
+def test_larger_batches_are_whole_and_two_at_least(
+    batch_scale: int, batch_size: int, given: int, used: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numpy = SimpleNamespace(concatenate=lambda lists: [one for each in lists for one in each])
+    monkeypatch.setitem(sys.modules, "numpy", numpy)
+    work = workload(batch_scale=batch_scale)
+    assert work.batch_size == batch_size
+    assert work.examples(list(range(given))) == [number % given for number in range(used)]
