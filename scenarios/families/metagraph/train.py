@@ -23,6 +23,7 @@ def main(trial: Experiment) -> None:
             trial.save_results()
             trial.claim_saved(graph)
             trial.digest(sess, "saved", optimizer=True)
+            trial.runtime.steps.ran("predict", None)  # this trace is not the end of predictions
             trial.trace(sess, "predict")  # what an evaluation after the load is compared with
             trial.finish(sess, "train")
 

@@ -86,7 +86,10 @@ def test_every_epoch_is_loaded_to_the_last_bit_and_still_swaps(
     for found in loaded.of("lms_edited"):
         assert (found["swap_out"], found["swap_in"]) == (edit["swap_out"], edit["swap_in"])
         assert found["operations"] == 0
+    assert saved.one("trace", function="predict")["steps"] is None  # more of them come after it
     trace = loaded.one("trace", function="predict")
+    # Six evaluations, two digests, and at least three of the meter.
+    assert EPOCHS + 1 + 2 + 3 <= trace["steps"] <= EPOCHS + 1 + 2 + 3 + 9
     assert min(trace["swap_out"], trace["swap_in"]) > 0
     assert loaded.log.count("| equal") == EPOCHS + 1
 

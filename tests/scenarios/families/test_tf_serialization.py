@@ -133,7 +133,9 @@ def test_checkpoint_is_restored_and_swapped(
     saved = checkpoint(flavor)
     loaded = phase(flavor, "checkpoint_restore", tmp_path / "load", saved)
     assert loaded.digests("restored").items() <= saved.digests("saved").items()
-    assert loaded.one("trace", function="predict")["swap_in"] > 0
+    trace = loaded.one("trace", function="predict")
+    assert trace["swap_in"] > 0
+    assert 2 + 3 <= trace["steps"] <= 2 + 3 + 9  # two digests, and what the meter runs
 
     resumed = phase(flavor, "checkpoint_resume", tmp_path / "resume", saved)
     control = phase(flavor, "checkpoint_resume", tmp_path / "control", saved, LMS_PROVIDER="off")
@@ -237,6 +239,7 @@ def test_pretrained_model_is_that_of_the_data_directory(
     assert set(reference.one("digest", of="predictions")["values"]) == {0.0, 1.0}
     loaded = phase(flavor, "savedmodel_pretrained", tmp_path / "load", reference)
     assert loaded.digests("restored") == reference.digests("saved")
+    assert 1 + 2 <= loaded.one("trace")["steps"] <= 1 + 2 + 9
 
     missing = run_phase(
         flavor,
