@@ -136,6 +136,8 @@ def _moved(pair: _Pair, side: str) -> str:
         else:
             lost = f"{mib(size - expected)} more than {mib(expected)} a step are swapped {side}"
         return f"{lost} ({swaps})"
+    if count < wanted:
+        return f"{wanted - count:,} of {wanted:,} swap-{side} a step are no longer executed"
     return swaps
 
 

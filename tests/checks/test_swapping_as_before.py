@@ -118,6 +118,12 @@ def test_the_message_says_what_is_lost() -> None:
     )
 
 
+def test_a_loss_of_few_bytes_is_told_in_swaps() -> None:
+    assert judged(case(trace(swap_out=23), trace())).message == (
+        "load: 1 of 24 swap-out a step are no longer executed (reference: save)"
+    )
+
+
 def test_both_directions_and_the_peak_are_told() -> None:
     ours = trace(
         swap_out=12,
