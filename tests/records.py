@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from harness.catalog.catalog import Catalog
 from harness.plan import planner
-from harness.record.checks import Check, CheckId, Status
+from harness.record.checks import Check, CheckId, KnownDefect, Status
 from harness.record.facts import LogFacts
 from harness.record.models import (
     CaseRecord,
@@ -57,6 +57,11 @@ MESSAGES = {
     ),
     CheckId.CAUGHT: "caught: edit took effect failed as expected",
 }
+DEFECT = KnownDefect(
+    id="moments-lost",
+    means="the optimizer starts anew after a load",
+    upstream="https://github.com/keras-team/keras/issues/1",
+)
 MUTATION = (
     "Operation 'conv2d/Conv2D' was changed by updating input tensor after it was run by a session."
     " This mutation will have no effect, and will trigger an error in the future."
@@ -67,6 +72,8 @@ def check(name: CheckId, status: Status = Status.PASSED, message: str = "", **va
     """A check with the message that is usual for it."""
     if name is CheckId.SWAPPING_CONFIRMED and status is Status.PASSED:
         values.setdefault("numbers", NUMBERS)
+    if status is Status.KNOWN:
+        values.setdefault("defect", DEFECT)
     return Check(id=name, status=status, message=message or MESSAGES[name], **values)
 
 
@@ -276,17 +283,18 @@ def completed_phase(name: str, log: LogFacts, **fields: Any) -> PhaseRecord:
 
 
 def assert_everything_passed(record: RunRecord, selected: Catalog) -> None:
-    """Every case of the catalog that applies was judged and passed, its swapping confirmed."""
+    """Every case of the catalog passed, its swapping confirmed; known defects aside."""
     planned = planner.make(selected, provider="builtin")
     wanted = {case.id: case.scenario for case in planned.cases if case.skip is None}
     judged = {case.id: case for case in record.cases if case.skip is None}
     assert set(judged) == set(wanted)
     for name, case in judged.items():
-        assert case.status is Status.PASSED, name
+        assert case.status in (Status.PASSED, Status.KNOWN), name
         scenario = wanted[name]
         swaps = any(scenario.judged(phase) and phase.role != "convert" for phase in scenario.phase)
         if swaps and scenario.control and scenario.expects is None:
             swapping = next(
                 check for check in case.checks if check.id is CheckId.SWAPPING_CONFIRMED
             )
-            assert swapping.message.startswith("confirmed: "), name
+            known = swapping.status is Status.KNOWN
+            assert known or swapping.message.startswith("confirmed: "), name

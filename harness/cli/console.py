@@ -24,6 +24,7 @@ from harness.plan.plan import Task
 from harness.record.checks import Status
 from harness.record.models import CaseRecord, Outcome, PhaseRecord
 
+_STYLES = {Status.FAILED: "red", Status.ERROR: "yellow", Status.KNOWN: "magenta"}
 _POLL_S = 0.2
 _CHUNK = 2**20  # bytes of a log that are read at a time
 _LINE_LIMIT = 2**16  # characters of a line whose end is waited for
@@ -110,13 +111,14 @@ class ConsoleObserver:
             )
 
     def case_judged(self, record: CaseRecord) -> None:
-        """Prints what did not pass as soon as it is known."""
+        """Prints what did not pass as soon as it has been judged."""
         for check in record.checks:
-            if check.status in (Status.FAILED, Status.ERROR):
-                style = "red" if check.status is Status.FAILED else "yellow"
+            style = _STYLES.get(check.status)
+            if style is not None:
+                message = check.message if check.defect is None else check.defect.text
                 self._console.print(
                     f"[{style}]{check.status.value}[/] {record.id}: {check.id.label}: "
-                    + escape(one_line(check.message)),
+                    + escape(one_line(message)),
                     highlight=False,
                     soft_wrap=True,
                 )

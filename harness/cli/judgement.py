@@ -126,6 +126,8 @@ def verdicts(checks: Iterable[Check]) -> Iterator[str]:
     """Each check with its message; below one that did not pass, the log lines behind it."""
     for entry in checks:
         yield f"  {entry.status.value:<8} {entry.id.label:<22} {one_line(entry.message)}"
+        if entry.defect is not None:
+            yield f"           {one_line(entry.defect.text)}"
         if entry.status in (Status.FAILED, Status.ERROR):
             for line in entry.lines[:_LINES]:
                 yield f"           {one_line(line, 300)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import Enum
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from harness.record.model import Model
 
@@ -14,17 +14,19 @@ class Status(str, Enum):
     """Verdict of one check.
 
     `failed` means that the product under test is broken, `error` that it could not be judged,
-    `skipped` that the check does not apply. Only `passed` counts as passed.
+    `known` that it failed as a known defect says, `skipped` that the check does not apply. Only
+    `passed` counts as passed.
     """
 
     PASSED = "passed"
     FAILED = "failed"
     ERROR = "error"
+    KNOWN = "known"
     SKIPPED = "skipped"
 
 
-WORST_FIRST = (Status.FAILED, Status.ERROR, Status.PASSED, Status.SKIPPED)
-"""A failure outweighs what could not be judged, and that what passed."""
+WORST_FIRST = (Status.FAILED, Status.ERROR, Status.KNOWN, Status.PASSED, Status.SKIPPED)
+"""A failure outweighs what could not be judged, that a known defect, and that what passed."""
 
 
 def worst(statuses: Iterable[Status], none: Status = Status.SKIPPED) -> Status:
@@ -68,13 +70,33 @@ _LABELS = {
 Number = float | int | str | None
 
 
+class KnownDefect(Model):
+    """An entry of `scenarios/known-defects.toml`, as far as the reports show it.
+
+    Attributes:
+        means: what it means for a user, in one sentence.
+        upstream: address of the issue, or None where it is not reported.
+    """
+
+    id: str = Field(min_length=1)
+    means: str = Field(min_length=1)
+    upstream: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The defect in one line, as every report has it."""
+        return f"known defect {self.id}: {self.means} ({self.upstream or 'unreported'})"
+
+
 class Check(Model):
     """Verdict of one check of one case.
 
     Attributes:
-        message: one line, never empty, that holds the numbers the verdict rests on.
+        message: one line, never empty, that holds the numbers the verdict rests on; of a known
+            defect it is what the check found.
         numbers: the same numbers for machines (sizes in bytes, times in seconds or ms as named).
         lines: the log lines that the verdict rests on, each as `<phase>:<line number>: <text>`.
+        defect: the known defect, where the status is `known`.
     """
 
     id: CheckId
@@ -82,3 +104,10 @@ class Check(Model):
     message: str = Field(min_length=1)
     numbers: dict[str, Number] = {}
     lines: list[str] = []
+    defect: KnownDefect | None = Field(default=None, exclude_if=lambda value: value is None)
+
+    @model_validator(mode="after")
+    def _known_by_its_defect(self) -> Check:
+        if (self.status is Status.KNOWN) is not (self.defect is not None):
+            raise ValueError("a check is known if it has a defect, and only then")
+        return self

@@ -10,6 +10,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
+from pydantic import Field
+
 from harness.record.checks import Check, CheckId, Status, worst
 from harness.record.facts import LogFacts
 from harness.record.model import Model
@@ -137,6 +139,7 @@ class RunRecord(Model):
         accelerator: "gpu" or "virtual".
         gpu: facts of the GPU (index, uuid, name, driver, ...) or None.
         host: facts of the machine: hostname, cores, memory, kernel, docker version, ...
+        strict: known defects fail the run.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -150,6 +153,7 @@ class RunRecord(Model):
     provider: str
     parameters: dict[str, Any] = {}
     share: bool = True
+    strict: bool = Field(default=False, exclude_if=lambda value: not value)
     command: str = ""
     gpu: dict[str, Any] | None = None
     host: dict[str, Any] = {}

@@ -129,8 +129,9 @@ class _Suite:
             yield test
 
     def _passed(self, test: Entry, judged: Judged, check: Check, phases: list[NamedPhase]) -> None:
-        """A passed or skipped check: so short that Jenkins keeps it whole."""
-        _judge(test, check.status, one_line(check.message), "")
+        """A check that is no problem of this run: so short that Jenkins keeps it whole."""
+        message = check.message if check.defect is None else check.defect.text
+        _judge(test, check.status, one_line(message), "")
         verdict = _verdict(check, 300)
         foot = [verdict]
         if judged.case.reproduce:
@@ -147,7 +148,7 @@ class _Suite:
             lines.append(f"(and {plural(len(check.lines) - len(lines), 'more line')})")
         text = defuse("\n".join([*lines, *foot]))
         # The logs of a passing case are attached once, not to each of its checks.
-        if check.status is Status.PASSED and check is judged.checks[0]:
+        if check.status in (Status.PASSED, Status.KNOWN) and check is judged.checks[0]:
             room = PASSING_CHARACTERS - _units(text)
             for marker in self._attachments(judged.case, phases):
                 room -= _units(marker) + 1
@@ -221,7 +222,7 @@ def _judge(entry: Entry, status: Status, message: str, text: str) -> None:
         entry.kind = "failure"
     elif status is Status.ERROR:
         entry.kind = "error"
-    elif status is Status.SKIPPED:
+    elif status in (Status.SKIPPED, Status.KNOWN):  # JUnit has no word for what fails as expected
         entry.kind = "skipped"
     entry.message, entry.text = message, text
 

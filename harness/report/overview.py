@@ -16,6 +16,7 @@ _WORDS = {
     Status.PASSED: "passed",
     Status.FAILED: "FAILED",
     Status.ERROR: "not judged",
+    Status.KNOWN: "known",
     Status.SKIPPED: "skipped",
 }
 _VIRTUAL = (
@@ -52,6 +53,23 @@ class NotPassed:
     complaints: list[Complaint]
     endings: list[str]
     directories: list[str]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A check of a case that failed as a known defect says."""
+
+    case: str
+    check: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Known:
+    """A known defect, and where it was seen."""
+
+    text: str
+    seen: list[Seen]
 
 
 @dataclass(frozen=True)
@@ -100,6 +118,7 @@ class Overview:
     where: str
     notes: list[str]
     problems: list[NotPassed]
+    known: list[Known]
     groups: list[Group]
     skips: list[Skip]
     facts: list[tuple[str, str]]
@@ -130,6 +149,7 @@ def gather(record: RunRecord) -> Overview:
             for status in (Status.FAILED, Status.ERROR)
             for judged in counts.of(status)
         ],
+        known=_known(counts),
         groups=_groups(record, counts, phases),
         skips=[_skip(reason, ids) for reason, ids in counts.skips.items()],
         facts=_facts(record),
@@ -142,13 +162,19 @@ def _headline(record: RunRecord, counts: Totals) -> Headline:
     checks = Counter(
         check.status for judged in counts.cases if not judged.canary for check in judged.checks
     )
-    judged = checks[Status.PASSED] + checks[Status.FAILED]
+    known = checks[Status.KNOWN]
+    judged = checks[Status.PASSED] + checks[Status.FAILED] + known
     if checks[Status.FAILED]:
         parts = [f"{checks[Status.FAILED]:,} of {plural(judged, 'check')} failed"]
+    elif known:
+        parts = [f"{checks[Status.PASSED]:,} of {plural(judged, 'check')} passed"]
     elif judged:
         parts = [f"{plural(judged, 'check')} passed"]
     else:
         parts = ["no check was judged"]
+    if known:
+        noun = "is a known defect" if known == 1 else "are known defects"
+        parts.append(f"{known:,} {noun}{' (strict)' if record.strict else ''}")
     if checks[Status.ERROR]:
         parts.append(f"{checks[Status.ERROR]:,} could not be judged")
     canaries = counts.of(Status.PASSED, Status.FAILED, Status.ERROR, canary=True)
@@ -159,7 +185,7 @@ def _headline(record: RunRecord, counts: Totals) -> Headline:
         parts.insert(0, f"the run is {record.state}")
     cases = ", ".join(
         f"{len(found):,} {_WORDS[status].lower()}"
-        for status in (Status.PASSED, Status.FAILED, Status.ERROR, Status.SKIPPED)
+        for status in _WORDS
         if (found := counts.of(status))
     )
     total = plural(len(counts.cases), "case")
@@ -209,6 +235,17 @@ def _complaints(judged: Judged) -> list[Complaint]:
     ]
 
 
+def _known(counts: Totals) -> list[Known]:
+    """The known defects that were seen, each with its cases; those that also failed too."""
+    seen: dict[str, list[Seen]] = {}
+    for judged in counts.cases:
+        for check in judged.checks:
+            if check.defect is not None:
+                entry = Seen(one_line(judged.case.id), check.id.label, one_line(check.message))
+                seen.setdefault(one_line(check.defect.text), []).append(entry)
+    return [Known(text, entries) for text, entries in seen.items()]
+
+
 def _groups(record: RunRecord, counts: Totals, phases: dict[str, PhaseRecord]) -> list[Group]:
     cases: dict[str, list[Judged]] = {flavor.id: [] for flavor in record.flavors}
     for judged in counts.cases:
@@ -220,10 +257,12 @@ def _groups(record: RunRecord, counts: Totals, phases: dict[str, PhaseRecord]) -
         unavailable = entry.unavailable if entry else None
         tried = [judged for judged in members if judged.status is not Status.SKIPPED]
         passed = sum(judged.status is Status.PASSED for judged in tried)
+        expected = sum(judged.status is Status.KNOWN for judged in tried)
+        score = f"{passed} of {plural(len(tried), 'case')} passed" if tried else "not judged"
         groups.append(
             Group(
                 flavor=one_line(flavor),
-                score=f"{passed} of {plural(len(tried), 'case')} passed" if tried else "not judged",
+                score=f"{score}, {expected} known" if expected else score,
                 unavailable=None if unavailable is None else one_line(unavailable),
                 error=bool(entry and entry.error),
                 # A flavor that is not there says so in one line, not once per scenario.

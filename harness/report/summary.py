@@ -6,7 +6,6 @@ can print anything.
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Sequence
 from functools import cache
@@ -18,17 +17,25 @@ from rich.console import Console
 from rich.text import Text
 
 from harness.base import atomic
+from harness.base.markdown import Markdown, code, escape, longest_run
 from harness.base.text import clean, distinct, one_line, plural
 from harness.record.models import RunRecord
-from harness.report.overview import Group, NotPassed, Overview, Row, gather
+from harness.report.overview import Group, Known, NotPassed, Overview, Row, gather
 
 FILE = "summary.md"
 LINES = 3  # log lines that are shown of a check
 TERMINAL_PROBLEMS = 12
 MARKDOWN_PROBLEMS = 100
+SEEN = 20  # cases of a known defect that are listed
 PLAIN_WIDTH = 100  # where the output is no terminal that has a width of its own
 
-_STYLES = {"passed": "green", "FAILED": "bold red", "not judged": "yellow", "skipped": "dim"}
+_STYLES = {
+    "passed": "green",
+    "FAILED": "bold red",
+    "not judged": "yellow",
+    "known": "magenta",
+    "skipped": "dim",
+}
 
 
 def write(record: RunRecord, run_directory: Path) -> Path:
@@ -51,6 +58,7 @@ def markdown(record: RunRecord) -> str:
         vars(overview)
         | {
             "record": record,
+            "most_seen": SEEN,
             "problems": overview.problems[:MARKDOWN_PROBLEMS],
             "more_problems": max(0, len(overview.problems) - MARKDOWN_PROBLEMS),
         }
@@ -68,41 +76,13 @@ def terminal(record: RunRecord, console: Console, run_directory: Path | None = N
 
 # --- Markdown -----------------------------------------------------------------------------------
 
-# What starts a construct of Markdown or HTML, or ends a cell.
-_MARKUP = re.compile(r"([\\`*\[\]|~#!{}]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))")
-
-
-class _Markdown(str):
-    """Text that is Markdown already and is not escaped again."""
-
-    __slots__ = ()
-
-
-def escape(text: object) -> str:
-    """Returns text as one line of Markdown that shows exactly it, also in a table."""
-    if isinstance(text, _Markdown):
-        return text
-    line = one_line(str(text)).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _Markdown(_MARKUP.sub(r"\\\1", line))
-
-
-def _code(text: str) -> str:
-    line = one_line(text)
-    fence = "`" * (_longest_run(line) + 1)
-    pad = " " if line.startswith("`") or line.endswith("`") else ""
-    return _Markdown(f"{fence}{pad}{line}{pad}{fence}")
-
 
 def _fenced(lines: Sequence[str]) -> str:
     shown = [one_line(line, 300) for line in distinct(lines)[:LINES]]
     if len(lines) > len(shown):
         shown.append(f"(and {plural(len(lines) - len(shown), 'more line')})")
-    fence = "`" * max(3, max(_longest_run(line) for line in shown) + 1)
-    return _Markdown("\n".join([f"{fence}text", *shown, fence]))
-
-
-def _longest_run(line: str) -> int:
-    return max((len(run) for run in re.findall("`+", line)), default=0)
+    fence = "`" * max(3, max(longest_run(line) for line in shown) + 1)
+    return Markdown("\n".join([f"{fence}text", *shown, fence]))
 
 
 @cache
@@ -115,10 +95,10 @@ def _template() -> jinja2.Template:
         keep_trailing_newline=True,
     )
     environment.filters |= {
-        "code": _code,
+        "code": code,
         "fenced": _fenced,
         "line": one_line,
-        "bold": lambda text, bad: _Markdown(f"**{escape(text)}**") if bad else text,
+        "bold": lambda text, bad: Markdown(f"**{escape(text)}**") if bad else text,
     }
     return environment.get_template("summary.md.j2")
 
@@ -144,6 +124,7 @@ class _Printer:
         self._wrapped(overview.headline.cases)
         self._wrapped(overview.where, "dim")
         self._problems(overview.problems, run_directory)
+        self._known(overview.known)
         names = max(
             (len(row.scenario) for group in overview.groups for row in group.rows), default=0
         )
@@ -179,6 +160,15 @@ class _Printer:
         if len(problems) > TERMINAL_PROBLEMS:
             self._line(f"and {len(problems) - TERMINAL_PROBLEMS} more that did not pass")
 
+    def _known(self, known: Sequence[Known]) -> None:
+        for defect in known:
+            self._line()
+            self._wrapped(defect.text, _STYLES["known"])
+            for entry in defect.seen[:SEEN]:
+                self._wrapped(f"{entry.case}: {entry.check}: {entry.message}", indent=2)
+            if len(defect.seen) > SEEN:
+                self._line(f"  and {len(defect.seen) - SEEN} more")
+
     def _group(self, group: Group, names: int) -> None:
         self._line()
         self._line((group.flavor, "bold"), f": {group.score}")
@@ -197,7 +187,9 @@ class _Printer:
     def _row(self, row: Row, names: int) -> None:
         """One case: its name, its verdict, and the swapping in what is left of the line."""
         verdict = (
-            f"{row.verdict} {row.score}" if row.verdict in ("passed", "FAILED") else row.verdict
+            f"{row.verdict} {row.score}"
+            if row.verdict in ("passed", "FAILED", "known")
+            else row.verdict
         )
         head = Text(f"    {row.scenario:<{names}}  ").append(verdict, _STYLES[row.verdict])
         indent = 4 + names + 2 + len("not judged") + 2

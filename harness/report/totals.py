@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from harness.base.error import EXIT_CRASHED, EXIT_FAILED, EXIT_NOT_JUDGED, EXIT_PASSED
 from harness.base.text import duration, one_line
-from harness.record.checks import Check, CheckId, Status
+from harness.record.checks import Check, CheckId, Status, worst
 from harness.record.models import BUG, CaseRecord, FlavorRecord, Outcome, PhaseRecord, RunRecord
 
 CHECKS = tuple(check for check in CheckId if check is not CheckId.CAUGHT)
@@ -28,11 +28,7 @@ class Judged:
     @property
     def status(self) -> Status:
         """The worst of the checks."""
-        statuses = {check.status for check in self.checks}
-        for status in (Status.FAILED, Status.ERROR, Status.PASSED):
-            if status in statuses:
-                return status
-        return Status.SKIPPED
+        return worst(check.status for check in self.checks)
 
     @property
     def canary(self) -> bool:
@@ -116,6 +112,8 @@ def total(record: RunRecord, flavors: Iterable[str] | None = None) -> Totals:
 def exit_code(record: RunRecord, counts: Totals | None = None) -> int:
     """Returns 0 (all passed), 1 (a check failed), 2 (nothing failed, not all was judged) or 3.
 
+    A known defect is no failure, unless the run is strict.
+
     3 is a bug of the harness, whatever else the run found: no verdict can be relied on then.
     A skip with a reason does not hurt, but a run in which nothing was judged is not a pass, nor
     is one of which only canaries were judged while it held other cases.
@@ -123,14 +121,14 @@ def exit_code(record: RunRecord, counts: Totals | None = None) -> int:
     counts = counts or total(record)
     if record.state == "crashed" or bugs(record):
         return EXIT_CRASHED
-    if counts.of(Status.FAILED):
+    if counts.of(Status.FAILED) or (record.strict and counts.checks(Status.KNOWN)):
         return EXIT_FAILED
     if counts.of(Status.ERROR) or record.state != "finished":
         return EXIT_NOT_JUDGED
     if any(flavor.unavailable is not None and flavor.error for flavor in record.flavors):
         return EXIT_NOT_JUDGED
     cases = [judged for judged in counts.cases if not judged.canary] or counts.cases
-    if not any(judged.status is Status.PASSED for judged in cases):
+    if not any(judged.status in (Status.PASSED, Status.KNOWN) for judged in cases):
         return EXIT_NOT_JUDGED
     return EXIT_PASSED
 

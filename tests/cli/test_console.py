@@ -8,6 +8,7 @@ from rich.console import Console
 from harness.cli.console import ConsoleObserver
 from harness.record.checks import Check, CheckId, Status
 from harness.record.models import CaseRecord, Outcome, PhaseRecord
+from tests import records
 from tests.plan.test_plan import planned
 
 
@@ -124,3 +125,12 @@ def test_follow_loses_nothing_of_a_line_without_an_end(tmp_path):
     assert shown.startswith("begin")
     assert shown.count("x") == 3_000_000
     assert "xend" in shown
+
+
+def test_a_known_defect_is_told_by_its_id_as_soon_as_it_is_seen():
+    watching, output = observer()
+    known = records.check(CheckId.STATE_RESTORED, Status.KNOWN, "[bold]x")
+    with watching:
+        watching.case_judged(records.case("one", checks=records.checks(state_restored=known)))
+    (line,) = output.getvalue().splitlines()
+    assert line.startswith("known tf1-tfkeras.keras_saveload.one: state restored: known defect mom")

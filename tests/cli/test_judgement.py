@@ -6,6 +6,7 @@ from harness.base.error import UsageError
 from harness.cli import judgement
 from harness.record.checks import Check, CheckId, Status
 from harness.record.facts import LogFacts
+from tests import records
 
 
 def judged(path, *statuses: Status) -> judgement.Judgement:
@@ -44,3 +45,10 @@ def test_lines_are_safe_for_a_terminal(tmp_path):
 def test_a_log_that_cannot_be_read(tmp_path):
     with pytest.raises(UsageError, match="Is a directory"):
         judgement.judge([tmp_path])
+
+
+def test_a_known_defect_stands_below_what_was_found():
+    known = records.check(CheckId.STATE_RESTORED, Status.KNOWN, "optimizer differs")
+    first, second = judgement.verdicts([known])
+    assert first.split() == ["known", "state", "restored", "optimizer", "differs"]
+    assert second.strip().startswith("known defect moments-lost: ")

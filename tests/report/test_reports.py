@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from harness.base import atomic
 from harness.base.error import HarnessError, UsageError
 from harness.record import store
-from harness.record.checks import CheckId, Status
+from harness.record.checks import Check, CheckId, Status
 from harness.record.models import CaseRecord, FlavorRecord, RunRecord
 from harness.report import junit, reports, summary, totals
 from tests import records
@@ -32,6 +32,7 @@ def case(*statuses: Status, **values: Any) -> CaseRecord:
 
 
 PASSED, FAILED, ERROR, SKIPPED = Status.PASSED, Status.FAILED, Status.ERROR, Status.SKIPPED
+KNOWN = Status.KNOWN
 SKIP = {"checks": [], "skip": "does not apply"}
 
 
@@ -46,6 +47,15 @@ SKIP = {"checks": [], "skip": "does not apply"}
         ([case(PASSED), case(FAILED)], {}, 1),
         ([case(PASSED, ERROR, FAILED)], {}, 1),
         ([case(PASSED), case(FAILED, **CANARY)], {}, 1),
+        ([case(PASSED), case(PASSED, KNOWN)], {}, 0),
+        ([case(KNOWN)], {}, 0),
+        ([case(KNOWN), case(PASSED, **CANARY)], {}, 0),
+        ([case(KNOWN, FAILED)], {}, 1),
+        ([case(KNOWN, ERROR)], {}, 2),
+        ([case(KNOWN)], {"strict": True}, 1),
+        ([case(PASSED), case(KNOWN, SKIPPED)], {"strict": True}, 1),
+        ([case(KNOWN, ERROR)], {"strict": True}, 1),
+        ([case(PASSED)], {"strict": True}, 0),
         ([case(FAILED)], {"state": "interrupted"}, 1),
         ([case(PASSED, ERROR)], {}, 2),
         ([case(PASSED), case(ERROR, **CANARY)], {}, 2),
@@ -164,6 +174,40 @@ def test_a_record_is_read_back_as_it_was(tmp_path: Path) -> None:
     store.write(records.run(), tmp_path)
     assert store.load(tmp_path) == records.run()
     assert json.loads((tmp_path / "record.json").read_bytes())["schema_version"] == 1
+
+
+def test_a_check_is_known_if_it_has_a_defect_and_only_then() -> None:
+    known = records.check(CheckId.STATE_RESTORED, KNOWN)
+    assert Check.model_validate_json(known.model_dump_json()) == known
+    for status in set(Status) - {KNOWN}:
+        with pytest.raises(ValueError, match="only then"):
+            records.check(CheckId.STATE_RESTORED, status, defect=records.DEFECT)
+    with pytest.raises(ValueError, match="only then"):
+        Check(id=CheckId.STATE_RESTORED, status=KNOWN, message="x")
+
+
+def test_a_record_without_known_defects_has_no_word_of_them(tmp_path: Path) -> None:
+    store.write(records.run(), tmp_path)
+    content = (tmp_path / "record.json").read_text()
+    assert '"defect"' not in content
+    assert '"strict"' not in content
+    assert Check.model_fields.keys() - json.loads(content)["cases"][0]["checks"][0].keys() == {
+        "defect"
+    }
+
+
+@pytest.mark.parametrize(
+    ("statuses", "status"),
+    [
+        ([PASSED, KNOWN, SKIPPED], KNOWN),
+        ([KNOWN, ERROR], ERROR),
+        ([KNOWN, FAILED, ERROR], FAILED),
+    ],
+)
+def test_a_known_defect_is_worse_than_a_pass(statuses: list[Status], status: Status) -> None:
+    found = case(*statuses)
+    assert found.status is status
+    assert totals.judge(found, None, "finished").status is status
 
 
 @given(records.ANYTHING)

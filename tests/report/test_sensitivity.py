@@ -9,6 +9,7 @@ from harness.record.models import CaseRecord, FlavorRecord
 from harness.report import sensitivity
 from tests.records import TF1, case, check, checks, record
 
+KNOWN = Status.KNOWN
 FAULTS = {"lost": "a tenth lost", "wrong": "wrong numbers", "gone": "not there"}
 
 
@@ -52,3 +53,9 @@ def test_a_sound_case_that_fails_is_an_alarm() -> None:
     lines = table(case("sound", checks=broken))
     assert "ALARM 7" in lines[2]
     assert lines[-1] == "Caught 0 of 0 faults; 1 of 1 sound cases did not pass."
+
+
+def test_a_known_defect_of_a_sound_case_is_no_alarm_and_no_pass() -> None:
+    lines = table(case("sound", checks=checks(state_restored=check(CheckId.STATE_RESTORED, KNOWN))))
+    assert "| known 4 " in lines[2]
+    assert lines[-1] == "Caught 0 of 0 faults; 0 of 1 sound cases did not pass."

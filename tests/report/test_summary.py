@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import re
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
 from rich.console import Console
 
+from harness.base import markdown
 from harness.record.checks import CheckId, Status
 from harness.record.models import FlavorRecord, RunRecord
 from harness.report import summary
@@ -213,12 +215,12 @@ def test_no_text_breaks_the_summary(text: str) -> None:
     ],
 )
 def test_markdown_shows_text_as_it_is(text: str, escaped: str) -> None:
-    assert summary.escape(text) == escaped
+    assert markdown.escape(text) == escaped
 
 
 def test_code_keeps_backticks() -> None:
-    assert summary._code("a`b``c") == "```a`b``c```"
-    assert summary._code("`a`") == "`` `a` ``"
+    assert markdown.code("a`b``c") == "```a`b``c```"
+    assert markdown.code("`a`") == "`` `a` ``"
     fenced = summary._fenced(["````", "x"])
     assert fenced.splitlines()[0] == "`````text"
 
@@ -226,3 +228,92 @@ def test_code_keeps_backticks() -> None:
 def test_markup_of_rich_is_text() -> None:
     run = records.record([records.case("one", checks=[], skip="[bold]x[/bold] [/] :smile:")])
     assert "[bold]x[/bold] [/] :smile:" in shown(run)
+
+
+# --- known defects ----------------------------------------------------------------------------
+
+
+def known_run(message: str = "optimizer differs", cases: int = 1, **values: Any) -> RunRecord:
+    known = records.check(CheckId.STATE_RESTORED, Status.KNOWN, message)
+    return records.record(
+        [
+            records.case("sound"),
+            *(
+                records.case(f"known-{number}", checks=records.checks(state_restored=known))
+                for number in range(cases)
+            ),
+        ],
+        **values,
+    )
+
+
+def test_a_known_defect_is_counted_as_one_and_never_as_passed() -> None:
+    assert head(known_run())[:2] == [
+        "PASSED: 13 of 14 checks passed, 1 is a known defect",
+        "2 cases: 1 passed, 1 known; 62.7 s",
+    ]
+    assert head(known_run(cases=2))[0] == "PASSED: 19 of 21 checks passed, 2 are known defects"
+    assert f"{TF1}: 1 of 2 cases passed, 1 known" in shown(known_run())
+    assert f"### `{TF1}`: 1 of 2 cases passed, 1 known" in summary.markdown(known_run())
+    assert "| known | 6/7 |" in summary.markdown(known_run())
+    assert re.search(r"known-0 +known 6/7 ", shown(known_run()))
+
+
+def test_a_strict_run_with_a_known_defect_is_failed() -> None:
+    assert head(known_run(strict=True))[0] == (
+        "FAILED: 13 of 14 checks passed, 1 is a known defect (strict)"
+    )
+
+
+def test_a_failure_beside_a_known_defect_is_counted_apart() -> None:
+    known = records.check(CheckId.STATE_RESTORED, Status.KNOWN, "x")
+    broken = records.check(CheckId.RESULT_UNCHANGED, Status.FAILED, "y")
+    checks = records.checks(state_restored=known, result_unchanged=broken)
+    run = records.record([records.case("one", checks=checks)])
+    assert head(run)[:2] == [
+        "FAILED: 1 of 7 checks failed, 1 is a known defect",
+        "1 case: 1 failed; 62.7 s",
+    ]
+    assert "known defect moments-lost: " in shown(run)
+
+
+def test_a_known_defect_is_listed_with_what_it_means_and_what_was_measured() -> None:
+    text = shown(known_run())
+    assert "known defect moments-lost: the optimizer starts anew after a load" in text
+    assert f"  {TF1}.keras_saveload.known-0: state restored: optimizer differs" in text
+    markdown = summary.markdown(known_run())
+    assert (
+        "## Known defects\n\n- known defect moments-lost: the optimizer starts anew after a load"
+        " (https://github.com/keras-team/keras/issues/1)\n"
+        f"  - `{TF1}.keras_saveload.known-0`: state restored: optimizer differs\n\n## Cases\n"
+    ) in markdown
+
+
+def test_one_defect_of_many_cases_is_told_once() -> None:
+    for text in (shown(known_run(cases=30)), summary.markdown(known_run(cases=30))):
+        assert text.count("starts anew after a load") == 1
+        assert text.count("state restored: optimizer differs") == summary.SEEN
+        assert "and 10 more" in text
+
+
+def test_without_known_defects_there_is_no_word_of_them() -> None:
+    for text in (shown(records.run()), summary.markdown(records.run())):
+        assert "known" not in text
+
+
+@settings(max_examples=40, deadline=None)
+@example("|`[red]<b>\n# x\x1b[31m", "*x* | <script>", "a`b|")
+@given(ANYTHING, ANYTHING, ANYTHING)
+def test_no_text_of_a_defect_breaks_the_summary(message: str, means: str, name: str) -> None:
+    hostile = records.DEFECT.model_copy(update={"id": name, "means": means})
+    known = records.check(CheckId.STATE_RESTORED, Status.KNOWN, "x").model_copy(
+        update={"defect": hostile, "message": message}
+    )
+    run = records.record([records.case("one", checks=records.checks(state_restored=known))])
+    assert "\x1b" not in shown(run)
+    markdown = summary.markdown(run)
+    assert "<script>" not in markdown
+    section = markdown.split("## Known defects\n\n")[1].split("\n\n## Cases\n")[0]
+    first, second = section.split("\n")
+    assert first.startswith("- ")
+    assert second.startswith("  - `")
