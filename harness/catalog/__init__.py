@@ -1,4 +1,4 @@
-"""What there is: flavors and scenarios, TOML in, validated models out.
+"""What there is: flavors, scenarios and known defects, TOML in, validated models out.
 
 Imports `base` and `record`.
 """

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
 from harness.base.error import UsageError
 from harness.base.text import plural
-from harness.catalog import pins
-from harness.catalog.entry import Entry, validated
+from harness.catalog import defects, pins
+from harness.catalog.defects import Defect
+from harness.catalog.entry import Entry, read, validated
 from harness.catalog.flavors import Flavor
 from harness.catalog.scenarios import Scenario, script_path
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 
 @dataclass(frozen=True)
@@ -47,11 +41,13 @@ class Catalog(Entry):
     Attributes:
         flavors: those that cases are made of.
         environments: all flavors there are: a phase may run in another one than its case's.
+        defects: the known ones.
     """
 
     flavors: tuple[Flavor, ...]
     scenarios: tuple[Scenario, ...]
     environments: tuple[Flavor, ...]
+    defects: tuple[Defect, ...] = ()
 
     @property
     def families(self) -> tuple[str, ...]:
@@ -63,6 +59,14 @@ class Catalog(Entry):
         for flavor in self.flavors:
             for scenario in self.scenarios:
                 yield Pair(flavor, scenario, inapplicable(flavor, scenario))
+
+    def covered(self, defect: Defect) -> list[Pair]:
+        """The cases that the patterns of a known defect match."""
+        return [
+            pair
+            for pair in self.pairs()
+            if pair.inapplicable is None and defect.covers(pair.flavor.id, pair.scenario)
+        ]
 
     def require_case(self) -> None:
         """Refuses a selection that holds no case.
@@ -118,6 +122,7 @@ class Catalog(Entry):
             flavors=tuple(entry for entry in self.flavors if entry.id in chosen_flavors),
             scenarios=tuple(entry for entry in within if entry.id in chosen_scenarios),
             environments=self.environments,
+            defects=self.defects,
         )
 
 
@@ -163,7 +168,19 @@ def load(root: Path) -> Catalog:
                     f"scenario {scenario.family}/{scenario.id}: phase {phase.id} is to run in"
                     f" {phase.flavor!r}, which is no flavor"
                 )
-    return Catalog(flavors=tuple(flavors), scenarios=tuple(scenarios), environments=tuple(flavors))
+    whole = Catalog(
+        flavors=tuple(flavors),
+        scenarios=tuple(scenarios),
+        environments=tuple(flavors),
+        defects=defects.load(root),
+    )
+    for defect in whole.defects:
+        if not whole.covered(defect):
+            raise UsageError(
+                f"{root / defects.FILE}: {defect.id}: no case of the catalog matches its flavors,"
+                " families and scenarios (canaries aside)"
+            )
+    return whole
 
 
 def inapplicable(flavor: Flavor, scenario: Scenario) -> str | None:
@@ -180,7 +197,7 @@ def inapplicable(flavor: Flavor, scenario: Scenario) -> str | None:
 
 
 def _flavor(path: Path) -> Flavor:
-    content = _read(path)
+    content = read(path)
     content.update(id=path.parent.name, directory=path.parent)
     flavor = validated(Flavor, content, path)
     names = [*flavor.requirements.values(), *(image.requirements for image in flavor.image)]
@@ -191,7 +208,7 @@ def _flavor(path: Path) -> Flavor:
 
 
 def _family(path: Path) -> list[Scenario]:
-    content = _read(path)
+    content = read(path)
     entries = content.pop("scenario", None)
     if not isinstance(entries, list) or not entries:
         raise UsageError(f"{path}: has no [[scenario]]")
@@ -213,16 +230,6 @@ def _family(path: Path) -> list[Scenario]:
         if count > 1:
             raise UsageError(f"{path}: scenario {name!r} is there twice; ids are unique")
     return scenarios
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise UsageError(f"{path}: not TOML: {problem}") from problem
-    except OSError as problem:
-        raise UsageError(f"{path}: {problem.strerror}") from problem
-    return content
 
 
 def _match(kind: str, patterns: Sequence[str], names: Iterable[str]) -> set[str]:

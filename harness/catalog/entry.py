@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from harness.base.error import UsageError
+from harness.base.text import one_line
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 # Jenkins keys its history on ids, and a dot in one would be read as a package.
 Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,64}$")]
@@ -57,13 +64,38 @@ class Entry(BaseModel):
 _EntryT = TypeVar("_EntryT", bound=Entry)
 
 
-def validated(model: type[_EntryT], content: dict[str, Any], path: Path) -> _EntryT:
-    """The entry of a file; raises UsageError with one line where it does not say what it must."""
+def read(path: Path) -> dict[str, Any]:
+    """What a file of TOML holds.
+
+    Raises:
+        UsageError: it cannot be read, or is not TOML.
+    """
+    try:
+        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as problem:  # no UTF-8, no TOML, or no end of brackets
+        raise UsageError(one_line(f"{path}: not TOML: {problem}")) from problem
+    except OSError as problem:
+        raise UsageError(f"{path}: {problem.strerror}") from problem
+    return content
+
+
+def validated(
+    model: type[_EntryT], content: dict[str, Any], path: Path, unnamed: str = ""
+) -> _EntryT:
+    """The entry of a file.
+
+    Args:
+        unnamed: what the entry is called where it has no id.
+
+    Raises:
+        UsageError: it does not say what it must; one line has the file, the entry and the field.
+    """
     try:
         return model.model_validate(content)
     except ValidationError as problem:
         first = problem.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "(top level)"
         name = content.get("id")
-        entry = f" {name}:" if isinstance(name, str) else ""
-        raise UsageError(f"{path}:{entry} {where}: {first['msg']}") from problem
+        name = name if isinstance(name, str) and name else unnamed
+        entry = f" {one_line(name, 80)}:" if name else ""
+        raise UsageError(one_line(f"{path}:{entry} {where}: {first['msg']}")) from problem

@@ -60,6 +60,7 @@ class _Builder:
         goal: scale.Goal | None,
     ) -> None:
         self.tasks: dict[str, Task] = {}
+        self._defects = catalog.defects
         self._environments = {flavor.id: flavor for flavor in catalog.environments}
         self._provider = provider
         self._parameters = parameters
@@ -83,7 +84,8 @@ class _Builder:
                 use = use.model_copy(update=self._reference(place, scenario, phase, provider, uses))
             uses.append(use)
             previous = key
-        return Case(flavor, scenario, tuple(uses), provider)
+        defects = tuple(entry for entry in self._defects if entry.covers(flavor.id, scenario))
+        return Case(flavor, scenario, tuple(uses), provider, defects=defects)
 
     def _reference(
         self,

@@ -101,6 +101,7 @@ class _Run:
             provider=plan.provider,
             parameters=dict(plan.parameters),
             share=settings.share,
+            strict=settings.strict,
             command=settings.command,
             gpu=None if gpu is None else plain(asdict(gpu)),
             host=host,

@@ -30,6 +30,7 @@ class Settings:
         command: the command line, for the record.
         options: `make` variables that a reproduction needs as well, e.g. {"ENGINE": "venv"}.
         notes: what the reader of the reports must know (fallbacks that were taken).
+        strict: known defects fail the run.
     """
 
     root: Path
@@ -43,6 +44,7 @@ class Settings:
     command: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    strict: bool = False
 
     def jobs_on_cpu(self, resources: Resources) -> int:
         """Phases at a time on the CPU: as asked, else as cores and memory allow."""

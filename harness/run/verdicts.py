@@ -10,6 +10,7 @@ from harness.checks.evidence import Evidence, Reference
 from harness.plan.plan import Case, Plan
 from harness.record.checks import Status
 from harness.record.models import CaseRecord, PhaseRecord, PhaseUse
+from harness.run import defects
 
 
 class Verdicts:
@@ -61,6 +62,8 @@ class Verdicts:
         if case.skip is None:
             checks = judge.judge(self._evidence(case, phases))
             if case.scenario.expects is None:
+                own = [phases[use.key] for use in case.uses]
+                checks = defects.expected(checks, case.defects, self._accelerator, own)
                 record = record.model_copy(update={"checks": checks})
             else:
                 caught = judge.caught(case.scenario, checks)

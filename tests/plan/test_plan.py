@@ -6,6 +6,7 @@ from dataclasses import replace
 from harness.catalog import catalog
 from harness.plan import order, planner
 from harness.plan.plan import Task
+from tests.catalog.test_defects import toml
 from tests.paths import ROOT
 from tests.projects import FAMILY, FLAVOR, lay_out
 
@@ -262,3 +263,14 @@ def test_no_reference_where_lms_has_nothing_to_do(tmp_path):
     assert predict.reference is None
     _, *uses = loads(tmp_path / "off", with_reference("reference = {}"), provider="off")
     assert [use.reference for use in uses] == [None, None]
+
+
+def test_a_case_has_the_known_defects_that_cover_it(tmp_path):
+    root = lay_out(tmp_path)
+    entry = toml(scenarios=["save-load"])
+    (root / "scenarios" / "known-defects.toml").write_text(entry)
+    own = catalog.load(root)
+    first, second = planner.make(own, provider="builtin").cases
+    assert (first.defects, second.defects) == (own.defects, ())
+    (alone,) = planner.make(own.select(scenarios=["*-load"]), provider="builtin").cases
+    assert alone.defects == own.defects != ()

@@ -1,0 +1,193 @@
+"""Known defects: failures of a release that are really its own, each stated and none repaired.
+
+`scenarios/known-defects.toml` lists them. A case that an entry covers runs like any other; only
+what becomes of its failure differs (`run.defects`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import re2
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from harness.base.error import UsageError
+from harness.base.text import one_line
+from harness.catalog import entry
+from harness.catalog.entry import Accelerator, Entry
+from harness.catalog.scenarios import Scenario
+from harness.record.checks import CheckId, KnownDefect
+
+FILE = Path("scenarios", "known-defects.toml")
+_OF_NO_CHECK = ("", "this is the message of no check")
+_MESSAGE_CHARACTERS = 100_000  # of a check's message that are looked at
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("holds a control character")
+    return text
+
+
+def _pattern(text: str) -> str:
+    try:
+        compiled = _compiled(_printable(text))
+    except (re2.error, UnicodeEncodeError) as problem:
+        raise ValueError(f"is no pattern that RE2 knows: {_reason(problem)}") from None
+    if any(compiled.fullmatch(other) is not None for other in _OF_NO_CHECK):
+        raise ValueError("matches every message, and so would hide any other failure")
+    return text
+
+
+def _requirement(text: str) -> str:
+    try:
+        parsed = Requirement(text)
+    except (InvalidRequirement, ValueError):
+        parsed = None
+    if parsed is None or not parsed.specifier or parsed.extras or parsed.marker or parsed.url:
+        raise ValueError("is no name with versions, such as keras>=3.9,<3.16")
+    return text
+
+
+def _of_a_case(check: CheckId) -> CheckId:
+    if check is CheckId.CAUGHT:
+        raise ValueError(f"{check.value} is the check of canaries, which no defect excuses")
+    return check
+
+
+DefectId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,64}$")]
+Glob = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_*?\[\]!-]{1,64}$")]
+Globs = Annotated[tuple[Glob, ...], Field(min_length=1)]
+Sentence = Annotated[
+    str, StringConstraints(min_length=1, max_length=300), AfterValidator(_printable)
+]
+Address = Annotated[
+    str, StringConstraints(pattern=r"^https://[A-Za-z0-9.-]+(/[A-Za-z0-9._~/?#&=%+-]*)?$")
+]
+Pattern = Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(_pattern)]
+Versions = Annotated[str, StringConstraints(max_length=200), AfterValidator(_requirement)]
+
+
+class Defect(Entry):
+    """A failure that is known, and where it is to be seen.
+
+    Attributes:
+        flavors, families, scenarios: shell patterns; one of each has to match the case.
+        check: the check that fails.
+        versions: requirements, each of which has to hold for what the phases ran with.
+        accelerator: the only one on which it fails, or None for both.
+        message: a pattern in the syntax of RE2 for the check's whole message: what else failed in
+            the same check stands there too, and is not to be hidden.
+        means: what the defect means for a user.
+        upstream: address of the issue.
+        unreported: there is no issue.
+    """
+
+    id: DefectId
+    flavors: Globs = ("*",)
+    families: Globs = ("*",)
+    scenarios: Globs = ("*",)
+    check: Annotated[CheckId, AfterValidator(_of_a_case)]
+    versions: Annotated[tuple[Versions, ...], Field(min_length=1)]
+    accelerator: Accelerator | None = None
+    message: Pattern
+    means: Sentence
+    upstream: Annotated[Address, StringConstraints(max_length=300)] | None = None
+    unreported: Literal[True] | None = None
+
+    @model_validator(mode="after")
+    def _reported_or_not(self) -> Defect:
+        if (self.upstream is None) is (self.unreported is None):
+            raise ValueError("write either upstream or unreported = true, and not both")
+        return self
+
+    @property
+    def shown(self) -> KnownDefect:
+        """What a check's record has of it."""
+        return KnownDefect(id=self.id, means=self.means, upstream=self.upstream)
+
+    def covers(self, flavor: str, scenario: Scenario) -> bool:
+        """Whether the patterns match; no defect excuses a canary, which tests the harness."""
+        named = (
+            (flavor, self.flavors),
+            (scenario.family, self.families),
+            (scenario.id, self.scenarios),
+        )
+        return scenario.expects is None and all(
+            any(fnmatchcase(name, pattern) for pattern in patterns) for name, patterns in named
+        )
+
+    def holds(self, reported: Iterable[Mapping[str, str]]) -> bool:
+        """Whether each requirement is met by every phase that told the package's version.
+
+        One of a package that no phase told of is not met.
+
+        Args:
+            reported: of each phase, the versions by package.
+        """
+        found: dict[str, list[str]] = {}
+        for versions in reported:
+            for name, version in versions.items():
+                found.setdefault(canonicalize_name(name), []).append(version)
+        return all(_met(Requirement(text), found) for text in self.versions)
+
+    def matches(self, message: str) -> bool:
+        """Whether the pattern is that of a check's message, as reports show it, from end to end."""
+        shown = one_line(message, _MESSAGE_CHARACTERS)
+        return _compiled(self.message).fullmatch(shown) is not None
+
+
+def load(root: Path) -> tuple[Defect, ...]:
+    """The known defects of a checkout, in the order of the file; none where there is no file.
+
+    Raises:
+        UsageError: the file does not say what it must; one line names it and the entry.
+    """
+    path = root / FILE
+    if not path.exists():
+        return ()
+    content = entry.read(path)
+    tables = content.pop("defect", [])
+    if content:
+        raise UsageError(one_line(f"{path}: unknown key {next(iter(content))!r}"))
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise UsageError(f"{path}: defect is not a table; write [[defect]]")
+    found: dict[str, Defect] = {}
+    for number, table in enumerate(tables, start=1):
+        defect = entry.validated(Defect, table, path, unnamed=f"defect {number}")
+        if defect.id in found:
+            raise UsageError(f"{path}: {defect.id}: is there twice; ids are unique")
+        found[defect.id] = defect
+    return tuple(found.values())
+
+
+@lru_cache(maxsize=256)
+def _compiled(pattern: str) -> Any:
+    options = re2.Options()
+    options.max_mem = 1 << 20  # a pattern beyond it is refused
+    options.log_errors = False
+    return re2.compile(pattern, options)
+
+
+def _reason(problem: Exception) -> str:
+    said = problem.args[0] if problem.args else ""
+    return one_line(said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said), 200)
+
+
+def _met(requirement: Requirement, found: Mapping[str, list[str]]) -> bool:
+    versions = found.get(canonicalize_name(requirement.name), [])
+    return bool(versions) and all(_admits(requirement, version) for version in versions)
+
+
+def _admits(requirement: Requirement, version: str) -> bool:
+    try:
+        return requirement.specifier.contains(Version(version), prereleases=True)
+    except InvalidVersion:
+        return False
