@@ -20,6 +20,8 @@ export HARNESS_ALL = $(ALL)
 export HARNESS_SHARE = $(SHARE)
 export HARNESS_JOBS = $(JOBS)
 export HARNESS_KEEP = $(KEEP)
+export HARNESS_STRICT = $(STRICT)
+export HARNESS_RUN = $(RUN)
 export HARNESS_ACTIVATIONS_MIB = $(ACTIVATIONS_MIB)
 export HARNESS_REPORTS = $(REPORTS)
 export HARNESS_REPEATS = $(N)
@@ -27,12 +29,12 @@ export HARNESS_SHELL = $(WANT_SHELL)
 export LMS_PROVIDER LMS_PATH LMS_PARAMS DATA_DIR FLAVOR SCENARIO RUN
 
 .DEFAULT_GOAL := help
-.PHONY: help matrix soak repro proof sensitivity list describe doctor images lock data report clean test lint bench
+.PHONY: help matrix soak repro proof sensitivity list describe defects doctor images lock data report clean test lint bench
 
 help: ## show this text
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-matrix: $(READY) ## run the matrix: GPU=0 ENGINE=docker FLAVORS=a,b FAMILIES=… SCENARIOS='train*' SHARE=0 JOBS=2
+matrix: $(READY) ## run the matrix: GPU=0 ENGINE=docker FLAVORS=a,b FAMILIES=… SCENARIOS='train*' SHARE=0 JOBS=2 STRICT=1
 	@$(HARNESS) run
 
 soak: $(READY) ## run the same plan N times and count what differs: N=20 [FLAVORS=… FAMILIES=… SCENARIOS=…]
@@ -52,6 +54,9 @@ list: $(READY) ## the plan; ALL=1 with the pairs that can never apply
 
 describe: $(READY) ## one scenario in full: SCENARIO=…
 	@$(HARNESS) describe -- "$$SCENARIO"
+
+defects: $(READY) ## what a release itself does wrong, and where it was measured: [RUN=…]
+	@$(HARNESS) defects
 
 doctor: $(READY) ## what this machine can and cannot run
 	@$(HARNESS) doctor

@@ -19,7 +19,7 @@ from harness.base.error import (
     StoppedError,
     UsageError,
 )
-from harness.cli import housekeeping, options, planning, reporting, running
+from harness.cli import defects, housekeeping, options, planning, reporting, running
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -92,6 +92,7 @@ for _command in (
     running.sensitivity_command,
     planning.list_command,
     planning.describe_command,
+    defects.defects_command,
     reporting.report_command,
     reporting.judge_command,
     housekeeping.doctor_command,

@@ -126,6 +126,9 @@ how = combined(
     ),
     click.option("--keep", is_flag=True, envvar="HARNESS_KEEP", help="Keep all artifacts."),
 )
+strict = click.option(
+    "--strict", is_flag=True, envvar="HARNESS_STRICT", help="A known defect fails the run."
+)
 activations = click.option(
     "--activations-mib",
     type=click.IntRange(0, 10**7),
@@ -157,6 +160,12 @@ repeats = click.option(
 def cache_of(root: Path) -> Path:
     """Where a checkout keeps environments, build logs and downloaded data."""
     return root / ".cache"
+
+
+def run_directory(root: Path, name: Path) -> Path:
+    """The directory of a run that is named by a path, or by its id alone."""
+    own = root / "reports" / name
+    return own if not name.exists() and own.is_dir() else name
 
 
 def shown(path: Path) -> str:
@@ -204,7 +213,7 @@ def settings_of(
     """The settings of a run, with the options that its reproduction needs as well.
 
     Args:
-        how: values of the options in `how`.
+        how: values of the options in `how`, and of `strict` where the command has it.
         notes: the fallbacks that were taken.
     """
     options = {}
@@ -235,4 +244,5 @@ def settings_of(
         command=shlex.join(["harness", *sys.argv[1:]]),
         options=options,
         notes=notes,
+        strict=how.get("strict", False),
     )

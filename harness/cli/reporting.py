@@ -10,7 +10,7 @@ from rich.console import Console
 
 from harness.base.error import UsageError
 from harness.checks import log_alone
-from harness.cli import judgement
+from harness.cli import judgement, options
 from harness.record import store
 from harness.report import reports, summary, totals
 
@@ -23,8 +23,7 @@ _console = Console(soft_wrap=False)
 @click.pass_obj
 def report_command(root: Path, run_directory: Path) -> int:
     """Rebuild every report of a run from its record."""
-    if not run_directory.exists() and (root / "reports" / run_directory).is_dir():
-        run_directory = root / "reports" / run_directory
+    run_directory = options.run_directory(root, run_directory)
     record = store.load(run_directory)
     reports.write_all(record, run_directory, latest=False)
     summary.terminal(record, _console)

@@ -79,7 +79,7 @@ def _prepare(
 
     Args:
         selected: the part of the catalog.
-        how: values of the options in `options.how`.
+        how: values of the options in `options.how`, and of `options.strict`.
         activations_mib: what a control's step has to hold on a GPU; 0 for batches as they are.
 
     Raises:
@@ -145,6 +145,7 @@ _execution = options.combined(
 @options.selection
 @options.where
 @options.how
+@options.strict
 @_execution
 @options.activations
 @click.pass_obj
@@ -193,6 +194,7 @@ def _soaked(root: Path, *patterns: tuple[str, ...]) -> Catalog:
 @options.selection
 @options.where
 @options.how
+@options.strict
 @_execution
 @options.activations
 @options.repeats
@@ -246,6 +248,7 @@ def soak_command(
 @click.argument("scenario")
 @options.where
 @options.how
+@options.strict
 @options.activations
 @click.option(
     "--shell",
@@ -295,6 +298,7 @@ def repro_command(
 @options.patterns("scenarios", "faults")
 @options.where
 @options.how
+@options.strict
 @_execution
 @options.activations
 @click.pass_obj

@@ -1,0 +1,178 @@
+"""The known defects as people read them: as lines of text, and as a page. Pure.
+
+With the record of a run each has what was measured too.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from harness.base.markdown import code, escape
+from harness.base.text import one_line, plural
+from harness.catalog.catalog import Catalog, Pair
+from harness.catalog.defects import FILE, Defect
+from harness.record.checks import Check
+from harness.record.models import CaseRecord, RunRecord
+
+NONE = f"no defect is known: there is no entry in {FILE}"
+MEASURED = 20  # cases of a run that are listed for each defect
+_PAGE = """\
+# Known defects
+
+What a release itself does wrong. Each case is run all the same and has to fail as it is stated
+here; a pass is a failure too, and says that the entry has to go ([how](checks.md#known-defects)).
+
+`harness defects --markdown` writes this page; `make defects` prints the same on a terminal.
+"""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A known defect, where it applies, and what a run measured of it.
+
+    Attributes:
+        flavors, scenarios: of the cases that it covers; None stands for all there are.
+        cases: how many cases it covers.
+        reproduce: the command that runs the first of them, or of those that were measured.
+        counts: what became of the check in the covered cases of the run, in words, or None where
+            there is no run.
+        measured: case and message, for each case of the run in which it was seen.
+    """
+
+    defect: Defect
+    flavors: tuple[str, ...] | None
+    scenarios: tuple[str, ...] | None
+    cases: int
+    reproduce: str
+    counts: str | None
+    measured: tuple[tuple[str, str], ...]
+
+    @property
+    def facts(self) -> Iterator[tuple[str, str]]:
+        """Where it applies, as words by name."""
+        yield "check", self.defect.check.label
+        yield "message", self.defect.message
+        flavors = "every flavor" if self.flavors is None else ", ".join(self.flavors)
+        scenarios = "every scenario" if self.scenarios is None else ", ".join(self.scenarios)
+        yield "flavors", flavors
+        yield "scenarios", f"{scenarios} ({plural(self.cases, 'case')})"
+        yield "versions", " and ".join(self.defect.versions)
+        yield "accelerator", self.defect.accelerator or "any"
+        yield "upstream", self.defect.upstream or "unreported"
+        yield "reproduce", self.reproduce
+        if self.counts is not None:
+            yield "measured", self.counts
+
+
+def entries(catalog: Catalog, record: RunRecord | None = None) -> list[Listed]:
+    """The known defects of a catalog, each with where it applies.
+
+    Args:
+        catalog: the whole one.
+        record: the run that has what was measured, or None.
+    """
+    return [_entry(catalog, defect, record) for defect in catalog.defects]
+
+
+def lines(listed: Sequence[Listed]) -> Iterator[str]:
+    """The known defects as text."""
+    if not listed:
+        yield NONE
+    for number, entry in enumerate(listed):
+        if number:
+            yield ""
+        yield f"{entry.defect.id}: {entry.defect.means}"
+        for name, words in entry.facts:
+            yield f"  {name:<12}{words}"
+        for case, message in entry.measured[:MEASURED]:
+            yield f"    {case}: {message}"
+        if len(entry.measured) > MEASURED:
+            yield f"    and {len(entry.measured) - MEASURED} more"
+
+
+def page(listed: Sequence[Listed]) -> str:
+    """The known defects as a page in Markdown: `docs/defects.md`."""
+    return "\n".join([_PAGE, *_paragraphs(listed)])
+
+
+def _paragraphs(listed: Sequence[Listed]) -> Iterator[str]:
+    if not listed:
+        yield f"{escape(NONE)}\n"
+    for entry in listed:
+        yield f"## {escape(entry.defect.id)}\n\n{escape(entry.defect.means)}\n"
+        for name, words in entry.facts:
+            shown = code(words) if name in ("message", "reproduce") else escape(words)
+            yield f"- {name}: {shown}"
+        for case, message in entry.measured[:MEASURED]:
+            yield f"  - {code(case)}: {escape(message)}"
+        if len(entry.measured) > MEASURED:
+            yield f"  - and {len(entry.measured) - MEASURED} more"
+        yield ""
+
+
+def _entry(catalog: Catalog, defect: Defect, record: RunRecord | None) -> Listed:
+    covered = catalog.covered(defect)
+    seen = [] if record is None else _seen(covered, defect, record)
+    known = [(case, check) for case, check in seen if _is(check, defect)]
+    reproduce = next((one_line(case.reproduce) for case, _ in known if case.reproduce), None)
+    return Listed(
+        defect=defect,
+        flavors=_some(
+            [pair.flavor.id for pair in covered], [flavor.id for flavor in catalog.flavors]
+        ),
+        scenarios=_some(
+            [f"{pair.scenario.family}/{pair.scenario.id}" for pair in covered],
+            [
+                f"{scenario.family}/{scenario.id}"
+                for scenario in catalog.scenarios
+                if scenario.expects is None
+            ],
+        ),
+        cases=len(covered),
+        reproduce=reproduce or _reproduce(covered[0], defect),
+        counts=None if record is None else _counts(seen, defect, record),
+        measured=tuple((one_line(case.id), one_line(check.message)) for case, check in known),
+    )
+
+
+def _some(names: Sequence[str], every: Sequence[str]) -> tuple[str, ...] | None:
+    """The names, each once; None where they are all."""
+    return None if set(names) == set(every) else tuple(dict.fromkeys(names))
+
+
+def _reproduce(pair: Pair, defect: Defect) -> str:
+    where = " GPU=none" if defect.accelerator == "virtual" else ""
+    return f"make repro FLAVOR={pair.flavor.id} SCENARIO={pair.scenario.id}{where}"
+
+
+def _seen(
+    covered: Sequence[Pair], defect: Defect, record: RunRecord
+) -> list[tuple[CaseRecord, Check]]:
+    """The check of the defect in each case of the run that the defect covers."""
+    names = {pair.id for pair in covered}
+    return [
+        (case, check)
+        for case in record.cases
+        if case.id in names
+        for check in case.checks
+        if check.id is defect.check
+    ]
+
+
+def _is(check: Check, defect: Defect) -> bool:
+    return check.defect is not None and check.defect.id == defect.id
+
+
+def _counts(seen: Sequence[tuple[CaseRecord, Check]], defect: Defect, record: RunRecord) -> str:
+    """What became of the check, e.g. `run 20250301-100000-3f2a: 3 known, 1 passed`.
+
+    It passed where the entry does not apply to the run's versions or accelerator.
+    """
+    found = Counter(
+        check.status.value if check.defect is None or _is(check, defect) else "known otherwise"
+        for _, check in seen
+    )
+    words = ", ".join(f"{count} {status}" for status, count in found.items())
+    return one_line(f"run {record.id}: {words or 'none of its cases'}")
