@@ -26,8 +26,8 @@ _PIECE = 1 << 18  # bytes unpacked in one go
 _ZSTD_PIECE = 512  # packed bytes: they make 16 MiB at most
 
 
-class PackedError(ValueError):
-    """Compressed data that is broken; the text says where."""
+class TooLargeError(ValueError):
+    """Compressed data that is no log's; the text says why."""
 
 
 def _zstd(file: BinaryIO) -> Iterator[bytes]:
@@ -92,21 +92,36 @@ def suffixes(form: str) -> tuple[str, ...]:
     return _PACKED[form][1]
 
 
-def unpacked(file: BinaryIO, form: str) -> Iterator[bytes]:
+class Unpacked:
     """The data in a compressed file, also of several archives in a row, in constant memory.
 
-    Raises:
-        PackedError: the data is damaged or cut off, or larger than anybody's log.
+    Iterating ends where the data is damaged or cut off: what was read until then is text.
+
+    Attributes:
+        damage: how the data is broken, and where, once the iteration has come to it; else None.
     """
-    size = 0
-    try:
-        for piece in _PACKED[form][2](file):
-            size += len(piece)
-            if size > UNPACKED_LIMIT:
-                raise PackedError(f"{form} data of more than {UNPACKED_LIMIT >> 30} GiB of text")
-            yield piece
-    except (EOFError, OSError, zlib.error, lzma.LZMAError, zstandard.ZstdError) as problem:
-        raise PackedError(f"damaged {form} data behind {size} bytes of text: {problem}") from None
+
+    def __init__(self, file: BinaryIO, form: str) -> None:
+        self.damage: str | None = None
+        self._file = file
+        self._form = form
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yields the data.
+
+        Raises:
+            TooLargeError: there is more than anybody's log holds.
+        """
+        form, size = self._form, 0
+        try:
+            for piece in _PACKED[form][2](self._file):
+                size += len(piece)
+                if size > UNPACKED_LIMIT:
+                    limit = UNPACKED_LIMIT >> 30
+                    raise TooLargeError(f"{form} data of more than {limit} GiB of text")
+                yield piece
+        except (EOFError, OSError, zlib.error, lzma.LZMAError, zstandard.ZstdError) as problem:
+            self.damage = f"damaged {form} data behind {size} bytes of text: {problem}"
 
 
 class Text:
