@@ -155,6 +155,8 @@ def of_log(facts: LogFacts, exit_code: int | None = None) -> Finding:
         return Finding(Status.FAILED, "; ".join(broken), numbers, problem_lines("log", problems))
     if facts.no_text is not None:
         return Finding(Status.ERROR, f"the log is no text: it is {facts.no_text}", numbers)
+    if facts.damage is not None:
+        return Finding(Status.ERROR, f"the log cannot be read to its end: {facts.damage}", numbers)
     if malformed:
         return _malformed("log", malformed)
     if facts.markers and not facts.done:

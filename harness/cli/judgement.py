@@ -153,8 +153,9 @@ def _facts(file: BinaryIO, path: Path | None) -> LogFacts:
     form = transport.packing(source.peek(8)[:8] if isinstance(source, io.BufferedReader) else b"")
     if form is None or (path is not None and path.suffix not in transport.suffixes(form)):
         return parser.parse(source)
-    pieces = transport.unpacked(source, form)
+    unpacked = transport.Unpacked(source, form)
     try:
-        return parser.parse(pieces)
-    except transport.PackedError as problem:
+        facts = parser.parse(unpacked)
+    except transport.TooLargeError as problem:
         raise UsageError(f"{path or STANDARD_INPUT}: {problem}") from None
+    return facts.model_copy(update={"damage": unpacked.damage})

@@ -129,6 +129,20 @@ how = combined(
 strict = click.option(
     "--strict", is_flag=True, envvar="HARNESS_STRICT", help="A known defect fails the run."
 )
+execution = combined(
+    click.option(
+        "--share/--no-share",
+        default=True,
+        envvar="HARNESS_SHARE",
+        help="Run a phase once when several scenarios need the same.",
+    ),
+    click.option(
+        "--jobs",
+        type=click.IntRange(1, 256),
+        envvar="HARNESS_JOBS",
+        help="Phases at a time on the CPU.",
+    ),
+)
 activations = click.option(
     "--activations-mib",
     type=click.IntRange(0, 10**7),
@@ -199,28 +213,20 @@ def parameters_of(text: str, provider: str, lms_path: Path | None) -> Mapping[st
     return parameters
 
 
-def settings_of(
-    root: Path,
-    how: Mapping[str, Any],
-    notes: tuple[str, ...],
-    *,
-    gpu: str,
-    engine: str,
-    jobs: int | None = None,
-    share: bool = True,
-    activations_mib: int = ACTIVATIONS_MIB,
-) -> Settings:
+def settings_of(root: Path, how: Mapping[str, Any], notes: tuple[str, ...]) -> Settings:
     """The settings of a run, with the options that its reproduction needs as well.
 
     Args:
-        how: values of the options in `how`, and of `strict` where the command has it.
+        how: values of the options in `where` and `how`, and of those in `execution`, `strict` and
+            `activations` where a command has them.
         notes: the fallbacks that were taken.
     """
+    activations_mib = how.get("activations_mib", ACTIVATIONS_MIB)
     options = {}
-    if gpu != "auto":
-        options["GPU"] = gpu
-    if engine != "auto":
-        options["ENGINE"] = engine
+    if how["gpu"] != "auto":
+        options["GPU"] = how["gpu"]
+    if how["engine"] != "auto":
+        options["ENGINE"] = how["engine"]
     if activations_mib != ACTIVATIONS_MIB:
         options["ACTIVATIONS_MIB"] = str(activations_mib)
     if how["provider"] != "builtin":
@@ -237,9 +243,9 @@ def settings_of(
         reports=how["reports"] or root / "reports",
         data=how["data_directory"] or cached,
         lms_path=how["lms_path"],
-        jobs=jobs,
+        jobs=how.get("jobs"),
         keep=how["keep"],
-        share=share,
+        share=how.get("share", True),
         gpu_wait_s=how["gpu_wait_s"],
         command=shlex.join(["harness", *sys.argv[1:]]),
         options=options,

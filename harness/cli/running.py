@@ -64,23 +64,14 @@ class _Prepared:
             click.echo(f"note: {note}")
 
 
-def _prepare(
-    root: Path,
-    selected: Catalog,
-    how: Mapping[str, Any],
-    *,
-    gpu: str,
-    engine: str,
-    jobs: int | None = None,
-    share: bool = True,
-    activations_mib: int = 0,
-) -> _Prepared:
+def _prepare(root: Path, selected: Catalog, how: Mapping[str, Any]) -> _Prepared:
     """What all these commands begin with: options checked, GPU and engine chosen, the plan.
 
     Args:
         selected: the part of the catalog.
-        how: values of the options in `options.how`, and of `options.strict`.
-        activations_mib: what a control's step has to hold on a GPU; 0 for batches as they are.
+        how: values of the options in `options.where` and `options.how`, and of those in
+            `options.execution`, `options.strict` and `options.activations` where a command has
+            them.
 
     Raises:
         UsageError: an option is wrong, no case is selected, or this machine cannot run it.
@@ -88,20 +79,17 @@ def _prepare(
     parameters = options.parameters_of(how["lms_params"], how["provider"], how["lms_path"])
     selected.require_case()
     reports = how["reports"] or root / "reports"
-    chosen = machine.choose(gpu, engine, options.cache_of(root), reports)
-    goal = None if chosen.gpu is None else Goal(activations_mib, chosen.gpu.total_bytes)
+    chosen = machine.choose(how["gpu"], how["engine"], options.cache_of(root), reports)
+    settings = options.settings_of(root, how, chosen.notes)
+    goal = None
+    if chosen.gpu is not None:
+        goal = Goal(how.get("activations_mib", 0), chosen.gpu.total_bytes)
     planned = planner.make(
-        selected, provider=how["provider"], parameters=parameters, share=share, goal=goal
-    )
-    settings = options.settings_of(
-        root,
-        how,
-        chosen.notes,
-        jobs=jobs,
-        share=share,
-        gpu=gpu,
-        engine=engine,
-        activations_mib=activations_mib,
+        selected,
+        provider=how["provider"],
+        parameters=parameters,
+        share=settings.share,
+        goal=goal,
     )
     return _Prepared(planned, chosen, settings)
 
@@ -125,28 +113,12 @@ def _exit_code(record: RunRecord, directory: Path) -> int:
     return EXIT_INTERRUPTED if record.state == "interrupted" else totals.exit_code(record)
 
 
-_execution = options.combined(
-    click.option(
-        "--share/--no-share",
-        default=True,
-        envvar="HARNESS_SHARE",
-        help="Run a phase once when several scenarios need the same.",
-    ),
-    click.option(
-        "--jobs",
-        type=click.IntRange(1, 256),
-        envvar="HARNESS_JOBS",
-        help="Phases at a time on the CPU.",
-    ),
-)
-
-
 @click.command("run")
 @options.selection
 @options.where
 @options.how
 @options.strict
-@_execution
+@options.execution
 @options.activations
 @click.pass_obj
 def run_command(
@@ -155,25 +127,11 @@ def run_command(
     flavors_patterns: tuple[str, ...],
     families_patterns: tuple[str, ...],
     scenarios_patterns: tuple[str, ...],
-    gpu: str,
-    engine: str,
-    share: bool,
-    jobs: int | None,
-    activations_mib: int,
     **how: Any,
 ) -> int:
     """Run the matrix, or a part of it, and write the reports."""
     selected = catalog.load(root).select(flavors_patterns, families_patterns, scenarios_patterns)
-    prepared = _prepare(
-        root,
-        selected,
-        how,
-        gpu=gpu,
-        engine=engine,
-        jobs=jobs,
-        share=share,
-        activations_mib=activations_mib,
-    )
+    prepared = _prepare(root, selected, how)
     record, directory = prepared.execute(follow=False)
     return _exit_code(record, directory)
 
@@ -195,7 +153,7 @@ def _soaked(root: Path, *patterns: tuple[str, ...]) -> Catalog:
 @options.where
 @options.how
 @options.strict
-@_execution
+@options.execution
 @options.activations
 @options.repeats
 @click.pass_obj
@@ -205,11 +163,6 @@ def soak_command(
     flavors_patterns: tuple[str, ...],
     families_patterns: tuple[str, ...],
     scenarios_patterns: tuple[str, ...],
-    gpu: str,
-    engine: str,
-    share: bool,
-    jobs: int | None,
-    activations_mib: int,
     repeats: int,
     **how: Any,
 ) -> int:
@@ -218,16 +171,7 @@ def soak_command(
     Without a selection: the family keras_saveload on one flavor of each way to run a model.
     """
     selected = _soaked(root, flavors_patterns, families_patterns, scenarios_patterns)
-    prepared = _prepare(
-        root,
-        selected,
-        how,
-        gpu=gpu,
-        engine=engine,
-        jobs=jobs,
-        share=share,
-        activations_mib=activations_mib,
-    )
+    prepared = _prepare(root, selected, how)
     prepared.tell_notes()
     made, file = repeater.repeat(
         prepared.planned,
@@ -257,28 +201,10 @@ def soak_command(
     help="End in a shell where the phase that failed (else the last one) ran.",
 )
 @click.pass_obj
-def repro_command(
-    root: Path,
-    /,
-    flavor: str,
-    scenario: str,
-    gpu: str,
-    engine: str,
-    shell: bool,
-    activations_mib: int,
-    **how: Any,
-) -> int:
+def repro_command(root: Path, /, flavor: str, scenario: str, shell: bool, **how: Any) -> int:
     """Reproduce one scenario by hand, its logs on the terminal."""
     selected = _one("repro", root, flavor, scenario)
-    prepared = _prepare(
-        root,
-        selected,
-        {**how, "keep": True},
-        gpu=gpu,
-        engine=engine,
-        jobs=1,
-        activations_mib=activations_mib,
-    )
+    prepared = _prepare(root, selected, {**how, "keep": True, "jobs": 1})
     record, directory = prepared.execute(follow=True)
     for case in record.cases:
         click.echo(f"\n{case.id}")
@@ -299,7 +225,7 @@ def repro_command(
 @options.where
 @options.how
 @options.strict
-@_execution
+@options.execution
 @options.activations
 @click.pass_obj
 def sensitivity_command(
@@ -307,26 +233,12 @@ def sensitivity_command(
     /,
     flavors_patterns: tuple[str, ...],
     scenarios_patterns: tuple[str, ...],
-    gpu: str,
-    engine: str,
-    share: bool,
-    jobs: int | None,
-    activations_mib: int,
     **how: Any,
 ) -> int:
     """Inject faults into the provider, and show by which check each is caught."""
     whole = sensitivity.catalog(catalog.load(root))
     selected = whole.select(flavors_patterns, (), scenarios_patterns)
-    prepared = _prepare(
-        root,
-        selected,
-        how,
-        gpu=gpu,
-        engine=engine,
-        jobs=jobs,
-        share=share,
-        activations_mib=activations_mib,
-    )
+    prepared = _prepare(root, selected, how)
     record, directory = prepared.execute(follow=False)
     chosen = {entry.id for entry in selected.scenarios}
     faults = {entry.id: entry.words for entry in sensitivity.INJECTIONS if entry.id in chosen}
@@ -368,15 +280,13 @@ def prove_command(
     /,
     flavor: str,
     scenario: str,
-    gpu: str,
-    engine: str,
     goal_mib: int,
     goal_share: float | None,
     most: int,
     **how: Any,
 ) -> int:
     """Prove on a GPU that one case swaps: peaks, bytes, and a ceiling between the peaks."""
-    prepared = _prepare(root, _one("prove", root, flavor, scenario), how, gpu=gpu, engine=engine)
+    prepared = _prepare(root, _one("prove", root, flavor, scenario), how)
     chosen = prepared.chosen
     if chosen.gpu is None:
         raise UsageError(f"a proof needs a GPU: {chosen.notes[0]}")

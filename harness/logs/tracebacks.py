@@ -26,6 +26,8 @@ from harness.record.facts import Problem
 
 LINES_LIMIT = 2_000  # from the header of a traceback to its exception
 _FRESH = needles(*vocabulary.FRESH)
+# Below its frames: the exception cannot be told, or something has eaten it.
+_OVER = needles(*vocabulary.PROGRESS, *vocabulary.COMPLETION)
 _TAIL = 1 << 14  # bytes that an exception may go on for
 _RANK = re.compile(rb"\[rank\d+\]:")  # torch prints it when nobody has caught the exception
 _NO_EXCEPTION = "a traceback without an exception"
@@ -177,10 +179,13 @@ class Tracebacks:
             start = end + 1
 
     def _ends(self, reading: _Reading, text: bytes, flat: bytes, start: int, end: int) -> bool:
+        if reading.form is Form.BOXED:
+            text = text.strip()  # a handler of rich indents the exception like the box
         if reading.form is not Form.GROUP and text[:1] in (b" ", b"\t", b""):
             return False
-        exception = python.exception(text, reading.form, reading.name)
-        if exception is None and python.TRACEBACK not in text:
+        over = reading.origin is not None and not python.lonely(text) and _OVER.find(text) >= 0
+        exception = None if over else python.exception(text, reading.form, reading.name)
+        if exception is None and not over and python.TRACEBACK not in text:
             return False
         self.close(exception, flat, end if exception else start)
         return True

@@ -26,8 +26,8 @@ _PIECE = 1 << 18  # bytes unpacked in one go
 _ZSTD_PIECE = 512  # packed bytes: they make 16 MiB at most
 
 
-class PackedError(ValueError):
-    """Compressed data that is broken; the text says where."""
+class TooLargeError(ValueError):
+    """Compressed data that is no log's; the text says why."""
 
 
 def _zstd(file: BinaryIO) -> Iterator[bytes]:
@@ -92,21 +92,36 @@ def suffixes(form: str) -> tuple[str, ...]:
     return _PACKED[form][1]
 
 
-def unpacked(file: BinaryIO, form: str) -> Iterator[bytes]:
+class Unpacked:
     """The data in a compressed file, also of several archives in a row, in constant memory.
 
-    Raises:
-        PackedError: the data is damaged or cut off, or larger than anybody's log.
+    Iterating ends where the data is damaged or cut off: what was read until then is text.
+
+    Attributes:
+        damage: how the data is broken, and where, once the iteration has come to it; else None.
     """
-    size = 0
-    try:
-        for piece in _PACKED[form][2](file):
-            size += len(piece)
-            if size > UNPACKED_LIMIT:
-                raise PackedError(f"{form} data of more than {UNPACKED_LIMIT >> 30} GiB of text")
-            yield piece
-    except (EOFError, OSError, zlib.error, lzma.LZMAError, zstandard.ZstdError) as problem:
-        raise PackedError(f"damaged {form} data behind {size} bytes of text: {problem}") from None
+
+    def __init__(self, file: BinaryIO, form: str) -> None:
+        self.damage: str | None = None
+        self._file = file
+        self._form = form
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yields the data.
+
+        Raises:
+            TooLargeError: there is more than anybody's log holds.
+        """
+        form, size = self._form, 0
+        try:
+            for piece in _PACKED[form][2](self._file):
+                size += len(piece)
+                if size > UNPACKED_LIMIT:
+                    limit = UNPACKED_LIMIT >> 30
+                    raise TooLargeError(f"{form} data of more than {limit} GiB of text")
+                yield piece
+        except (EOFError, OSError, zlib.error, lzma.LZMAError, zstandard.ZstdError) as problem:
+            self.damage = f"damaged {form} data behind {size} bytes of text: {problem}"
 
 
 class Text:
@@ -172,33 +187,43 @@ def _no_text(sample: bytes) -> str | None:
 # --- what was put in front of a line ------------------------------------------------------------
 
 _STAMP = rb"\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?"
+_CTIME = rb"[A-Z][a-z]{2} [A-Z][a-z]{2} {1,2}\d{1,2} \d\d:\d\d:\d\d \d{4}"
 _TIMES = re.compile(
     rb"(?:" + _STAMP + rb" (?:stdout|stderr) [FP] "  # Kubernetes (CRI)
     rb"|" + _STAMP + rb" \d\d[OE][+ ]"  # GitLab
     rb"|\[" + _STAMP + rb"\] ?"
     rb"|" + _STAMP + rb"[ \t]"
-    rb"|\[\d\d:\d\d:\d\d(?:[.,]\d{1,9})?\] ?"
-    rb"|\d\d:\d\d:\d\d(?:[.,]\d{1,9})? {1,2}(?! )"
-    rb"|\[ {0,6}\d{1,8}\.\d{6}\] "  # dmesg
+    rb"|\[\d\d:\d\d:\d\d(?:[.,]\d{1,9})?\]:? ?"
+    rb"|\d\d:\d\d:\d\d(?:[.,]\d{1,9})? {1,2}"
+    rb"|\[ {0,6}\d{1,8}\.\d{6}\] "  # dmesg, and with the clock's time:
+    rb"|\[" + _CTIME + rb"\] |" + _CTIME + rb"(?=\[\d)"  # mpirun
+    rb"|#\d{1,4} \d{1,6}\.\d{1,3} "  # BuildKit
+    rb"|\(raylet(?:, ip=[^)\n]{1,60})?\) "  # of a node, whose workers are labelled
     rb"|[A-Z][a-z]{2} {1,2}\d{1,2} \d\d:\d\d:\d\d(?:\.\d{1,9})? "
     rb")"
 )
 _LABELS = re.compile(
     rb"(?:\[(?:[A-Za-z]{1,20}[ _:=-]?)?\d{1,6}(?:[,:]\d{1,6}){0,2}\]"
     rb"(?:<std(?:out|err|diag)>)?: ?"  # torchrun, mpirun
-    rb"|\[\d{1,6},\d{1,6}\]<std(?:out|err|diag)> ?"
+    rb"|\[\d{1,6},(?:mpirank:)?\d{1,6}(?:,[\w-]{1,60})?\]<std(?:out|err|diag)>:? ?"  # SageMaker
+    rb"|\[(?:[a-z][\w.-]{0,60}[-_.:])?(?:std(?:out|err)|err|out)\] |std(?:out|err): "
+    rb"|\[[a-z][\w.-]{0,60}[-_]\d{1,6}\] "
+    rb"|(?:\d{1,3}\.){3}\d{1,3}: "  # pdsh
     rb"|\[(?i:rank|worker|pid|proc|node|gpu|task)[ _:=-]?\d{1,8}\] ?"
     rb"|(?i:rank|worker|node|task|gpu)[ _-]?\d{1,6} ?[:|] ?"
     rb"| {0,4}\d{1,5}: "  # srun --label
     rb"|\((?:[\w.<>]{1,60} )?(?:pid|rank|ip)=[^)\n]{1,100}\) ?"  # ray
     rb"|\[pod/[^\]\s]{1,200}\] "
-    rb"|[a-z][\w.-]{0,80}[-_.]\d{1,6} {0,20}\| ?"  # docker compose
+    rb"|[a-z][\w.-]{0,80}(?:[-_.]\d{1,6} {0,20}|-[\w.]{1,20} | {2,20})\| ?"  # docker compose
     rb"|[a-z][\w.-]{0,60}[-.]\d{1,6}: "  # pdsh
     rb"|[\w.-]{1,64} [\w./-]{1,64}\[\d{1,8}\]: "  # syslog, behind its time
     rb"|[\w.-]{1,64} kernel: "
     rb"|[^\t\n]{1,100}\t[^\t\n]{1,100}\t(?:\xef\xbb\xbf)?(?=\d{4}-\d\d-\d\dT)"  # gh run view
     rb")"
 )
+# A count that looks like a label: the next line has another one, and is of the same process.
+_COUNT = re.compile(rb"\W?(?i:epoch|step|iter|batch|trial|round|fold|episode|attempt|try|it\b)")
+_WRAPPED = re.compile(rb"[{,]\s?\"(log|MESSAGE|textPayload)\":\s?\"")
 _DEPTH = 6  # things in front of one another
 
 
@@ -206,25 +231,26 @@ def stripped(line: bytes) -> tuple[bytes, bytes]:
     """A line's label (rank, container, host; empty for none), and what the program wrote."""
     label = b""
     if line.startswith(b'{"'):
-        line = _docker(line)
+        line = _unwrapped(line)
     for _ in range(_DEPTH):
         found = _TIMES.match(line)
         if found is None:
             found = _LABELS.match(line)
-            if found is None:
+            if found is None or _COUNT.match(line):
                 break
             label += found[0].strip()
         line = line[found.end() :]
     return label, line
 
 
-def _docker(line: bytes) -> bytes:
-    """The text in a line of Docker's log files: one JSON object."""
-    if not line.startswith((b'{"log":"', b'{"log": "')) or not line.rstrip().endswith(b"}"):
+def _unwrapped(line: bytes) -> bytes:
+    """The text in a line of what keeps logs as JSON: Docker, journald, Google Cloud."""
+    wrapped = _WRAPPED.search(line)
+    if wrapped is None or not line.rstrip().endswith(b"}"):
         return line
     try:
         entry = json.loads(line)
     except (ValueError, RecursionError):
         return line
-    text = entry.get("log")
+    text = entry.get(wrapped[1].decode("ascii"))
     return text.rstrip("\r\n").encode("utf-8", "replace") if isinstance(text, str) else line

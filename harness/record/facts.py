@@ -192,6 +192,7 @@ class LogFacts(Model):
         handled: problems after which the program went on; they do not count.
         lms_lines: lines that name LMS, whatever they say of it.
         no_text: what the log is, where it is no text.
+        damage: how what holds the log is broken, where it is: the facts are of what could be read.
         dropped: facts beyond the parser's bounds (a log is hostile input).
     """
 
@@ -211,5 +212,6 @@ class LogFacts(Model):
     allocator: AllocatorStatistics | None = None
     lms_lines: int = 0
     no_text: str | None = None
+    damage: str | None = None
     done: bool = False
     dropped: int = 0

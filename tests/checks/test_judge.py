@@ -598,8 +598,9 @@ class TestSwapping:
         assert found.status is status, found.message
 
     def test_several_edits(self) -> None:
-        edits = [edit(), edit(swap_out=11, swap_in=11)]
+        edits = [edit(swap_out=40, swap_in=40), edit()]
         assert self.judged(trace(), control_trace(), edits=edits).status is Status.PASSED
+        assert self.judged(trace(), control_trace(), edits=edits[:1]).status is Status.FAILED
 
     @pytest.mark.parametrize(
         "control",

@@ -113,8 +113,6 @@ def test_the_reports_of_a_run_are_rebuilt_with_its_own_code(tmp_path):
 @pytest.mark.parametrize("strict", [True, False])
 def test_a_run_is_strict_if_it_is_told_so(tmp_path, strict):
     how = {"provider": "builtin", "lms_path": None, "lms_params": "", "data_directory": None}
-    how |= {"reports": None, "keep": False, "gpu_wait_s": 1.0, "strict": strict}
-    assert options.settings_of(tmp_path, how, (), gpu="none", engine="venv").strict is strict
-    assert not options.settings_of(
-        tmp_path, {name: how[name] for name in how if name != "strict"}, (), gpu="", engine=""
-    ).strict
+    how |= {"reports": None, "keep": False, "gpu_wait_s": 1.0, "gpu": "none", "engine": "venv"}
+    assert options.settings_of(tmp_path, {**how, "strict": strict}, ()).strict is strict
+    assert not options.settings_of(tmp_path, how, ()).strict

@@ -12,7 +12,18 @@ from harness.logs import lines
 from harness.logs.parser import parse
 from harness.record.checks import CheckId, Status
 from harness.record.facts import LogFacts
-from tests.logs.siblings import FAIL, HEAD, NOT_RESTORED, OK, TAIL, UNCAUGHT, prefixed, wrapped
+from tests.logs.siblings import (
+    CAUGHT,
+    ENDS,
+    FAIL,
+    HEAD,
+    NOT_RESTORED,
+    OK,
+    TAIL,
+    UNCAUGHT,
+    prefixed,
+    wrapped,
+)
 from tests.paths import RESOURCES
 
 FIELD = sorted((RESOURCES / "logs" / "field").glob("*.log"))
@@ -106,6 +117,31 @@ def test_where_the_log_is_cut_does_not_matter(size: int, monkeypatch: pytest.Mon
         assert parse(content) == facts
 
 
+@pytest.mark.parametrize("name", ENDS)
+def test_the_end_of_a_training(name: str) -> None:
+    for text in ("WARNING:root:no cache\n" + UNCAUGHT, UNCAUGHT, OK["failed-operation-and-retry"]):
+        assert code(parse((HEAD + text + ENDS[name]).encode())) == 0
+    assert code(parse((HEAD + ENDS[name] + UNCAUGHT).encode())) == 1
+
+
+@pytest.mark.parametrize(
+    "front",
+    [
+        "2024-02-01 15:24:42 node7 trainer[30462] WARNING no cache",
+        "[NeMo W 2024-02-01 15:24:42 nemo_logging:349] no cache",
+        "[LightGBM] [Warning] no cache",
+        "trainer WARNING: no cache",
+        "2024-02-01 15:24:42,103 sagemaker-training-toolkit WARNING  no cache",
+    ],
+)
+def test_a_warning_was_handled_whatever_follows(front: str) -> None:
+    assert code(parse(f"{HEAD}{front}\n{CAUGHT}".encode())) == 0
+    error = (
+        front.replace("WARNING", "ERROR").replace("[Warning", "[Error").replace("NeMo W", "NeMo E")
+    )
+    assert code(parse(f"{HEAD}{error}\n{CAUGHT}".encode())) == 1
+
+
 HARMLESS = (
     "2023-06-05 13:29:54.615258: W tensorflow/c/c_api.cc:304] Operation '{name:'output/bias/Assign'"
     " id:44 op device:{requested: '', assigned: ''} def:{{{node output/bias/Assign}} ="
@@ -152,12 +188,25 @@ def test_wrapped_at_blanks() -> None:
         "Nov 26 18:38:02 node7 python[4711]: ",
         "(RayTrainWorker pid=1234, ip=10.0.0.4) ",
         "2024-07-12T08:09:40Z [1,0]<stdout>:",
+        "Tue Mar  5 10:11:12 2024[1,2]<stderr>:",
+        "[1,mpirank:0,algo-1]<stderr>:",
+        "[Mon Mar  4 10:11:12 2024] ",
+        "08:09:49  ",
+        "#12 34.56 ",
+        "tflms-train  | ",
+        "algo-1-xyz12 | ",
+        "10.0.0.4: ",
+        "[train-0] ",
+        "[worker-0:stderr] ",
+        "stderr: ",
     ],
 )
 def test_a_transport_changes_no_verdict(prefix: str) -> None:
     for text in (HEAD + UNCAUGHT, HEAD + "WARNING:root:no cache\n" + UNCAUGHT, HEAD + HARMFUL):
         assert code(parse(prefixed(prefix, text).encode())) == 1
     assert code(parse(prefixed(prefix, HEAD + OK["warning-of-absl"] + TAIL).encode())) == 0
+    for name in ("syntax-error", "arguments", "csv", "aborted-bare", "k8s-describe"):
+        assert code(parse(prefixed(prefix, HEAD + FAIL[name]).encode())) == 1, name
     facts = parse(prefixed(prefix, HEAD + OK["print-exc"] + TAIL).encode())
     assert code(facts) == 0
     assert [problem.kind for problem in facts.handled] == ["traceback"]

@@ -67,8 +67,20 @@ def test_a_damaged_archive(suffix: str, tmp_path: Path) -> None:
     packed = PACK[suffix](TEXT.encode() * 1000)
     for content in (packed[: len(packed) // 2], packed[:20] + b"\xff" * 50):
         path.write_bytes(content)
-        with pytest.raises(UsageError, match=r"console\.log.*damaged"):
-            judgement.judge([path])
+        judged = judgement.judge([path])
+        assert judgement.exit_code(judged) in (1, 2)
+        if judged[0].checks[0].status is Status.ERROR:
+            assert "cannot be read to its end: damaged" in judged[0].checks[0].message
+
+
+@pytest.mark.parametrize("suffix", PACK)
+def test_what_a_log_says_before_it_is_cut_off_counts(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"console.log{suffix}"
+    noise = "".join(f"step {number} loss {number * 7919 % 1000}\n" for number in range(100_000))
+    for text, code in ((noise, 2), (TEXT + noise, 1)):
+        packed = PACK[suffix](text.encode())
+        path.write_bytes(packed[: len(packed) * 9 // 10])
+        assert judgement.exit_code(judgement.judge([path])) == code
 
 
 def test_an_archive_larger_than_any_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,13 +25,21 @@ def largest(facts: LogFacts) -> Edit | None:
     return max(edits(facts), key=lambda edit: min(edit.swap_out, edit.swap_in), default=None)
 
 
-def disagreement(said: Edit, measured: Trace) -> str | None:
-    """How a step contradicts what LMS says of it, in words; None where the two agree.
+def disagreement(facts: LogFacts, measured: Trace) -> str | None:
+    """How a step contradicts what LMS says, in words; None where the two agree.
 
-    Only a training step executes most of what was added: a graph that also trains holds more than
-    one prediction executes, but never less. LMS does not count bytes of tensors whose size is known
-    only as they are made, and TFLMS's own lines round: more bytes than it says prove nothing.
+    Of several edits, one for each function, one has to agree. Only a training step executes most of
+    what was added: a graph that also trains holds more than one prediction executes, but never
+    less. LMS does not count bytes of tensors whose size is known only as they are made, and
+    TFLMS's own lines round: more bytes than it says prove nothing.
     """
+    said = largest(facts)
+    if said is None or any(_words(edit, measured) is None for edit in edits(facts)):
+        return None
+    return _words(said, measured)
+
+
+def _words(said: Edit, measured: Trace) -> str | None:
     trains = measured.function == "train"
     for name in ("swap_out", "swap_in"):
         found, told = getattr(measured, name), getattr(said, name)

@@ -50,7 +50,7 @@ def judge(role: str, facts: LogFacts, control_facts: LogFacts) -> Verdict:
         executed += f" ({claimed.swap_out:,} and {claimed.swap_in:,} added)"
     if swap_out == 0 or swap_in == 0:
         return verdict("refuted", executed)
-    disagreement = None if claimed is None else self_report.disagreement(claimed, ours)
+    disagreement = self_report.disagreement(facts, ours)
     if disagreement is not None:
         return verdict("refuted", f"{disagreement}; {executed}")
     moved = [size for size in (ours.bytes_out, ours.bytes_in) if size is not None]

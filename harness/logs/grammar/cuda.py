@@ -32,7 +32,7 @@ ERROR_NEEDLES: tuple[Needle, ...] = (
     rb"NVRM: Xid",
     rb"Watchdog caught collective operation timeout|nccl\w*Error|NCCL (?:error|failure)",
     rb"GPU has fallen off the bus|GPU is lost|ncorrectable ECC error",
-    rb"HIP error: ",
+    rb"HIP error: |taking the entire process down",
 )
 ERROR = re.compile(
     rb"CUDA_ERROR_(?!OUT_OF_MEMORY|DEINITIALIZED|PEER_ACCESS)[A-Z_]+"
@@ -43,7 +43,7 @@ ERROR = re.compile(
     rb"|device-side assert triggered"
     rb"|[Ff]ailed call to cu[A-Z]"
     rb"|NVRM: Xid \([^)\n]{1,60}\): (?!63\b|92\b|94\b)\d+"  # rows remapped, corrected errors
-    rb"|Watchdog caught collective operation timeout"
+    rb"|taking the entire process down|Watchdog caught collective operation timeout"
     rb"|\bnccl(?:Internal|System|UnhandledCuda|Remote|InvalidArgument|InvalidUsage)Error"
     rb"|NCCL (?:error|failure)\b"
     rb"|GPU has fallen off the bus|GPU is lost|[Uu]ncorrectable ECC error"

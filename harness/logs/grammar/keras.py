@@ -21,7 +21,7 @@ NAN_NEEDLES: tuple[Needle, ...] = (
     rb"(?i:loss[^\n]{0,30}(?:infinite|finite|diverge))",
 )
 # Tables of fastai, pandas and CSV files: the head names the columns of the lines that follow.
-HEAD_NEEDLES: tuple[Needle, ...] = (rb"(?i:^[\w ,|\t/.%-]*loss[\w ,|\t/.%-]*$)",)
+HEAD_NEEDLES: tuple[Needle, ...] = (rb"(?i:loss[\w ,;|\t/.%\"'\xe2\x94\x82\x83-]*$)",)
 ROW_NEEDLES: tuple[Needle, ...] = (rb"(?i:\b(?:nan|inf)\b)",)
 METRIC_NEEDLES: tuple[Needle, ...] = (rb"Test (?:loss|accuracy):",)
 # What shows that training goes on, and what shows that a script came to its end.
@@ -44,6 +44,9 @@ COMPLETION: tuple[Needle, ...] = (
     rb"|best )?(?:top-?1 )?"
     rb"(?:loss|acc|accuracy|score|auc|f1|map|ppl|bleu)\b[^\n]{0,20}\d)",
     rb"(?i:max_steps[^\n]{0,20} reached|saved (?:final )?(?:model|weights) to)",
+    # Lightning, the Trainer of transformers, tf.estimator, YOLO
+    rb"`Trainer\.(?:fit|test|validate)` stopped|['\"]?train_runtime['\"]?\s*[:=]",
+    rb"Loss for final step: [-+]?\d|\d epochs completed in \d",
 )
 
 _VALUE = re.compile(
@@ -52,7 +55,7 @@ _VALUE = re.compile(
     re.IGNORECASE,
 )
 _WORD = re.compile(rb"(?<![\w.])[A-Za-z_][\w@-]*(?:[./][A-Za-z_][\w@-]*)*")
-_LOSS = re.compile(rb"loss|(?:^|_|/)(?:cost|nll|xent)(?![a-z])|cross_?entropy")
+_LOSS = re.compile(rb"loss|(?:^|_|/)(?:cost|nll|xent)(?![a-z])|cross[_-]?entropy")
 _FILLERS = frozenset(
     b"for final step steps at epoch epochs batch per iteration iter is was became becomes of value"
     b" values equals went to the this training train after mean avg average total goes turned into"
@@ -86,18 +89,24 @@ _NOT_A_NAME = re.compile(
     re.IGNORECASE,
 )
 _NOT_A_REST = re.compile(
-    rb"^(?:_?(?:scal|weight|count|num|thresh|limit|fn|func|type|name|nan|inf|patience|target|clip|is)"
-    rb"|less|y\b)",
+    rb"^(?:_?(?:scal|weight|count|num|thresh|limit|fn|func|type|name|nan|inf|patience|target|clip|is|best|min"
+    rb"|prev|init)|less|y\b)",
     re.IGNORECASE,
 )
+# What a bound may be, and a loss not.
+_BOUND = re.compile(rb"(?:^|[_./-])(?:max|upper|bound|cap)(?:$|[_./-])")
 _FROM = re.compile(rb"\bfrom\b|improved|decreased|\bwas\s*$|\bbelow\b|did not", re.IGNORECASE)
 _ARROW = re.compile(rb"\s{0,3}(?:-{1,2}>|=>|\xe2\x86\x92|to\b)")
 _TABLE = re.compile(rb"[\s|]*")
 _ALONE = re.compile(
-    rb"[\W_]*(?:[A-Za-z]+[ _/])?\w*loss\W+[-+]?(?:nan|inf|infinity)\W*", re.IGNORECASE
+    rb"[\W_]*(?:wandb:\s{1,40})?(?:[A-Za-z]+[ _/])?\w*loss\W+[-+]?(?:nan|inf|infinity)\W*",
+    re.IGNORECASE,
 )
-_COLUMN = re.compile(rb"[a-z_%][\w/.%-]{0,60}")
-_CELL = re.compile(rb"[-+]?[\d.:]+(?:e[-+]?\d+)?%?|[-+]?(?:nan|inf)|none|-|", re.IGNORECASE)
+_SEPARATORS = (b",", b";", b"|", b"\t")
+_PADDING = b" \t\"'"  # of a cell
+_COLUMN = re.compile(rb"[a-z_%][\w/.% -]{0,60}")
+_CELL = re.compile(rb"[-+]?[\d.:/]+(?:e[-+]?\d+)?[%KMGs]?|[-+]?(?:nan|inf)|none|-|", re.IGNORECASE)
+_BAR = re.compile(rb":\s{1,10}\d{1,3}%\|.*")  # of tqdm, behind the last column
 _NO_NUMBER = re.compile(rb"[-+]?(?:nan|inf)", re.IGNORECASE)
 _METRIC = re.compile(rb"\s*Test (loss|accuracy):\s*([-+\w.]{1,40})\s*$")
 _LOOKED_AT = 1 << 14  # bytes of a line that are looked at, from its first needle on
@@ -143,7 +152,8 @@ def _is_a_loss(line: bytes, value: re.Match[bytes]) -> bool:
         return False
     if _NOT_A_LOSS.search(head[: name.start()]) or _ARROW.match(line, value.end()):
         return False
-    if not value[1].lower().startswith(b"nan") and _FROM.search(gap):
+    infinite = not value[1].lower().startswith(b"nan")
+    if infinite and (_FROM.search(gap) or _BOUND.search(before)):
         return False
     if _ANOTHER.search(gap):
         return False
@@ -171,9 +181,9 @@ def table(line: bytes) -> Table | None:
 
     A sentence may look like a head; what decides is whether rows follow.
     """
-    line = line[:_LOOKED_AT].strip(b" \t|")
-    separator = next((mark for mark in (b",", b"|") if mark in line), None)
-    names = [name.strip().lower() for name in line.split(separator)]
+    line = _ruled(line)
+    separator = next((mark for mark in _SEPARATORS if mark in line), None)
+    names = [name.strip(_PADDING).lower() for name in line.split(separator)]
     good = len(names) > 1 and all(_COLUMN.fullmatch(name) for name in names)
     losses = tuple(
         index
@@ -185,13 +195,19 @@ def table(line: bytes) -> Table | None:
 
 def lost_in_row(line: bytes, head: Table) -> bool:
     """Whether a line is a row below the head, and says that a loss is no number."""
-    cells = line[:_LOOKED_AT].strip(b" \t|").split(head.separator)
+    cells = _BAR.sub(b"", _ruled(line)).split(head.separator)
     if len(cells) == head.columns + 1:  # pandas numbers its rows
         cells = cells[1:]
-    cells = [cell.strip() for cell in cells]
+    cells = [cell.strip(_PADDING) for cell in cells]
     if len(cells) != head.columns or not all(_CELL.fullmatch(cell) for cell in cells):
         return False
     return any(_NO_NUMBER.fullmatch(cells[index]) for index in head.losses)
+
+
+def _ruled(line: bytes) -> bytes:
+    """A line of a table, its rules as `|`, and none at its ends."""
+    line = line[:_LOOKED_AT].replace(b"\xe2\x94\x83", b"|").replace(b"\xe2\x94\x82", b"|")
+    return line.strip(b" \t|")
 
 
 def metric(line: bytes, number: int) -> Metric | None:

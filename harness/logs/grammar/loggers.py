@@ -36,8 +36,11 @@ _TOKEN = re.compile(rb"\[[^\]\n]{0,100}\]?|\([^)\n]{0,100}\)?|\S+")
 _PLAIN = re.compile(rb"[A-Za-z][\w./'-]*[,;.]?")
 _SEPARATORS = (b"-", b"|", b":", b"::", b">", b">>")
 _TIME = re.compile(rb"\d\d:\d\d|\d{4}[-/]\d\d")
+_SURE = re.compile(rb"\d\d:\d\d|\d{4}[-/]\d\d|\[\d{1,8}\] $")
+_APART = re.compile(rb":|\s{2}")  # what a level is set apart with
 _LOWER = re.compile(
-    rb"[^\n]{0,60}?\[\s{0,2}(debug|info|warning|warn|error|critical|fatal)\s{0,4}\]"
+    rb"[^\n]{0,60}?\[\s{0,2}([Dd]ebug|[Ii]nfo|[Ww]arning|[Ww]arn|[Ee]rror|[Cc]ritical|[Ff]atal)"
+    rb"\s{0,4}\]"
     rb"|[^\n]{0,200}?\blevel=\"?(debug|info|warning|warn|error|critical|fatal)\b"
     rb"|\{[^\n]{0,200}?\"(?:level|levelname|severity|lvl)\": ?\"(\w{1,10})\""
     rb"|\W{0,6}([Ww]arning|[Nn]ote|[Ii]nfo)(?:\s?[:!]| -)"
@@ -45,7 +48,7 @@ _LOWER = re.compile(
 )
 _ABSL = re.compile(rb"([DIWEF])\d{4,8} +[\d:.]{8,30} +\d+ ([\w./<>-]+):\d+\]")
 _TORCH = re.compile(rb"\[([DIWEF])(?:\d{4} [\d:.]+)? ?([\w./-]+\.(?:cpp|h|cc|cu|hpp)):\d+\]")
-_OPTUNA = re.compile(rb"\[([DIWEC]) (?:\d{4}-\d\d-\d\d|\d{6}|\d\d:\d\d)[^\]\n]{0,80}\]")
+_OPTUNA = re.compile(rb"\[(?:NeMo )?([DIWEC]) (?:\d{4}-\d\d-\d\d|\d{6}|\d\d:\d\d)[^\]\n]{0,80}\]")
 _CPP = re.compile(
     rb"(?:[\d\-/ :.]{8,40}: )?([IWEF]) \.{0,2}[\w./\\-]+\.(?:cc|cu|h|cpp|hpp|cu\.cc):\d+\]"
 )
@@ -80,7 +83,7 @@ def level(line: bytes) -> Level | None:
         if match is not None:
             return _WORDS[match[1].decode("ascii").lower()]
     match = _UPPER.search(line)
-    if match is not None and _in_front(line[: match.start()]):
+    if match is not None and _in_front(line[: match.start()], line[match.end() :]):
         return _WORDS[match[1].decode("ascii").lower()]
     match = _LOWER.match(line)
     if match is not None:
@@ -88,12 +91,20 @@ def level(line: bytes) -> Level | None:
     return Level.WARNING if _PYTHON.match(line) else None
 
 
-def _in_front(head: bytes) -> bool:
-    """Whether this may stand in front of a level: times, brackets, names, but no sentence."""
+def _in_front(head: bytes, rest: bytes) -> bool:
+    """Whether this may stand in front of a level: times, brackets, names, but no sentence.
+
+    The time may be gone, as that of a transport.
+
+    Args:
+        rest: what stands behind the level.
+    """
     tokens = _TOKEN.findall(head)
     words = sum(
         1
         for token, after in zip_longest(tokens, tokens[1:])
         if _PLAIN.fullmatch(token) and after not in _SEPARATORS
     )
-    return words == 0 or (words <= 2 and _TIME.search(head) is not None)
+    if words > 1:
+        return words == 2 and _TIME.search(head) is not None
+    return words == 0 or _SURE.search(head) is not None or _APART.match(rest) is not None

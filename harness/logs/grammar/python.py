@@ -20,17 +20,20 @@ NEEDLES: tuple[Needle, ...] = (rb"Traceback \(most recent call last\)",)
 # An exception with no traceback above it: of a syntax error, of IPython, of arguments, or where
 # tracebacks are switched off.
 LONELY_NEEDLES: tuple[Needle, ...] = (
-    rb"^\S{0,60} ?(?:[\w]+\.)*(?:Value|Type|Runtime|Key|Index|Attribute|OS|IO|Syntax|Indentation"
+    rb"\b(?:Value|Type|Runtime|Key|Index|Attribute|OS|IO|Syntax|Indentation"
     rb"|Tab|Import|ModuleNotFound|FileNotFound|Permission|Assertion|Arithmetic|ZeroDivision|Name"
     rb"|NotImplemented|Recursion|EOF|Unicode\w*|Connection\w*|BrokenPipe|Timeout|Lookup|System"
     rb"|NotFound|InvalidArgument|FailedPrecondition|Internal|Unimplemented|Unavailable|DataLoss"
     rb"|ResourceExhausted|OutOfRange|Aborted|Unknown|XlaRuntime|JaxRuntime|Memory|OutOfMemory"
-    rb"|_ArrayMemory|Unpickling|CalledProcess)Error(?:: |$)",
-    rb"^\S{0,60} ?(?:\w+\.)+\w+(?:Error|Exception)(?:: |$)",
+    rb"|_ArrayMemory|Unpickling|CalledProcess|FloatingPoint|Overflow|JSONDecode|DistBackend|DistStore"
+    rb"|HTTP|Validation|Pickling|ExecuteUserScript)Error:?(?: |$)",
+    rb"\wException(?:: |$)|Exception in thread \"",
+    rb"\"output_type\": ?\"error\"|\xe2\x94\x80 Error \xe2\x94\x80",
+    rb"\w\.\w+(?:Error|Exception)(?:: |$)",
     rb"An exception has occurred, use %tb",
-    rb"^\S{0,60} ?[\w./-]{1,80}\.py: error: ",
+    rb"\.py: error: ",
     rb"can't open file '[^'\n]{0,300}': \[Errno 2\]",
-    rb"^\S{0,60} ?KeyboardInterrupt$",
+    rb"\bKeyboardInterrupt$",
 )
 MEMORY_NEEDLES: tuple[Needle, ...] = (
     b"MemoryError",
@@ -49,6 +52,9 @@ _LONELY = re.compile(
     rb"|: (?!\s*[-+]?[\d.]+(?:[eE][-+]?\d+)?%?\s*(?:$|[-,|;/(])))"
     rb"|An exception has occurred, use %tb|[\w./-]{1,80}\.py: error: |KeyboardInterrupt$"
     rb"|[\w./-]{0,200}python[\d.]*: can't open file '"
+    rb"|Exception in thread \"\S{1,60}\" [\w.]{1,200}(?:Error|Exception)\b"  # Java
+    rb"|[\s{][^\n]{0,200}\"output_type\": ?\"error\""  # a notebook as JSON
+    rb"|\xe2\x95\xad\xe2\x94\x80 Error \xe2\x94\x80"  # typer
 )
 
 _HEADER = re.compile(rb"Traceback \(most recent call last\):\s*$")
@@ -59,12 +65,12 @@ _BOXED = re.compile(_BOX + rb"{1,400}Traceback \(most recent call last\)(?: \xe2
 _BAR = re.compile(
     rb"it/s|s/it|\d%\||\?it|ETA|\d+/\d+ ?\[|\[[=>. #-]{5,}\]|\d+/\d+|\b(?:loss|acc\w*)\b:? ?\d"
 )
-_EXCEPTION = re.compile(rb"[A-Za-z_][\w.]{0,300}(?::(?:\s|$)|\s*$)")
-_IGNORED = re.compile(rb"Exception ignored in|--- Logging error ---|Exception ignored ")
+_EXCEPTION = re.compile(rb"[A-Za-z_][\w.<>]{0,300}(?:\([\w.]{1,100}\))?(?::(?:\s|$)|\s*$)")
+_IGNORED = re.compile(rb"Exception ignored |--- Logging error ---|Error in atexit\._run_exitfuncs")
 _UNHANDLED = re.compile(
     rb"Exception in thread |Process \S{0,100}Process\S{0,100}:|Unhandled exception"
     rb"|Uncaught exception"
-    rb"|Error in atexit|Exception in callback|Error executing job with overrides"
+    rb"|Exception in callback|Error executing job with overrides"
 )
 _CHAINED = re.compile(
     rb"During handling of the above exception, another|The above exception was the direct cause"

@@ -71,7 +71,11 @@ FRESH: tuple[Needle, ...] = (
 _MEMORY = (tensorflow.MEMORY, python.MEMORY, cuda.MEMORY)
 _BACK_OFF = (tensorflow.BACK_OFF, cuda.BACK_OFF)
 _QUOTED = (b"  ", b"\t")  # continues or quotes something,
-_TABULAR = re.compile(rb"\s+(?:Reason|Exit [Cc]ode|exitcode|traceback|State)\s{0,6}:")  # unless
+# unless a scheduler or a container's engine lists what became of a job,
+_TABULAR = re.compile(
+    rb"\s+['\"]?(?i:reason|phase|exit[ _]?code|traceback|(?:last ?)?state|oomkilled)['\"]?\s{0,6}:"
+    rb"|\s+Warning\s{2}|\t\(0\) Abnormal"
+)
 
 
 class Unless(Enum):
@@ -91,7 +95,8 @@ def problems(line: bytes, text: bytes, number: int) -> Iterator[tuple[Problem, U
         text: the same without what transport has put in front.
         number: of the line.
     """
-    if match := keras.nan_loss(line):
+    label = line[: len(line) - len(text)]  # what looks like one may name the loss
+    if match := keras.nan_loss(line if b"loss" in label else text):
         yield _problem("nan_loss", number, match, final=True), Unless.NOTHING
     if text.startswith(_QUOTED):
         if _TABULAR.match(text):
@@ -129,6 +134,8 @@ def _deaths(text: bytes, number: int, level: Level | None) -> Iterator[tuple[Pro
         yield _problem("stopped", number, match, final=True), Unless.NOTHING
     elif match := jobs.ended(text):
         yield _problem("stopped", number, match), Unless.BOTH
+    elif level is not None and level >= Level.ERROR and (match := jobs.failed(text)):
+        yield _problem("stopped", number, match), Unless.PROGRESS
 
 
 def _problem(kind: str, number: int, match: re.Match[bytes], final: bool = False) -> Problem:
