@@ -29,7 +29,7 @@ def pytest_report_header(config: pytest.Config) -> str:
     """Says before anything runs how long it takes."""
     if config.option.markexpr == "not slow":
         return (
-            "harness: the short tests, about 7 minutes on 2 cores once the flavors' environments"
+            "harness: the short tests, about 6 minutes on 2 cores once the flavors' environments"
             " are built (`make matrix` builds them, else the tests do); `make test ALL=1` runs all"
         )
     return "harness: all tests, about 30 minutes on 2 cores once the environments are built"
