@@ -1,8 +1,9 @@
-"""What the driver imports is what pyproject.toml asks for, not what others happen to bring."""
+"""What the driver imports is what pyproject.toml asks for, and its test libraries fit each other."""
 
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
 from importlib import metadata
 
@@ -54,3 +55,21 @@ def test_what_is_declared_is_locked() -> None:
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     locked = {canonicalize_name(line.partition("==")[0]) for line in lines if "==" in line}
     assert declared(*_PROJECT["optional-dependencies"]) - {"tomli"} <= locked
+
+
+def test_tests_of_one_group_run_on_one_worker(tmp_path):
+    # Where the two libraries do not fit each other, groups are ignored without a word.
+    (tmp_path / "test_group.py").write_text(
+        "import pytest, time\n"
+        "@pytest.mark.xdist_group('one')\n"
+        "@pytest.mark.parametrize('number', range(8))\n"
+        "def test_it(number, worker_id):\n"
+        "    open(f'{worker_id}-{number}', 'w').close()\n"
+        "    time.sleep(0.1)\n"
+    )
+    command = [sys.executable, "-m", "pytest", "-n2", "--dist=loadgroup", "-p", "no:cacheprovider"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    ran = [path.name.split("-")[0] for path in tmp_path.glob("gw*-*")]
+    assert len(ran) == 8
+    assert len(set(ran)) == 1
