@@ -1,4 +1,4 @@
-"""What the driver imports is what pyproject.toml asks for, and its test libraries fit each other."""
+"""What the driver imports is what pyproject.toml asks for; its test libraries fit each other."""
 
 from __future__ import annotations
 
