@@ -197,6 +197,26 @@ def test_the_peak_of_a_small_model_is_chance(kib: int, expected: Status) -> None
     assert judged(case(*pair)).status is expected
 
 
+@pytest.mark.parametrize(
+    ("bound", "mode", "peak", "expected"),
+    [
+        (40, "function", 52, Status.PASSED),
+        (40, "function", 53, Status.FAILED),  # the order is fixed: the peak is near its bound
+        (39, "function", 67, Status.PASSED),
+        (39, "session", 67, Status.PASSED),
+        (39, "function", 68, Status.FAILED),
+        (39, "eager", 53, Status.FAILED),  # the order is that of the code
+        (None, "function", 53, Status.FAILED),
+    ],
+)
+def test_a_peak_of_no_fixed_order_is_another_in_each_process(
+    bound: int | None, mode: str, peak: int, expected: Status
+) -> None:
+    reference = trace(lower_bound=None if bound is None else bound * MIB)
+    ours = trace(peak_accelerator=peak * MIB)
+    assert judged(case(ours, reference, mode=mode)).status is expected
+
+
 def test_on_the_virtual_accelerator_a_peak_of_nvml_is_nothing() -> None:
     samples = ({"process_peak": 900 * MIB}, {"process_peak": 100 * MIB})
     assert judged(case(trace(), trace(), samples=samples)).status is Status.PASSED
