@@ -76,7 +76,7 @@ report: $(READY) ## rebuild every report of a run: RUN=…
 clean: $(READY) ## remove our containers, images and environments, and nothing else
 	@$(HARNESS) clean
 
-test: $(READY) ## the tests that matter most, about six minutes; ALL=1: every one
+test: $(READY) ## the tests that matter most, about five minutes; ALL=1: every one
 	@$(VENV)/bin/python -m pytest $(if $(filter 1,$(ALL)),-m "")
 
 lint: $(READY) ## ruff and mypy

@@ -29,7 +29,7 @@ def pytest_report_header(config: pytest.Config) -> str:
     """Says before anything runs how long it takes."""
     if config.option.markexpr == "not slow":
         return (
-            "harness: the short tests, about 6 minutes on 2 cores once the flavors' environments"
+            "harness: the short tests, about 5 minutes on 2 cores once the flavors' environments"
             " are built (`make matrix` builds them, else the tests do); `make test ALL=1` runs all"
         )
     return "harness: all tests, about 30 minutes on 2 cores once the environments are built"
@@ -49,7 +49,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.get_closest_marker("docker") is not None:
             item.add_marker(pytest.mark.xdist_group("docker"))  # `clean` removes all of ours
         elif item.get_closest_marker("tensorflow") is not None:
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+            item.add_marker(
+                pytest.mark.xdist_group(item.path.relative_to(item.config.rootpath).as_posix())
+            )
 
 
 @pytest.hookimpl(hookwrapper=True)
