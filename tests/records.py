@@ -55,6 +55,7 @@ MESSAGES = {
     CheckId.SWAPPING_AS_BEFORE: (
         "load: as in save: 12 swap-out (36.7 MiB), 13 swap-in (36.7 MiB), peak 46.0 MiB in a step"
     ),
+    CheckId.RESUME_EQUAL: "weights bit-equal; optimizer bit-equal; predictions bit-equal",
     CheckId.CAUGHT: "caught: edit took effect failed as expected",
 }
 DEFECT = KnownDefect(

@@ -221,8 +221,7 @@ def _family(path: Path) -> list[Scenario]:
         if not isinstance(entry, dict):
             raise UsageError(f"{path}: scenario is not a table; write [[scenario]]")
         scenario = validated(Scenario, {**shared, **entry, "family": path.parent.name}, path)
-        scripts = [script for phase in scenario.phase for script in phase.scripts]
-        for script in (script_path(scenario, script) for script in scripts if script):
+        for script in (script_path(scenario, script) for script in scenario.scripts):
             if not (path.parent.parent.parent / script).is_file():
                 raise UsageError(f"{path}: {scenario.id}: script {script} is not there")
         scenarios.append(scenario)

@@ -27,6 +27,20 @@ class Reference(Entry):
     variables: dict[Variable, str] = {}
 
 
+class Straight(Entry):
+    """The uninterrupted training: what the phases that train do, in one process.
+
+    It runs twice. How the two differ is how far a resumed training may.
+
+    Attributes:
+        script: path below the family's directory, or `<family>/<script>` of another family.
+        variables: more environment variables.
+    """
+
+    script: Script
+    variables: dict[Variable, str] = {}
+
+
 class Phase(Entry):
     """One script in one fresh place.
 
@@ -72,6 +86,7 @@ class Scenario(Entry):
         control: whether judged phases are also run with LMS off.
         rounds: the framework fuses in the control what swapping takes apart, so that results are
             equal up to rounding and not to the last bit.
+        straight: what the last phase, which goes on training, is compared with.
         activations_mib: what a training step with LMS off holds on the accelerator and grows with
             the batch, in MiB, at batch scale 1; 0: the batch is never scaled.
         expects: for a canary, the check that has to fail.
@@ -85,6 +100,7 @@ class Scenario(Entry):
     restores: tuple[Literal["weights", "optimizer", "predictions", "epochs"], ...] = ()
     control: bool = True
     rounds: bool = False
+    straight: Straight | None = None
     activations_mib: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     expects: CheckId | None = None
     phase: tuple[Phase, ...] = Field(min_length=1)
@@ -101,7 +117,16 @@ class Scenario(Entry):
                 raise ValueError(
                     f"{phase.id} has a fault, and the scenario expects no check to fail"
                 )
+        if self.straight is not None and (len(self.phase) < 2 or self.phase[-1].role != "train"):
+            raise ValueError("straight needs a phase that saves, and a last one that trains")
         return self
+
+    @property
+    def scripts(self) -> tuple[Script, ...]:
+        """Every script that it names."""
+        straight = None if self.straight is None else self.straight.script
+        named = (*(script for phase in self.phase for script in phase.scripts), straight)
+        return tuple(script for script in named if script is not None)
 
     def judged(self, phase: Phase) -> bool:
         """Whether the checks look at this phase; by default the last one of the scenario."""

@@ -38,6 +38,7 @@ class Evidence:
         mode: how the models ran: "session", "function" or "eager".
         unswapped: roles in which this flavor has nothing to swap, each with the reason. It is the
             catalog that says so: what a log says could hide that swapping is off.
+        straights: the executions of the uninterrupted training, which the last phase resumes.
     """
 
     scenario: Scenario
@@ -48,6 +49,7 @@ class Evidence:
     mode: Mode = "session"
     unswapped: Mapping[str, str] = field(default_factory=dict)
     references: Mapping[str, Reference] = field(default_factory=dict)
+    straights: tuple[PhaseRecord, ...] = ()
 
     @property
     def judged(self) -> tuple[tuple[Phase, PhaseRecord], ...]:

@@ -15,6 +15,7 @@ from harness.checks import (
     lms_edited_graph,
     phases_complete,
     result_unchanged,
+    resume_equal,
     state_restored,
     swapping_as_before,
     swapping_confirmed,
@@ -41,6 +42,7 @@ def judge(evidence: Evidence) -> list[Check]:
         (CheckId.SWAPPING_CONFIRMED, swapping_confirmed.findings),
         (CheckId.RESULT_UNCHANGED, result_unchanged.findings),
         (CheckId.SWAPPING_AS_BEFORE, swapping_as_before.findings),
+        (CheckId.RESUME_EQUAL, resume_equal.findings),
     ]
     checks = [complete]
     for check_id, findings_of in judges:

@@ -47,6 +47,7 @@ def judge_log(facts: LogFacts, provider: str = GRAPH, exit_code: int | None = No
         ),
         check(CheckId.RESULT_UNCHANGED, [skipped("a log alone has no control to compare with")]),
         check(CheckId.SWAPPING_AS_BEFORE, [skipped("a log alone shows no other phase")]),
+        check(CheckId.RESUME_EQUAL, [skipped("a log alone shows no uninterrupted training")]),
     ]
 
 

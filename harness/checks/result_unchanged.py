@@ -17,7 +17,8 @@ from harness.catalog.scenarios import Phase
 from harness.checks.evidence import Evidence
 from harness.checks.finding import Finding, line, named, skipped, unjudged
 from harness.checks.state_restored import digest
-from harness.checks.tolerance import EXACT, Tolerance
+from harness.checks.values import tensors
+from harness.checks.values.tolerance import EXACT, Tolerance
 from harness.record.checks import Status, worst
 from harness.record.facts import LogFacts, Metric
 from harness.record.models import Outcome, PhaseRecord
@@ -176,7 +177,9 @@ def _weights(phase: Phase, facts: LogFacts, control: LogFacts) -> Finding | None
     if ours.sha256 == theirs.sha256:
         return Finding(Status.PASSED, "trained weights bit-equal")
     lines = [line(phase.id, ours.line, f"weights final {ours.sha256}")]
-    return Finding(Status.FAILED, f"the trained weights {_differ(EXACT)}", {}, lines)
+    which = tensors.words(ours, theirs)
+    message = f"the trained weights {_differ(EXACT)}{f': {which}' if which else ''}"
+    return Finding(Status.FAILED, message, {}, lines)
 
 
 def _differ(tolerance: Tolerance) -> str:

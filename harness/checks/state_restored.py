@@ -10,8 +10,9 @@ from harness.base.text import mib, plural
 from harness.catalog.scenarios import Phase
 from harness.checks.evidence import Evidence
 from harness.checks.finding import Finding, line, skipped, unjudged
-from harness.checks.tolerance import EXACT, Tolerance
-from harness.record.checks import Status
+from harness.checks.values import tensors
+from harness.checks.values.tolerance import EXACT, Tolerance
+from harness.record.checks import Number, Status
 from harness.record.facts import Digest, LogFacts
 from harness.record.models import Outcome, PhaseRecord
 
@@ -86,15 +87,22 @@ def _compared(name: str, evidence: Evidence, load: Phase, loaded: PhaseRecord) -
         f"{origin.id}:{saved.line}: {name} saved {saved.sha256}",
         f"{load.id}:{restored.line}: {name} restored {restored.sha256}",
     ]
-    numbers = {f"{name}_tensors": restored.tensors, f"{name}_bytes": restored.bytes}
+    numbers: dict[str, Number] = {
+        f"{name}_tensors": restored.tensors,
+        f"{name}_bytes": restored.bytes,
+    }
     if saved.sha256 == restored.sha256:
         return Finding(Status.PASSED, f"{name} bit-equal{_extent(restored)}", numbers, lines)
     if name == "predictions":
         return _predictions(saved, restored, evidence.accelerator, numbers, lines)
+    which = tensors.words(restored, saved)
+    distance = tensors.distance(restored, saved)
+    if distance is not None:
+        numbers[f"{name}_difference"] = distance
     return Finding(
         Status.FAILED,
         f"{name} differ: {saved.sha256[:8]}{_extent(saved)} saved,"
-        f" {restored.sha256[:8]}{_extent(restored)} restored",
+        f" {restored.sha256[:8]}{_extent(restored)} restored{f': {which}' if which else ''}",
         numbers,
         lines,
     )
@@ -104,7 +112,7 @@ def _predictions(
     saved: Digest,
     restored: Digest,
     accelerator: str,
-    numbers: dict[str, int | None],
+    numbers: dict[str, Number],
     lines: list[str],
 ) -> Finding:
     if saved.values is None or restored.values is None:

@@ -76,7 +76,7 @@ class Case:
         return tuple(
             key
             for use in self.uses
-            for key in (use.key, use.control, use.reference)
+            for key in (use.key, use.control, use.reference, *use.straights)
             if key is not None
         )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.catalog.catalog import Catalog
 from harness.catalog.flavors import Flavor
-from harness.catalog.scenarios import Phase, Reference, Scenario, script_path
+from harness.catalog.scenarios import Phase, Reference, Scenario, Straight, script_path
 from harness.plan import order, scale
 from harness.plan.plan import Case, Plan, Task
 from harness.record.models import PhaseUse
@@ -20,6 +20,7 @@ MAXIMUM_SWAPPING: Mapping[str, int] = {
     "sync_mode": 3,
 }
 """Low swapping hides a frozen graph, so every scenario swaps as much as LMS can."""
+_AGAIN = "straight-again"  # a second execution of what has been executed
 
 
 def make(
@@ -82,10 +83,30 @@ class _Builder:
             use = PhaseUse(name=phase.id, key=key, control=control)
             if scenario.judged(phase) and _swaps(place, phase, provider):
                 use = use.model_copy(update=self._reference(place, scenario, phase, provider, uses))
+            if scenario.straight is not None and phase is scenario.phase[-1]:
+                straights = self._straights(place, scenario, phase, scenario.straight, provider)
+                use = use.model_copy(update={"straights": straights})
             uses.append(use)
             previous = key
         defects = tuple(entry for entry in self._defects if entry.covers(flavor.id, scenario))
         return Case(flavor, scenario, tuple(uses), provider, defects=defects)
+
+    def _straights(
+        self, flavor: Flavor, scenario: Scenario, phase: Phase, straight: Straight, provider: str
+    ) -> list[str]:
+        """Keys of the two executions of the uninterrupted training."""
+        changes = {
+            "script": straight.script,
+            "client": None,
+            "lms": "on",
+            "fault": None,
+            "variables": straight.variables,
+        }
+        whole = phase.model_copy(update=changes)
+        return [
+            self._task(flavor, scenario, whole, provider, None, None, suffix)
+            for suffix in ("straight", _AGAIN)
+        ]
 
     def _reference(
         self,
@@ -156,6 +177,7 @@ class _Builder:
             previous,
             phase.timeout_s,
             control_of is not None,
+            suffix if suffix == _AGAIN else "",
             None if self._share else (scenario.family, scenario.id, phase.id),
         )
         if identity in self._keys:

@@ -47,6 +47,7 @@ class CheckId(str, Enum):
     SWAPPING_CONFIRMED = "swapping_confirmed"
     RESULT_UNCHANGED = "result_unchanged"
     SWAPPING_AS_BEFORE = "swapping_as_before"
+    RESUME_EQUAL = "resume_equal"
     CAUGHT = "caught"  # the only reported check of a canary
 
     @property
@@ -63,6 +64,7 @@ _LABELS = {
     CheckId.SWAPPING_CONFIRMED: "swapping confirmed",
     CheckId.RESULT_UNCHANGED: "result unchanged",
     CheckId.SWAPPING_AS_BEFORE: "swapping as before the save",
+    CheckId.RESUME_EQUAL: "resumed equals uninterrupted",
     CheckId.CAUGHT: "caught by the harness",
 }
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from harness.record.fields import (
     Count,
@@ -14,8 +16,10 @@ from harness.record.fields import (
     OptionalCount,
     OptionalName,
     OptionalScalar,
+    Projections,
     Scalar,
     Sha256,
+    Shape,
     Stage,
     Text,
 )
@@ -89,11 +93,32 @@ class Metric(MetricFields):
     line: int
 
 
+class Tensor(Model):
+    """One tensor of a digest.
+
+    Attributes:
+        shape: numbers along each dimension.
+        projections: sums of its numbers under fixed random signs, as `scenarios/common/digest.py`
+            makes them; the difference of two tensors is estimated from theirs. None where it holds
+            no numbers, or one that is not finite.
+    """
+
+    name: Name
+    shape: Shape
+    sha256: Sha256
+    projections: Projections = None
+
+
+Each = Annotated[list[Tensor] | None, Field(description="an array of tensors")]
+
+
 class DigestFields(Model):
     """A digest over values as the session holds them.
 
     Attributes:
         stage: "saved" (before the save), "restored" (after the load), "final" (end of the phase).
+        each: the tensors one by one. It is what verdicts are made of and no part of the record,
+            which it would make many times as large; the log has it.
     """
 
     of: Digested
@@ -101,6 +126,7 @@ class DigestFields(Model):
     sha256: Sha256
     tensors: OptionalCount = None
     bytes: OptionalCount = None
+    each: Each = Field(default=None, exclude=True)
 
 
 class Digest(DigestFields):

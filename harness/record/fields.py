@@ -100,6 +100,10 @@ Sha256 = Annotated[
     StringConstraints(pattern=r"^[0-9a-fA-F]{64}\z", to_lower=True, strict=True),
     Field(description="64 hexadecimal digits"),
 ]
+Shape = Annotated[list[_StrictCount], Field(max_length=32, description="an array of whole numbers")]
+Projections = Annotated[
+    list[Number] | None, Field(max_length=64, description="an array of numbers")
+]
 Port = Annotated[
     int, Field(ge=1, le=2**16 - 1, strict=True, description="a number from 1 to 65535")
 ]
@@ -110,8 +114,8 @@ OptionalScalar = Annotated[
     StrictBool | StrictInt | StrictFloat | StrictStr | None, _SCALAR, _SCALAR_WORDS
 ]
 Digested = Annotated[
-    Literal["weights", "optimizer", "predictions"],
-    Field(description="one of weights, optimizer, predictions"),
+    Literal["weights", "optimizer", "predictions", "random"],
+    Field(description="one of weights, optimizer, predictions, random"),
 ]
 Stage = Annotated[
     Literal["saved", "restored", "final"], Field(description="one of saved, restored, final")

@@ -75,6 +75,7 @@ class PhaseUse(Model):
     control: str | None = None  # key of the control's execution
     reference: str | None = None  # key of the execution in which nothing was loaded
     reference_declared: bool = False  # by the scenario; else it is the phase that saved
+    straights: list[str] = []  # keys of the executions of the uninterrupted training
 
 
 class CaseRecord(Model):

@@ -141,7 +141,11 @@ def executions(case: CaseRecord, phases: Mapping[str, PhaseRecord]) -> list[Name
     named: dict[str, NamedPhase] = {}
     for use in case.phases:
         own = (use.name, use.key), (f"{use.name}-control", use.control)
-        for name, key in (*own, (f"{use.name}-reference", use.reference)):
+        straights = [
+            (f"{use.name}-straight{'-again' * bool(number)}", key)
+            for number, key in enumerate(use.straights)
+        ]
+        for name, key in (*own, (f"{use.name}-reference", use.reference), *straights):
             if key is not None and key in phases:
                 named.setdefault(key, (name, phases[key]))
     return list(named.values())

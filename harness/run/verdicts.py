@@ -118,6 +118,7 @@ class Verdicts:
             accelerator=self._accelerator,
             mode=case.mode,
             unswapped=case.unswapped,
+            straights=tuple(phases[key] for use in case.uses for key in use.straights),
         )
 
 

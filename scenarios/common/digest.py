@@ -4,6 +4,7 @@ A reference marks none of what is restored. It computes them as any phase does: 
 run by then is a part of what is compared.
 """
 
+import functools
 import hashlib
 import typing
 
@@ -13,6 +14,18 @@ from common.runtime import Runtime
 
 # numpy arrays, or what numpy makes one of.
 Arrays = typing.Iterable[typing.Any]
+
+# Of more tensors than that none is told one by one.
+_EACH_LIMIT = 2_000
+_SEED = 20190802
+_PERIOD, _PROJECTIONS = 4_096, 8
+
+
+class Tensors(typing.NamedTuple):
+    """Tensors as the framework holds them, in its order. values: numpy. names: the framework's."""
+
+    values: typing.Sequence[typing.Any]
+    names: typing.Sequence[str]
 
 
 def of_arrays(arrays: Arrays) -> str:
@@ -31,12 +44,68 @@ def of_arrays(arrays: Arrays) -> str:
     return digest.hexdigest()
 
 
-def arrays(of: str, stage: str, values: typing.Sequence[typing.Any]) -> None:
-    """Marks the digest of numpy arrays.
+def arrays(
+    of: str,
+    stage: str,
+    values: typing.Sequence[typing.Any],
+    names: typing.Optional[typing.Sequence[str]] = None,
+) -> None:
+    """Marks the digest of numpy arrays, of all and of each.
 
-    of: `'weights'` or `'optimizer'`. stage: `'saved'`, `'restored'` or `'final'`.
+    of: `'weights'`, `'optimizer'` or `'random'`, the state of random generators. stage: `'saved'`,
+    `'restored'` or `'final'`. names: of the arrays, by default their numbers.
     """
-    _emit(of, stage, values)
+    fields = {}
+    if len(values) <= _EACH_LIMIT:
+        named = [str(number) for number in range(len(values))] if names is None else names
+        fields["each"] = [_told(name, value) for name, value in zip(named, values)]
+    _emit(of, stage, values, **fields)
+
+
+def tensors(of: str, stage: str, told: Tensors) -> None:
+    """Marks the digest of tensors by their names; see `arrays`."""
+    arrays(of, stage, told.values, told.names)
+
+
+def projections(array: typing.Any) -> typing.Optional[typing.List[float]]:
+    """Eight sums of an array's numbers under random signs, the same in every process.
+
+    The difference of two arrays is known from those of their sums, without the other array: the
+    mean of their squares is about the sum of its squares (Alon, Matias and Szegedy 1996, "The
+    space complexity of approximating the frequency moments"). Signs repeat every 4096 numbers.
+
+    None for what holds no numbers.
+    """
+    import numpy as np
+
+    plain = np.asarray(array)
+    if plain.dtype.kind not in "biuf" and plain.dtype.name != "bfloat16":
+        return None
+    numbers = plain.astype("float64").ravel()
+    whole = len(numbers) // _PERIOD * _PERIOD
+    folded = numbers[:whole].reshape(-1, _PERIOD).sum(axis=0) if whole else np.zeros(_PERIOD)
+    folded[: len(numbers) - whole] += numbers[whole:]
+    return [float(value) for value in _signs() @ folded]
+
+
+@functools.lru_cache(maxsize=1)
+def _signs() -> typing.Any:
+    """Signs, float64 [projections, period]; numpy keeps this generator's numbers for ever."""
+    import numpy as np
+
+    drawn = np.random.RandomState(_SEED).randint(0, 2, (_PROJECTIONS, _PERIOD))
+    return drawn * 2.0 - 1.0
+
+
+def _told(name: str, value: typing.Any) -> typing.Dict[str, typing.Any]:
+    import numpy as np
+
+    return {
+        "name": name,
+        "shape": list(np.shape(value)),
+        "sha256": of_arrays([value]),
+        "projections": projections(value),
+    }
 
 
 def predictions(values: typing.Any, stage: str) -> None:
@@ -63,15 +132,16 @@ def optimizer_variables(model: typing.Any) -> typing.List[typing.Any]:
     return list(getattr(optimizer, "weights", None) or ())
 
 
-def values(runtime: Runtime, variables: typing.Sequence[typing.Any]) -> typing.Sequence[typing.Any]:
-    """The values of variables of a Keras model, as numpy arrays."""
+def of_variables(runtime: Runtime, variables: typing.Sequence[typing.Any]) -> Tensors:
+    """What variables of a Keras model hold."""
     if runtime.phase.keras3:
         to_numpy = runtime.keras.ops.convert_to_numpy
-        return [to_numpy(variable.value) for variable in variables]
+        paths = [variable.path for variable in variables]
+        return Tensors([to_numpy(variable.value) for variable in variables], paths)
+    names = [variable.name for variable in variables]
     if runtime.phase.mode == "session":
-        held: typing.List[typing.Any] = runtime.keras.backend.batch_get_value(variables)
-        return held
-    return [variable.numpy() for variable in variables]
+        return Tensors(runtime.keras.backend.batch_get_value(variables), names)
+    return Tensors([variable.numpy() for variable in variables], names)
 
 
 def predicted(runtime: Runtime, model: typing.Any, x: typing.Any) -> typing.Any:

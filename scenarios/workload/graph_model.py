@@ -4,10 +4,11 @@ import time
 import typing
 
 from common import metrics, steps
+from common.digest import Tensors
 from common.runtime import Runtime
 from frameworks import session
 from meters import trace
-from workload.workload import Arrays, Workload
+from workload.workload import Workload
 
 # What `Session.run` takes.
 Fetches = typing.Any
@@ -37,15 +38,15 @@ class GraphWorkload(Workload):
         self.runtime.steps.ran("train")
         return values
 
-    def weights(self, model: typing.Any) -> Arrays:
-        """As in `Workload`: the values of the graph's trainable variables."""
+    def weights(self, model: typing.Any) -> Tensors:
+        """As in `Workload`: the graph's trainable variables."""
         weights, _ = self._variables(model.graph)
-        return self._values(model, weights)
+        return self._told(model, weights)
 
-    def optimizer_state(self, model: typing.Any) -> Arrays:
-        """As in `Workload`: the values of all other variables."""
+    def optimizer_state(self, model: typing.Any) -> Tensors:
+        """As in `Workload`: all other variables."""
         _, others = self._variables(model.graph)
-        return self._values(model, others)
+        return self._told(model, others)
 
     def step(self, role: str) -> typing.Tuple[Fetches, Feed]:
         """What one step of a role fetches and what it is fed with."""
@@ -81,7 +82,9 @@ class GraphWorkload(Workload):
         """Gives the graph's variables their initial values."""
         session.run(self.tf.variables_initializer(self.tf.global_variables()))
 
-    def _variables(self, graph: typing.Any) -> typing.Tuple[Arrays, Arrays]:
+    def _variables(
+        self, graph: typing.Any
+    ) -> typing.Tuple[typing.List[typing.Any], typing.List[typing.Any]]:
         """The trainable variables of a graph, and all others, in the order of their creation."""
         keys = self.tf.GraphKeys
         weights = graph.get_collection(keys.TRAINABLE_VARIABLES)
@@ -90,9 +93,9 @@ class GraphWorkload(Workload):
         return weights, [variable for variable in every if variable.name not in names]
 
     @staticmethod
-    def _values(running: typing.Any, tensors: typing.Sequence[typing.Any]) -> Arrays:
-        values: Arrays = running.run(list(tensors))
-        return values
+    def _told(running: typing.Any, tensors: typing.Sequence[typing.Any]) -> Tensors:
+        """What tensors, or variables, of a graph hold."""
+        return Tensors(running.run(list(tensors)), [tensor.name for tensor in tensors])
 
 
 def read_graph(tf: typing.Any, path: str) -> typing.Any:

@@ -3,12 +3,13 @@
 import typing
 
 from common import digest, metrics
+from common.digest import Tensors
 from common.runtime import Runtime
 from common.steps import batches
 from meters import trace
 from providers.interface import Provider
-from workload import loading, signature
-from workload.workload import Arrays, Workload
+from workload import dropout, loading, signature
+from workload.workload import Workload
 
 # Predictions on these first test images are compared before the save and after the load.
 FIXED_BATCH = 16
@@ -37,6 +38,11 @@ class KerasWorkload(Workload):
         """The images whose predictions are compared."""
         return self.x_test[:FIXED_BATCH]
 
+    @property
+    def custom_objects(self) -> typing.Dict[str, typing.Any]:
+        """The classes of ours that a file may name."""
+        return {dropout.NAME: dropout.of_phase(self.keras, self.phase)}
+
     def build(self) -> typing.Any:
         """The compiled model as code makes it, with initial weights."""
         raise NotImplementedError
@@ -48,7 +54,8 @@ class KerasWorkload(Workload):
         """
         if self.phase.reference:
             return loading.built(self.build(), callbacks, mode=self.phase.mode)
-        return loading.load_model(self.keras, path, callbacks, mode=self.phase.mode)
+        classes = self.custom_objects
+        return loading.load_model(self.keras, path, callbacks, classes, mode=self.phase.mode)
 
     def load_saved_model(self, path: str) -> typing.Any:
         """What `tf.saved_model.load` gives; in a reference, a model as code makes it in its stead.
@@ -69,23 +76,32 @@ class KerasWorkload(Workload):
         model: typing.Any,
         callbacks: typing.Sequence[typing.Any],
         epochs: typing.Optional[int] = None,
+        done: int = 0,
     ) -> None:
-        """Trains, marks the metrics of each epoch, and measures the model on the test images."""
+        """Trains, marks the metrics of each epoch, and measures the model on the test images.
+
+        epochs: how many there are to be. done: how many of them, or of as many more, the model has
+            been trained before: its next one is that after these.
+        """
         history = metrics.history(self.keras, self.runtime.steps)
         if self.phase.mode == "eager":
             # There LMS works in each step that it is called in, and in no other.
             self._step_callbacks = [entry for entry in callbacks if isinstance(entry, Provider)]
-        self.fit(model, [*callbacks, history], epochs or self.epochs)
+        self.fit(model, [*callbacks, history], done + (epochs or self.epochs), done)
         self.step_ms = metrics.median(history.step_ms)
         self.evaluate(model)
 
-    def fit(self, model: typing.Any, callbacks: typing.List[typing.Any], epochs: int) -> None:
-        """Trains the model on all of its images."""
+    def fit(
+        self, model: typing.Any, callbacks: typing.List[typing.Any], epochs: int, done: int
+    ) -> None:
+        """Trains the model on all of its images, in their order, from one epoch to another."""
         model.fit(
             self.x_train,
             self.y_train,
             batch_size=self.batch_size,
             epochs=epochs,
+            initial_epoch=done,
+            shuffle=False,
             verbose=2,
             callbacks=callbacks,
         )
@@ -117,13 +133,19 @@ class KerasWorkload(Workload):
         hits = values.argmax(axis=1) == self.y_test.argmax(axis=1)
         metrics.mark_accuracy(hits, epoch=self.epochs)
 
-    def weights(self, model: typing.Any) -> Arrays:
+    def weights(self, model: typing.Any) -> Tensors:
         """As in `Workload`."""
-        return digest.values(self.runtime, model.weights)
+        kept = dropout.generators(model)
+        weights = [entry for entry in model.weights if not any(entry is other for other in kept)]
+        return digest.of_variables(self.runtime, weights)
 
-    def optimizer_state(self, model: typing.Any) -> Arrays:
+    def optimizer_state(self, model: typing.Any) -> Tensors:
         """As in `Workload`."""
-        return digest.values(self.runtime, digest.optimizer_variables(model))
+        return digest.of_variables(self.runtime, digest.optimizer_variables(model))
+
+    def random_state(self, model: typing.Any) -> Tensors:
+        """As in `Workload`."""
+        return digest.of_variables(self.runtime, dropout.generators(model))
 
     def predictions(self, model: typing.Any) -> typing.Any:
         """As in `Workload`."""

@@ -3,14 +3,13 @@
 import typing
 
 from common import digest, runtime
+from common.digest import Tensors
 from common.phase import Phase
 from common.runtime import Runtime
 from common.steps import batches
 from providers import registry
 from providers.interface import Provider
 
-# Numpy arrays.
-Arrays = typing.Sequence[typing.Any]
 W = typing.TypeVar("W", bound="Workload")
 
 
@@ -84,16 +83,17 @@ class Workload:
         self._digest_predictions(model, stage)
 
     def digest_state(self, model: typing.Any, stage: str, optimizer: bool = True) -> None:
-        """Marks weights and the optimizer's state, and runs nothing of the model."""
+        """Marks weights, states of the optimizer and of random generators; runs nothing."""
         if not self.phase.measure:
             return
-        digest.arrays("weights", stage, self.weights(model))
-        state = self.optimizer_state(model) if optimizer else ()
-        if len(state):
-            digest.arrays("optimizer", stage, state)
+        digest.tensors("weights", stage, self.weights(model))
+        held = self.optimizer_state(model) if optimizer else None
+        for of, told in (("optimizer", held), ("random", self.random_state(model))):
+            if told is not None and told.values:
+                digest.tensors(of, stage, told)
 
     def finish(self, model: typing.Any, role: str = "train") -> None:
-        """Marks the final predictions and, of a training, weights; then the record of one step.
+        """Marks the final predictions and, of a training, state; then the record of one step.
 
         That step changes the weights.
 
@@ -101,22 +101,32 @@ class Workload:
         """
         if not self.phase.measure:
             return
-        self._digest_predictions(model, "final")
-        if role == "train":
-            digest.arrays("weights", "final", self.weights(model))
+        self.finish_straight(model, role)
         self.trace(model, role)
+
+    def finish_straight(self, model: typing.Any, role: str = "train") -> None:
+        """As `finish`, without the record of a step: for a training that is only compared with."""
+        if not self.phase.measure:
+            return
+        if role == "train":
+            self.digest_state(model, "final")
+        self._digest_predictions(model, "final")
 
     def _digest_predictions(self, model: typing.Any, stage: str) -> None:
         digest.predictions(self.predictions(model), stage)
         self.runtime.steps.ran("predict")
 
-    def weights(self, model: typing.Any) -> Arrays:
-        """The values of the weights, numpy, in the order of the model."""
+    def weights(self, model: typing.Any) -> Tensors:
+        """The weights, in the order of the model."""
         raise NotImplementedError
 
-    def optimizer_state(self, model: typing.Any) -> Arrays:
-        """The values of the optimizer's variables, numpy; empty where it has none."""
+    def optimizer_state(self, model: typing.Any) -> Tensors:
+        """The optimizer's variables; none where it has none."""
         raise NotImplementedError
+
+    def random_state(self, model: typing.Any) -> typing.Optional[Tensors]:
+        """The states of the model's random generators; None where it has none that can be seen."""
+        return None
 
     def predictions(self, model: typing.Any) -> typing.Any:
         """What one step predicts for the batch that is compared: numpy [images, classes]."""

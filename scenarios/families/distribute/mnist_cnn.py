@@ -41,8 +41,10 @@ class MnistCnn(KerasWorkload):
         sliced = self.tf.data.Dataset.from_tensor_slices
         images = self.examples(data.scaled(digits.x_train[:IMAGES]))
         labels = self.examples(digits.y_train[:IMAGES].astype("int64"))
-        train = sliced((images, labels)).cache().shuffle(len(images), seed=SEED)
-        self.train_dataset = train.batch(self.batch_size)
+        train = sliced((images, labels)).cache()
+        # The same order in every epoch: it is no state that a file could hold.
+        shuffled = train.shuffle(len(images), seed=SEED, reshuffle_each_iteration=False)
+        self.train_dataset = shuffled.batch(self.batch_size)
         self.predict_dataset = sliced(self.x_test).batch(self.batch_size)
 
     def mirrored_strategy(self) -> typing.Any:
@@ -72,9 +74,12 @@ class MnistCnn(KerasWorkload):
             metrics=[self.keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         )
 
-    def fit(self, model: typing.Any, callbacks: typing.List[typing.Any], epochs: int) -> None:
+    def fit(
+        self, model: typing.Any, callbacks: typing.List[typing.Any], epochs: int, done: int
+    ) -> None:
         """Trains on `train_dataset`."""
-        model.fit(self.train_dataset, epochs=epochs, verbose=2, callbacks=callbacks)
+        dataset = self.train_dataset
+        model.fit(dataset, epochs=epochs, initial_epoch=done, verbose=2, callbacks=callbacks)
 
     def evaluate(self, model: typing.Any) -> None:
         """Nothing is measured: what was trained is compared by its predictions."""

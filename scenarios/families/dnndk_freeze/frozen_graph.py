@@ -5,9 +5,9 @@ import os
 import typing
 
 from common import marker
+from common.digest import Tensors
 from families.dnndk_freeze.cifar_cnn import CifarCnn
 from workload.graph_model import Feed, Fetches, GraphWorkload, read_graph
-from workload.workload import Arrays
 
 CHECKPOINT = "tf_chkpt.ckpt"
 INFERENCE_GRAPH = "infer_graph.pb"
@@ -140,11 +140,9 @@ class FrozenGraph(GraphWorkload):
         self._output = graph.get_tensor_by_name(names["output"] + ":0")
         nodes = {node.name: node for node in definition.node}
         # A graph that was frozen in training mode does without the moving averages.
-        self._weights = [
-            cifar.tf.make_ndarray(nodes[name].attr["value"].tensor)
-            for name in names["weights"]
-            if name in nodes
-        ]
+        kept = [name for name in names["weights"] if name in nodes]
+        values = [cifar.tf.make_ndarray(nodes[name].attr["value"].tensor) for name in kept]
+        self._weights = Tensors(values, kept)
 
     def predict(self, session: typing.Any) -> None:
         """Predicts all test images and marks the accuracy."""
@@ -158,7 +156,7 @@ class FrozenGraph(GraphWorkload):
         self.runtime.steps.ran("predict", len(batches))
         self._cifar.mark_accuracy(np.concatenate(batches))
 
-    def weights(self, model: typing.Any) -> Arrays:
+    def weights(self, model: typing.Any) -> Tensors:
         """The constants that were weights."""
         return self._weights
 

@@ -63,8 +63,8 @@ def digest_state(mnist: MnistCnn, model: typing.Any, path: str) -> None:
     if not mnist.phase.measure:
         return
     mnist.digest(model, "restored")
-    values = as_saved(mnist.optimizer_state(model), path)
-    digest.arrays("optimizer", "restored", values)
+    told = mnist.optimizer_state(model)
+    digest.arrays("optimizer", "restored", as_saved(told.values, path), told.names)
 
 
 def as_saved(values: typing.Sequence[typing.Any], path: str) -> typing.List[typing.Any]:

@@ -61,8 +61,8 @@ def claim_best(mnist: MnistCnn, model: typing.Any) -> None:
 
 def _state(mnist: MnistCnn, model: typing.Any) -> typing.Dict[str, typing.Any]:
     return {
-        "weights": digest.of_arrays(mnist.weights(model)),
-        "optimizer": digest.of_arrays(mnist.optimizer_state(model)),
+        "weights": digest.of_arrays(mnist.weights(model).values),
+        "optimizer": digest.of_arrays(mnist.optimizer_state(model).values),
     }
 
 

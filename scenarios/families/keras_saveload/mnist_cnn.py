@@ -1,13 +1,14 @@
 """The MNIST model that the scripts beside this one train, save and load.
 
 Layers and hyperparameters are those of the Keras example `mnist_cnn.py`, which TFLMS's own
-save/load tests use too.
+save/load tests use too; its dropouts keep count of their masks.
 """
 
 import typing
 
 from common import data
 from common.runtime import Runtime
+from workload.dropout import of_phase
 from workload.keras_model import KerasWorkload
 
 BATCH_SIZE = 128
@@ -35,15 +36,16 @@ class MnistCnn(KerasWorkload):
         optimizer: a Keras or `tf.train` optimizer; by default Keras' Adadelta.
         """
         layers = self.keras.layers
+        dropout = of_phase(self.keras, self.phase)
         model = self.keras.models.Sequential(
             [
                 layers.Conv2D(32, (3, 3), activation="relu", input_shape=(28, 28, 1)),
                 layers.Conv2D(64, (3, 3), activation="relu"),
                 layers.MaxPooling2D((2, 2)),
-                layers.Dropout(0.25),
+                dropout(0.25, seed=1),
                 layers.Flatten(),
                 layers.Dense(128, activation="relu"),
-                layers.Dropout(0.5),
+                dropout(0.5, seed=2),
                 layers.Dense(data.CLASSES, activation="softmax"),
             ]
         )

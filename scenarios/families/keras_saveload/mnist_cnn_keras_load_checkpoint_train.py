@@ -16,7 +16,7 @@ def main(mnist: MnistCnn) -> None:
     checkpoint = mnist.tf.train.Checkpoint(optimizer=optimizer, model=model)
     mnist.restore(checkpoint, "training_checkpoints")
     mnist.digest(model, "restored", optimizer=True)
-    mnist.train(model, callbacks=[lms])
+    mnist.train(model, callbacks=[lms], done=mnist.epochs)
     mnist.finish(model, "train")
 
 

@@ -8,7 +8,7 @@ def main(mnist: MnistCnn) -> None:
     model = mnist.load_model(mnist.input("mnistsavedmodel.keras"), callbacks=[lms])
     print("model loaded")
     mnist.digest(model, "restored", optimizer=True)
-    mnist.train(model, callbacks=[lms])
+    mnist.train(model, callbacks=[lms], done=mnist.epochs)
     mnist.finish(model, "train")
 
 

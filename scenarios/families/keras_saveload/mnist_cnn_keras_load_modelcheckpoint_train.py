@@ -9,7 +9,7 @@ def main(mnist: MnistCnn) -> None:
     model = mnist.load_model(mnist.input(checkpoints.LAST), callbacks=[lms])
     print("model loaded")
     mnist.digest(model, "restored", optimizer=True)
-    mnist.train(model, callbacks=[lms])
+    mnist.train(model, callbacks=[lms], done=checkpoints.EPOCHS)
     mnist.finish(model, "train")
 
 

@@ -14,7 +14,7 @@ def main(mnist: MnistCnn) -> None:
     mnist.load_weights(model, mnist.input("mnist.weights.h5"))
     print("weights loaded")
     mnist.digest(model, "restored", optimizer=True)
-    mnist.train(model, callbacks=[lms])
+    mnist.train(model, callbacks=[lms], done=mnist.epochs)
     mnist.finish(model, "train")
 
 

@@ -8,7 +8,7 @@ def main(resnet: Resnet50) -> None:
     model = resnet.load_model(resnet.input("my_resnet_model.h5"), callbacks=[lms])
     print("model loaded")
     resnet.digest(model, "restored", optimizer=True)
-    resnet.train(model, callbacks=[lms])
+    resnet.train(model, callbacks=[lms], done=resnet.epochs)
     resnet.finish(model)
 
 

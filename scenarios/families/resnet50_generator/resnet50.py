@@ -63,9 +63,11 @@ class Resnet50(KerasWorkload):
             optimizer.build(model.trainable_variables)
         return model
 
-    def fit(self, model: typing.Any, callbacks: typing.List[typing.Any], epochs: int) -> None:
-        """Trains from a generator."""
-        self._fit(model, self.steps, epochs, verbose=2, callbacks=callbacks)
+    def fit(
+        self, model: typing.Any, callbacks: typing.List[typing.Any], epochs: int, done: int
+    ) -> None:
+        """Trains from a generator; each epoch has other images, the same whoever trains it."""
+        self._fit(model, self.steps, epochs, done, verbose=2, callbacks=callbacks)
 
     def evaluate(self, model: typing.Any) -> None:
         """There is nothing to measure: the images are random."""
@@ -83,13 +85,22 @@ class Resnet50(KerasWorkload):
             batch=self.batch_size,
         )
 
-    def _fit(self, model: typing.Any, steps: int, epochs: int = 1, **options: typing.Any) -> None:
+    def _fit(
+        self,
+        model: typing.Any,
+        steps: int,
+        epochs: int = 1,
+        done: int = 0,
+        **options: typing.Any,
+    ) -> None:
         fit = model.fit
         if self.phase.mode == "session":
             # In the main thread, without a queue between.
             fit = functools.partial(model.fit_generator, workers=0)
         generator = batches(self.image_size, self.batch_size)
-        fit(generator, steps_per_epoch=steps, epochs=epochs, **options)
+        for _ in range(done * steps):
+            next(generator)
+        fit(generator, steps_per_epoch=steps, epochs=epochs, initial_epoch=done, **options)
 
 
 def batches(

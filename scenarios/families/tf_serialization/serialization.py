@@ -4,10 +4,10 @@ import os
 import typing
 
 from common import marker, metrics
+from common.digest import Tensors
 from common.runtime import Runtime
 from families.tf_serialization import classifier
 from workload.graph_model import Feed, Fetches, GraphWorkload, read_graph
-from workload.workload import Arrays
 
 BATCH_SIZE = 256
 _BATCHES = 8
@@ -90,9 +90,9 @@ class Serialization(GraphWorkload):
         if self.phase.measure:
             claim_answers(self._answers)
 
-    def weights(self, model: typing.Any) -> Arrays:
+    def weights(self, model: typing.Any) -> Tensors:
         """As in `Workload`: variables, or the constants that they were frozen to."""
-        return self._values(model, self._found.weights)
+        return self._told(model, self._found.weights)
 
     def predictions(self, model: typing.Any) -> typing.Any:
         """As in `Workload`: the scores, float32 [rows, 1]; keeps the answers of the same run."""

@@ -1,0 +1,225 @@
+"""Check 8: a training that was saved and loaded ends as one that was not interrupted.
+
+Digests show the state that a framework shows. What it keeps elsewhere, a product of momenta or a
+generator's position, is lost unseen, and shows in what is trained next. So the last phase is
+compared with the *straight* training: the same epochs in one process, bit by bit.
+
+That runs twice, and how the two differ is the yardstick: where they are equal nothing else is
+allowed, and where they differ, as on a GPU, the resumed training may differ by no more than a
+multiple of it. Where they differ by so much that a lost state would not show nothing can be said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from harness.base.text import plural
+from harness.checks.evidence import Evidence
+from harness.checks.finding import Finding, line, skipped, unjudged
+from harness.checks.state_restored import digest
+from harness.checks.values import tensors
+from harness.record.checks import Number, Status
+from harness.record.facts import Digest, LogFacts, Metric
+from harness.record.models import Outcome, PhaseRecord
+
+COMPARED = ("weights", "optimizer", "random", "predictions")
+# Of the difference of two straight trainings. Each is one sample of it, estimated to a third.
+SPREADS = 8.0
+# A tensor whose own spread happens to be small may differ by this part of that of all tensors.
+SHARE_OF_ALL = 0.1
+# The yardstick is of use while two straight trainings differ by less than this part of what the
+# resumed epochs change: a lost moment of an optimizer changes a few per cent of that.
+VISIBLE = 0.01
+
+_Key = tuple[str, int, str]
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """The three trainings that are compared.
+
+    Attributes:
+        phase: id of the phase that resumes.
+        resumed, straight, again: what their logs say.
+        saved: what the weights were when they were saved, if that is known.
+    """
+
+    phase: str
+    resumed: LogFacts
+    straight: LogFacts
+    again: LogFacts
+    saved: Digest | None
+
+
+def findings(evidence: Evidence) -> list[Finding]:
+    """One finding for each thing that the two trainings end with, and one for their metrics."""
+    if evidence.scenario.straight is None:
+        return [skipped("the scenario has no uninterrupted training that it resumes")]
+    phase, record = evidence.phases[-1]
+    reason = _incomplete(phase.id, record, evidence.straights)
+    if reason is not None:
+        return [unjudged(reason)]
+    straight, again = (entry.facts for entry in evidence.straights)
+    if not record.facts.markers or not straight.markers:
+        return [skipped("no marker lines: nothing to compare")]
+    saved = [digest(earlier.facts, "weights", "saved") for _, earlier in evidence.phases[:-1]]
+    known = [entry for entry in saved if entry is not None]
+    runs = _Runs(phase.id, record.facts, straight, again, known[-1] if known else None)
+    found = [_compared(name, runs) for name in COMPARED if digest(straight, name, "final")]
+    if not found:
+        return [unjudged("the uninterrupted training reports no digest of what it ends with")]
+    trained = [facts for _, earlier in evidence.phases[:-1] for facts in [earlier.facts]]
+    return [*found, *_metrics(runs, trained)]
+
+
+def _incomplete(phase: str, record: PhaseRecord, straights: Sequence[PhaseRecord]) -> str | None:
+    """Why there is nothing to compare, or None where there is."""
+    if record.outcome is not Outcome.COMPLETED:
+        return f"{phase} did not complete"
+    for other in straights:
+        if other.outcome is not Outcome.COMPLETED:
+            how = other.outcome.value.replace("_", " ")
+            return f"the uninterrupted training did not complete ({how})"
+    return None if len(straights) == 2 else "the uninterrupted training did not run twice"
+
+
+def _compared(name: str, runs: _Runs) -> Finding:
+    ours, theirs, twin = (
+        digest(facts, name, "final") for facts in (runs.resumed, runs.straight, runs.again)
+    )
+    assert theirs is not None  # it has been looked at
+    if ours is None:
+        return unjudged(f"{name}: {runs.phase} reports no digest at its end")
+    if twin is None:
+        return unjudged(f"{name}: the second uninterrupted training reports no digest at its end")
+    lines = [
+        line(runs.phase, ours.line, f"{name} final {ours.sha256}"),
+        line("straight", theirs.line, f"{name} final {theirs.sha256}"),
+        line("straight-again", twin.line, f"{name} final {twin.sha256}"),
+    ]
+    if ours.sha256 == theirs.sha256:
+        return Finding(Status.PASSED, f"{name} bit-equal", {}, lines)
+    if theirs.sha256 == twin.sha256:
+        return _differ(name, ours, theirs, lines)
+    if name == "predictions":
+        return _predictions(ours, theirs, twin, lines)
+    return _within_spread(name, runs, ours, theirs, twin, lines)
+
+
+def _differ(name: str, ours: Digest, theirs: Digest, lines: list[str]) -> Finding:
+    """Of a training that repeats itself to the last bit."""
+    numbers: dict[str, Number] = {}
+    what = tensors.words(ours, theirs)
+    size = tensors.distance(ours, theirs)
+    if name == "predictions" and ours.values and theirs.values:
+        pairs = zip(ours.values, theirs.values, strict=False)
+        size = max(abs(one - other) for one, other in pairs)
+        what = f"largest difference {size:.3g}"
+    if size is not None:
+        numbers[f"{name}_difference"] = size
+    message = f"{name} are not those of the uninterrupted training"
+    return Finding(Status.FAILED, f"{message}: {what}" if what else message, numbers, lines)
+
+
+def _predictions(ours: Digest, theirs: Digest, twin: Digest, lines: list[str]) -> Finding:
+    if not (ours.values and theirs.values and twin.values):
+        return unjudged("predictions differ bit by bit, and their values are not known")
+    spread = max(abs(a - b) for a, b in zip(theirs.values, twin.values, strict=False))
+    size = max(abs(a - b) for a, b in zip(ours.values, theirs.values, strict=False))
+    numbers: dict[str, Number] = {"predictions_difference": size, "predictions_spread": spread}
+    words = f"{size:.3g}, two uninterrupted trainings by {spread:.3g}"
+    if size > SPREADS * spread:
+        return Finding(Status.FAILED, f"predictions differ by {words}", numbers, lines)
+    return Finding(Status.PASSED, f"predictions within the spread: by {words}", numbers, lines)
+
+
+def _within_spread(
+    name: str, runs: _Runs, ours: Digest, theirs: Digest, twin: Digest, lines: list[str]
+) -> Finding:
+    """Of a training that does not repeat itself: by how much it differs is the tolerance."""
+    found = tensors.differences(ours, theirs)
+    spread = tensors.distance(twin, theirs)
+    if found is None or spread is None:
+        return unjudged(f"{name}: two uninterrupted trainings differ, by how much is not known")
+    numbers: dict[str, Number] = {f"{name}_spread": spread}
+    changed = None if runs.saved is None else _changed(runs)
+    if name == "weights" and changed is not None and spread > VISIBLE * changed:
+        return unjudged(
+            f"inconclusive: two uninterrupted trainings end with weights that differ by about"
+            f" {spread:.3g}, which is more than {VISIBLE:.0%} of what the resumed epochs change"
+            f" ({changed:.3g}): lost state would not show"
+        )
+    own = {entry.name: entry.size or 0.0 for entry in tensors.differences(twin, theirs) or ()}
+    beyond = [
+        entry
+        for entry in found
+        if entry.size is None
+        or entry.size > SPREADS * max(own.get(entry.name, 0.0), SHARE_OF_ALL * spread)
+    ]
+    numbers[f"{name}_difference"] = tensors.distance(ours, theirs)
+    if beyond:
+        of = max(len(ours.each or ()), len(theirs.each or ()))
+        message = (
+            f"{name} differ from the uninterrupted training by more than {SPREADS:g} times what two"
+            f" of these differ by ({spread:.3g}): {tensors.described(beyond, of)}"
+        )
+        return Finding(Status.FAILED, message, numbers, lines)
+    message = f"{name} within the spread of two uninterrupted trainings ({spread:.3g})"
+    return Finding(Status.PASSED, message, numbers, lines)
+
+
+def _changed(runs: _Runs) -> float | None:
+    """What the resumed epochs change in the weights."""
+    final = digest(runs.straight, "weights", "final")
+    return None if final is None or runs.saved is None else tensors.distance(final, runs.saved)
+
+
+def _metrics(runs: _Runs, earlier: Sequence[LogFacts]) -> list[Finding]:
+    """The metrics of every epoch that was trained after the load."""
+    before = {key for facts in earlier for key in _by_epoch(facts)}
+    ours, theirs, twin = (
+        {key: entry for key, entry in _by_epoch(facts).items() if key not in before}
+        for facts in (runs.resumed, runs.straight, runs.again)
+    )
+    repeated = sorted({epoch for _, epoch, _ in _by_epoch(runs.resumed).keys() & before})
+    if repeated:
+        return [Finding(Status.FAILED, f"epoch {repeated[0]} is trained again after the load")]
+    if not theirs:
+        return []
+    missing = sorted(theirs.keys() - ours.keys(), key=lambda key: key[1])
+    if missing:
+        name, epoch, _ = missing[0]
+        return [Finding(Status.FAILED, f"{runs.phase} reports no {name} of epoch {epoch}")]
+    wrong = [
+        (ours[key], theirs[key])
+        for key in sorted(theirs, key=lambda key: (key[1], key[0]))
+        if not _within(ours[key].value, theirs[key].value, twin.get(key, theirs[key]).value)
+    ]
+    numbers: dict[str, Number] = {"metrics": len(theirs), "metrics_differing": len(wrong)}
+    if wrong:
+        mine, other = wrong[0]
+        message = (
+            f"{len(wrong)} of {plural(len(theirs), 'metric')} of later epochs differ, first"
+            f" {mine.name} of epoch {mine.epoch}: {mine.value!r}, uninterrupted {other.value!r}"
+        )
+        lines = [line(runs.phase, entry.line, f"{entry.name} {entry.value}") for entry, _ in wrong]
+        return [Finding(Status.FAILED, message, numbers, lines)]
+    return [
+        Finding(Status.PASSED, f"{plural(len(theirs), 'metric')} of later epochs equal", numbers)
+    ]
+
+
+def _within(ours: float | None, theirs: float | None, twin: float | None) -> bool:
+    if ours is None or theirs is None or twin is None:
+        return ours == theirs
+    return abs(ours - theirs) <= SPREADS * abs(twin - theirs)
+
+
+def _by_epoch(facts: LogFacts) -> dict[_Key, Metric]:
+    """Metrics of training by name, epoch and split; of several of one epoch the last."""
+    return {
+        (metric.name, metric.epoch, metric.split): metric
+        for metric in facts.metrics
+        if metric.split == "train" and metric.epoch is not None
+    }
