@@ -32,8 +32,6 @@ def load_model(
     """
     if mode != "session":
         model = keras.models.load_model(path, custom_objects=custom_objects)
-        if path.endswith(".h5"):
-            _mend_optimizer(model, path)
         for callback in callbacks:
             callback.set_model(model)
         return model
@@ -75,11 +73,12 @@ def built(
     return model
 
 
-def _mend_optimizer(model: typing.Any, path: str) -> None:
-    """Gives a model of Keras 3 the optimizer that its HDF5 file holds.
+def repair_optimizer(model: typing.Any, path: str) -> None:
+    """Gives a model of Keras 3 the optimizer that its HDF5 file holds, and notes it.
 
-    Keras 3.15 builds it for the variables that the model has beside its layers', which are none: it
-    has no slots, its state is dropped without a word, and `fit` fails.
+    Keras 3 builds it for the variables that the model has beside its layers', which are none: it
+    has no slots, its state is dropped without a word, and `fit` fails. Where that is not so nothing
+    is done.
     """
     optimizer: typing.Any = getattr(model, "optimizer", None)
     of_none = getattr(optimizer, "built", False) and not optimizer._trainable_variables
@@ -87,16 +86,14 @@ def _mend_optimizer(model: typing.Any, path: str) -> None:
         return
     import h5py
 
-    mended = optimizer.__class__.from_config(optimizer.get_config())
-    mended.build(model.trainable_variables)
+    repaired = optimizer.__class__.from_config(optimizer.get_config())
+    repaired.build(model.trainable_variables)
     with h5py.File(path, "r") as file:
         values = _optimizer_weights(file)
-    for variable, value in zip(mended.variables, values or ()):
+    for variable, value in zip(repaired.variables, values or ()):
         variable.assign(value)
-    model.optimizer = mended
-    marker.note(
-        "load_model of this Keras drops the optimizer state of an HDF5 file: it is set again"
-    )
+    model.optimizer = repaired
+    marker.note("repaired: load_model drops the optimizer's state of an HDF5 file; it is set again")
 
 
 def _compile_arguments(

@@ -22,37 +22,37 @@ _PUBLIC = "keras.optimizers"
 _JIT_COMPILE = {"jax": True, "torch": False}
 
 
-def load_model(mnist: MnistCnn, path: str) -> typing.Any:
+def load_repaired(mnist: MnistCnn, path: str) -> typing.Any:
     """The model of a `.keras` file, compiled, to be shown to LMS before it is trained.
 
     What has to be done beyond Keras' `load_model` is noted.
     """
-    model = _loaded(mnist.keras.models.load_model, mnist.keras.optimizers, path)
+    model = _loaded(mnist, path)
     backend = mnist.phase.backend
     wanted = _JIT_COMPILE.get(backend, model.jit_compile)
     if model.jit_compile != wanted:
         marker.note(
-            f"the file has jit_compile={model.jit_compile}, the choice of the backend that saved"
-            f" it; it is {wanted} on {backend}"
+            f"repaired: the file has jit_compile={model.jit_compile}, the choice of the backend"
+            f" that saved it; it is {wanted} on {backend}"
         )
         model.jit_compile = wanted
     return model
 
 
-def _loaded(
-    load: typing.Callable[..., typing.Any], optimizers: typing.Any, path: str
-) -> typing.Any:
+def _loaded(mnist: MnistCnn, path: str) -> typing.Any:
+    load, classes = mnist.keras.models.load_model, mnist.custom_objects
     try:
-        return load(path)
+        return load(path, custom_objects=classes)
     except TypeError:
         module, name = _optimizer_class(path)
         if module == _PUBLIC:
             raise
     marker.note(
-        "load_model fails where torch is not installed: the file names the optimizer"
+        "repaired: load_model fails where torch is not installed: the file names the optimizer"
         f" {module}.{name}; {_PUBLIC}.{name} is passed as a custom object"
     )
-    return load(path, custom_objects={name: getattr(optimizers, name)})
+    optimizer = getattr(mnist.keras.optimizers, name)
+    return load(path, custom_objects=dict(classes, **{name: optimizer}))
 
 
 def digest_state(mnist: MnistCnn, model: typing.Any, path: str) -> None:

@@ -6,9 +6,8 @@ from families.keras_saveload.mnist_cnn import MnistCnn
 
 def main(mnist: MnistCnn) -> None:
     path = mnist.input("mnistsavedmodel.keras")
-    model = archive.load_model(mnist, path)
     lms = mnist.lms()
-    lms.set_model(model)
+    model = mnist.load_model(path, callbacks=[lms])
     print("model loaded")
     archive.digest_state(mnist, model, path)
     mnist.train(model, callbacks=[lms])

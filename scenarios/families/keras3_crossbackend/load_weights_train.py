@@ -1,4 +1,4 @@
-"""Build the model, LMS first, load the weights that another backend has saved, go on training."""
+"""Build the model and its optimizer, LMS first, load what another backend saved, go on training."""
 
 from families.keras3_crossbackend import archive
 from families.keras_saveload.mnist_cnn import MnistCnn

@@ -1,6 +1,6 @@
 """Build the model, LMS first, load its weights from .weights.h5, and go on training.
 
-Keras 3 saves the optimizer's variables with the weights, and loads them where there are some.
+Keras 3 saves the optimizer's variables with the weights.
 """
 
 from families.keras_saveload.mnist_cnn import MnistCnn
@@ -10,7 +10,6 @@ def main(mnist: MnistCnn) -> None:
     model = mnist.build()
     lms = mnist.lms()
     lms.set_model(model)
-    model.optimizer.build(model.trainable_variables)
     mnist.load_weights(model, mnist.input("mnist.weights.h5"))
     print("weights loaded")
     mnist.digest(model, "restored", optimizer=True)
