@@ -11,7 +11,7 @@ from pathlib import Path
 from harness.base.error import UsageError
 from harness.base.text import plural
 from harness.catalog import defects, pins
-from harness.catalog.defects import Defect
+from harness.catalog.defects import Defect, Sighting
 from harness.catalog.entry import Entry, read, validated
 from harness.catalog.flavors import Flavor
 from harness.catalog.scenarios import Scenario, script_path
@@ -60,12 +60,12 @@ class Catalog(Entry):
             for scenario in self.scenarios:
                 yield Pair(flavor, scenario, inapplicable(flavor, scenario))
 
-    def covered(self, defect: Defect) -> list[Pair]:
-        """The cases that the patterns of a known defect match."""
+    def covered(self, sighting: Sighting) -> list[Pair]:
+        """The cases in which a known defect is to be seen by a check."""
         return [
             pair
             for pair in self.pairs()
-            if pair.inapplicable is None and defect.covers(pair.flavor.id, pair.scenario)
+            if pair.inapplicable is None and sighting.covers(pair.flavor.id, pair.scenario)
         ]
 
     def require_case(self) -> None:
@@ -174,11 +174,11 @@ def load(root: Path) -> Catalog:
         environments=tuple(flavors),
         defects=defects.load(root),
     )
-    for defect in whole.defects:
-        if not whole.covered(defect):
+    for sighting in (entry for defect in whole.defects for entry in defect.sightings):
+        if not whole.covered(sighting):
             raise UsageError(
-                f"{root / defects.FILE}: {defect.id}: no case of the catalog matches its flavors,"
-                " families and scenarios (canaries aside)"
+                f"{root / defects.FILE}: {sighting.defect.id}: no case of the catalog matches its"
+                f" flavors, families and scenarios for {sighting.check.value} (canaries aside)"
             )
     return whole
 

@@ -7,6 +7,7 @@ what becomes of its failure differs (`run.defects`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +27,7 @@ from harness.catalog.scenarios import Scenario
 from harness.record.checks import CheckId, KnownDefect
 
 FILE = Path("scenarios", "known-defects.toml")
+SCRIPTS = Path("scenarios", "defects")
 _OF_NO_CHECK = ("", "this is the message of no check")
 _MESSAGE_CHARACTERS = 100_000  # of a check's message that are looked at
 
@@ -33,6 +35,12 @@ _MESSAGE_CHARACTERS = 100_000  # of a check's message that are looked at
 def _printable(text: str) -> str:
     if not text.isprintable():
         raise ValueError("holds a control character")
+    return text
+
+
+def _printable_lines(text: str) -> str:
+    for line in text.splitlines():
+        _printable(line)
     return text
 
 
@@ -72,11 +80,29 @@ Address = Annotated[
     str, StringConstraints(pattern=r"^https://[A-Za-z0-9.-]+(/[A-Za-z0-9._~/?#&=%+-]*)?$")
 ]
 Pattern = Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(_pattern)]
+Report = Annotated[str, AfterValidator(_printable_lines)]
 Versions = Annotated[str, StringConstraints(max_length=200), AfterValidator(_requirement)]
+
+
+class Also(Entry):
+    """Another check that fails for the same cause.
+
+    Attributes:
+        flavors, families, scenarios: as of the defect, and its own where they are not given.
+        check, message: as of the defect.
+    """
+
+    flavors: Globs | None = None
+    families: Globs | None = None
+    scenarios: Globs | None = None
+    check: Annotated[CheckId, AfterValidator(_of_a_case)]
+    message: Pattern
 
 
 class Defect(Entry):
     """A failure that is known, and where it is to be seen.
+
+    A defect is one cause. Where it makes several checks fail each of them is a sighting.
 
     Attributes:
         flavors, families, scenarios: shell patterns; one of each has to match the case.
@@ -88,6 +114,10 @@ class Defect(Entry):
         means: what the defect means for a user.
         upstream: address of the issue.
         unreported: there is no issue.
+        also: what else fails for the same cause.
+        report: what a maintainer of the framework needs to know: what happens, what was expected,
+            and the cause; Markdown.
+        script: name of the smallest script that shows it, in `scenarios/defects`.
     """
 
     id: DefectId
@@ -101,6 +131,9 @@ class Defect(Entry):
     means: Sentence
     upstream: Annotated[Address, StringConstraints(max_length=300)] | None = None
     unreported: Literal[True] | None = None
+    also: tuple[Also, ...] = ()
+    report: Annotated[Report, Field(max_length=4_000)] = ""
+    script: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,64}\.py$")] | None = None
 
     @model_validator(mode="after")
     def _reported_or_not(self) -> Defect:
@@ -113,16 +146,22 @@ class Defect(Entry):
         """What a check's record has of it."""
         return KnownDefect(id=self.id, means=self.means, upstream=self.upstream)
 
-    def covers(self, flavor: str, scenario: Scenario) -> bool:
-        """Whether the patterns match; no defect excuses a canary, which tests the harness."""
-        named = (
-            (flavor, self.flavors),
-            (scenario.family, self.families),
-            (scenario.id, self.scenarios),
+    @property
+    def sightings(self) -> tuple[Sighting, ...]:
+        """Every check that fails for it, and where."""
+        own = Sighting(self, self.flavors, self.families, self.scenarios, self.check, self.message)
+        others = (
+            Sighting(
+                self,
+                entry.flavors or self.flavors,
+                entry.families or self.families,
+                entry.scenarios or self.scenarios,
+                entry.check,
+                entry.message,
+            )
+            for entry in self.also
         )
-        return scenario.expects is None and all(
-            any(fnmatchcase(name, pattern) for pattern in patterns) for name, patterns in named
-        )
+        return (own, *others)
 
     def holds(self, reported: Iterable[Mapping[str, str]]) -> bool:
         """Whether each requirement is met by every phase that told the package's version.
@@ -137,6 +176,33 @@ class Defect(Entry):
             for name, version in versions.items():
                 found.setdefault(canonicalize_name(name), []).append(version)
         return all(_met(Requirement(text), found) for text in self.versions)
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """One check that fails for a defect, and where.
+
+    Attributes:
+        flavors, families, scenarios, check, message: as of a `Defect`.
+    """
+
+    defect: Defect
+    flavors: tuple[str, ...]
+    families: tuple[str, ...]
+    scenarios: tuple[str, ...]
+    check: CheckId
+    message: str
+
+    def covers(self, flavor: str, scenario: Scenario) -> bool:
+        """Whether the patterns match; no defect excuses a canary, which tests the harness."""
+        named = (
+            (flavor, self.flavors),
+            (scenario.family, self.families),
+            (scenario.id, self.scenarios),
+        )
+        return scenario.expects is None and all(
+            any(fnmatchcase(name, pattern) for pattern in patterns) for name, patterns in named
+        )
 
     def matches(self, message: str) -> bool:
         """Whether the pattern is that of a check's message, as reports show it, from end to end."""
@@ -164,6 +230,8 @@ def load(root: Path) -> tuple[Defect, ...]:
         defect = entry.validated(Defect, table, path, unnamed=f"defect {number}")
         if defect.id in found:
             raise UsageError(f"{path}: {defect.id}: is there twice; ids are unique")
+        if defect.script is not None and not (root / SCRIPTS / defect.script).is_file():
+            raise UsageError(f"{path}: {defect.id}: {SCRIPTS / defect.script} is not there")
         found[defect.id] = defect
     return tuple(found.values())
 

@@ -8,6 +8,7 @@ import click
 
 from harness.base.error import EXIT_PASSED
 from harness.catalog import catalog
+from harness.catalog.defects import SCRIPTS
 from harness.cli import options
 from harness.plan import defects
 from harness.record import store
@@ -27,7 +28,10 @@ from harness.report.reports import LATEST
 @click.pass_obj
 def defects_command(root: Path, run_directory: Path | None, markdown: bool) -> int:
     """List the known defects: what each means, where it applies, and what a run measured of it."""
-    listed = defects.entries(catalog.load(root), _record(root, run_directory))
+    own = catalog.load(root)
+    named = {defect.script for defect in own.defects if defect.script is not None}
+    scripts = {name: (root / SCRIPTS / name).read_text(encoding="utf-8") for name in named}
+    listed = defects.entries(own, _record(root, run_directory), scripts)
     if markdown:
         click.echo(defects.page(listed), nl=False)
         return EXIT_PASSED

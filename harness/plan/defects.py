@@ -6,14 +6,14 @@ With the record of a run each has what was measured too.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.base.markdown import code, escape
 from harness.base.text import one_line, plural
 from harness.catalog.catalog import Catalog, Pair
-from harness.catalog.defects import FILE, Defect
-from harness.record.checks import Check
+from harness.catalog.defects import FILE, SCRIPTS, Defect
+from harness.record.checks import Check, CheckId
 from harness.record.models import CaseRecord, RunRecord
 
 NONE = f"no defect is known: there is no entry in {FILE}"
@@ -36,9 +36,10 @@ class Listed:
         flavors, scenarios: of the cases that it covers; None stands for all there are.
         cases: how many cases it covers.
         reproduce: the command that runs the first of them, or of those that were measured.
-        counts: what became of the check in the covered cases of the run, in words, or None where
+        counts: what became of the checks in the covered cases of the run, in words, or None where
             there is no run.
         measured: case and message, for each case of the run in which it was seen.
+        script: the text of the smallest script that shows it, or "".
     """
 
     defect: Defect
@@ -48,12 +49,14 @@ class Listed:
     reproduce: str
     counts: str | None
     measured: tuple[tuple[str, str], ...]
+    script: str = ""
 
     @property
     def facts(self) -> Iterator[tuple[str, str]]:
         """Where it applies, as words by name."""
-        yield "check", self.defect.check.label
-        yield "message", self.defect.message
+        for number, sighting in enumerate(self.defect.sightings):
+            yield "also" if number else "check", sighting.check.label
+            yield "message", sighting.message
         flavors = "every flavor" if self.flavors is None else ", ".join(self.flavors)
         scenarios = "every scenario" if self.scenarios is None else ", ".join(self.scenarios)
         yield "flavors", flavors
@@ -66,14 +69,21 @@ class Listed:
             yield "measured", self.counts
 
 
-def entries(catalog: Catalog, record: RunRecord | None = None) -> list[Listed]:
+def entries(
+    catalog: Catalog, record: RunRecord | None = None, scripts: Mapping[str, str] | None = None
+) -> list[Listed]:
     """The known defects of a catalog, each with where it applies.
 
     Args:
         catalog: the whole one.
         record: the run that has what was measured, or None.
+        scripts: the texts of the scripts that entries name, by name.
     """
-    return [_entry(catalog, defect, record) for defect in catalog.defects]
+    texts = scripts or {}
+    return [
+        _entry(catalog, defect, record, texts.get(defect.script or "", ""))
+        for defect in catalog.defects
+    ]
 
 
 def lines(listed: Sequence[Listed]) -> Iterator[str]:
@@ -102,6 +112,8 @@ def _paragraphs(listed: Sequence[Listed]) -> Iterator[str]:
         yield f"{escape(NONE)}\n"
     for entry in listed:
         yield f"## {escape(entry.defect.id)}\n\n{escape(entry.defect.means)}\n"
+        if entry.defect.report:
+            yield f"{entry.defect.report.strip()}\n"
         for name, words in entry.facts:
             shown = code(words) if name in ("message", "reproduce") else escape(words)
             yield f"- {name}: {shown}"
@@ -110,11 +122,15 @@ def _paragraphs(listed: Sequence[Listed]) -> Iterator[str]:
         if len(entry.measured) > MEASURED:
             yield f"  - and {len(entry.measured) - MEASURED} more"
         yield ""
+        if entry.script:
+            yield f"`{SCRIPTS / (entry.defect.script or '')}`, without the harness:\n"
+            yield f"```python\n{entry.script.strip()}\n```\n"
 
 
-def _entry(catalog: Catalog, defect: Defect, record: RunRecord | None) -> Listed:
-    covered = catalog.covered(defect)
-    seen = [] if record is None else _seen(covered, defect, record)
+def _entry(catalog: Catalog, defect: Defect, record: RunRecord | None, script: str) -> Listed:
+    by_check = [(sighting.check, catalog.covered(sighting)) for sighting in defect.sightings]
+    covered = list({pair.id: pair for _, pairs in by_check for pair in pairs}.values())
+    seen = [] if record is None else _seen(by_check, record)
     known = [(case, check) for case, check in seen if _is(check, defect)]
     reproduce = next((one_line(case.reproduce) for case, _ in known if case.reproduce), None)
     return Listed(
@@ -134,6 +150,7 @@ def _entry(catalog: Catalog, defect: Defect, record: RunRecord | None) -> Listed
         reproduce=reproduce or _reproduce(covered[0], defect),
         counts=None if record is None else _counts(seen, defect, record),
         measured=tuple((one_line(case.id), one_line(check.message)) for case, check in known),
+        script=script,
     )
 
 
@@ -148,16 +165,15 @@ def _reproduce(pair: Pair, defect: Defect) -> str:
 
 
 def _seen(
-    covered: Sequence[Pair], defect: Defect, record: RunRecord
+    by_check: Sequence[tuple[CheckId, Sequence[Pair]]], record: RunRecord
 ) -> list[tuple[CaseRecord, Check]]:
-    """The check of the defect in each case of the run that the defect covers."""
-    names = {pair.id for pair in covered}
+    """The checks of the defect in each case of the run that the defect covers."""
+    wanted = {(pair.id, check_id) for check_id, pairs in by_check for pair in pairs}
     return [
         (case, check)
         for case in record.cases
-        if case.id in names
         for check in case.checks
-        if check.id is defect.check
+        if (case.id, check.id) in wanted
     ]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.catalog.defects import Defect
+from harness.catalog.defects import Sighting
 from harness.catalog.entry import Mode
 from harness.catalog.flavors import Flavor
 from harness.catalog.scenarios import Scenario
@@ -44,7 +44,7 @@ class Case:
 
     Attributes:
         skip: what this machine lacks for it, or None.
-        defects: the known ones whose patterns match it.
+        known: the checks of it that fail for a known defect.
     """
 
     flavor: Flavor
@@ -52,7 +52,7 @@ class Case:
     uses: tuple[PhaseUse, ...]
     provider: str
     skip: str | None = None
-    defects: tuple[Defect, ...] = ()
+    known: tuple[Sighting, ...] = ()
 
     @property
     def id(self) -> str:

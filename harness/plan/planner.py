@@ -61,7 +61,7 @@ class _Builder:
         goal: scale.Goal | None,
     ) -> None:
         self.tasks: dict[str, Task] = {}
-        self._defects = catalog.defects
+        self._sightings = [entry for defect in catalog.defects for entry in defect.sightings]
         self._environments = {flavor.id: flavor for flavor in catalog.environments}
         self._provider = provider
         self._parameters = parameters
@@ -88,8 +88,8 @@ class _Builder:
                 use = use.model_copy(update={"straights": straights})
             uses.append(use)
             previous = key
-        defects = tuple(entry for entry in self._defects if entry.covers(flavor.id, scenario))
-        return Case(flavor, scenario, tuple(uses), provider, defects=defects)
+        known = tuple(entry for entry in self._sightings if entry.covers(flavor.id, scenario))
+        return Case(flavor, scenario, tuple(uses), provider, known=known)
 
     def _straights(
         self, flavor: Flavor, scenario: Scenario, phase: Phase, straight: Straight, provider: str

@@ -1,20 +1,21 @@
 """Expected failures: what becomes of a case's checks where known defects apply to it. Pure.
 
-A failure that an entry states is known; a pass where one states a failure is a failure.
+A failure that an entry states is known; a pass where one states a failure is a failure. Where a
+phase breaks for a known defect nobody can judge what comes behind it, and the defect says why.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from harness.catalog.defects import Defect
-from harness.record.checks import Check, Status
+from harness.catalog.defects import Sighting
+from harness.record.checks import Check, CheckId, Status
 from harness.record.models import PhaseRecord
 
 
 def expected(
     checks: Sequence[Check],
-    defects: Iterable[Defect],
+    known: Iterable[Sighting],
     accelerator: str,
     phases: Iterable[PhaseRecord],
 ) -> list[Check]:
@@ -22,20 +23,26 @@ def expected(
 
     Args:
         checks: as they were judged.
-        defects: those that cover the case.
+        known: where known defects are to be seen in the case.
         accelerator: "gpu" or "virtual".
         phases: the case's own executions, without controls and references.
     """
     reported = [versions(phase) for phase in phases]
     applying = [
-        defect
-        for defect in defects
-        if defect.accelerator in (None, accelerator) and defect.holds(reported)
+        sighting
+        for sighting in known
+        if sighting.defect.accelerator in (None, accelerator) and sighting.defect.holds(reported)
     ]
-    return [
-        _expected(check, [defect for defect in applying if defect.check is check.id])
+    found = [
+        _expected(check, [sighting for sighting in applying if sighting.check is check.id])
         for check in checks
     ]
+    broken = [
+        check
+        for check in found
+        if check.id is CheckId.PHASES_COMPLETE and check.status is Status.KNOWN
+    ]
+    return [_behind(check, broken[0]) for check in found] if broken else found
 
 
 def versions(phase: PhaseRecord) -> dict[str, str]:
@@ -46,15 +53,24 @@ def versions(phase: PhaseRecord) -> dict[str, str]:
     return {name: version for name, version in told.items() if isinstance(version, str)}
 
 
-def _expected(check: Check, defects: Sequence[Defect]) -> Check:
+def _expected(check: Check, sightings: Sequence[Sighting]) -> Check:
     if check.status is Status.FAILED:
-        for defect in defects:
-            if defect.matches(check.message):
-                return check.model_copy(update={"status": Status.KNOWN, "defect": defect.shown})
-    if check.status is Status.PASSED and defects:
+        for sighting in sightings:
+            if sighting.matches(check.message):
+                defect = sighting.defect.shown
+                return check.model_copy(update={"status": Status.KNOWN, "defect": defect})
+    if check.status is Status.PASSED and sightings:
         message = (
-            f"known defect {', '.join(defect.id for defect in defects)} is no longer there:"
-            f" remove the entry (it passed: {check.message})"
+            f"known defect {', '.join(sighting.defect.id for sighting in sightings)} is no longer"
+            f" there: remove the entry (it passed: {check.message})"
         )
         return check.model_copy(update={"status": Status.FAILED, "message": message})
     return check
+
+
+def _behind(check: Check, broken: Check) -> Check:
+    """What cannot be judged because a phase broke is skipped where the defect is known."""
+    if check.status is not Status.ERROR or broken.defect is None:
+        return check
+    message = f"known defect {broken.defect.id} breaks a phase: {check.message}"
+    return check.model_copy(update={"status": Status.SKIPPED, "message": message})

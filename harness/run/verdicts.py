@@ -63,7 +63,7 @@ class Verdicts:
             checks = judge.judge(self._evidence(case, phases))
             if case.scenario.expects is None:
                 own = [phases[use.key] for use in case.uses]
-                checks = defects.expected(checks, case.defects, self._accelerator, own)
+                checks = defects.expected(checks, case.known, self._accelerator, own)
                 record = record.model_copy(update={"checks": checks})
             else:
                 caught = judge.caught(case.scenario, checks)

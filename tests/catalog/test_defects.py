@@ -50,8 +50,8 @@ def checkout(root: Path, *entries: str) -> Path:
 
 
 def covered(own: Catalog) -> list[str]:
-    (only,) = own.defects
-    return [pair.id for pair in own.covered(only)]
+    (sighting,) = [entry for defect in own.defects for entry in defect.sightings]
+    return [pair.id for pair in own.covered(sighting)]
 
 
 def refused(root: Path, text: str) -> str:
@@ -248,7 +248,32 @@ def test_every_requirement_has_to_hold_for_what_was_reported(versions, reported,
     ],
 )
 def test_a_pattern_is_that_of_the_whole_message(pattern, message, matches):
-    assert defect(message=pattern).matches(message) is matches
+    (sighting,) = defect(message=pattern).sightings
+    assert sighting.matches(message) is matches
+
+
+def test_another_check_is_looked_at_where_the_entry_or_its_own_patterns_say(tmp_path):
+    also = """
+[[defect.also]]
+check = "resume_equal"
+message = "weights differ"
+scenarios = ["save-load"]
+"""
+    own = catalog.load(checkout(tmp_path, toml(flavors=["other"]) + also))
+    first, second = own.defects[0].sightings
+    assert [pair.id for pair in own.covered(second)] == ["other.basic.save-load"]
+    assert {pair.id for pair in own.covered(second)} < {pair.id for pair in own.covered(first)}
+    assert (second.check, second.message) == (CheckId.RESUME_EQUAL, "weights differ")
+    nowhere = also.replace("save-load", "nope")
+    assert "for resume_equal" in refused(tmp_path / "other", toml() + nowhere)
+
+
+def test_the_script_of_an_entry_has_to_be_there(tmp_path):
+    line = refused(tmp_path, toml(script="lost.py"))
+    assert line == "moments-lost: scenarios/defects/lost.py is not there"
+    (tmp_path / "scenarios" / "defects").mkdir()
+    (tmp_path / "scenarios" / "defects" / "lost.py").write_text("print('nothing lost')")
+    assert catalog.load(tmp_path).defects[0].script == "lost.py"
 
 
 def test_a_check_is_named_by_its_id():

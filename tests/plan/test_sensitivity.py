@@ -30,5 +30,5 @@ def test_a_fault_is_in_the_load_alone_and_all_else_is_shared() -> None:
 
 
 def test_a_checkout_without_the_scenario_is_refused_with_one_line(tmp_path) -> None:
-    with pytest.raises(UsageError, match="no scenario 'trainsave-loadtrain' to inject"):
+    with pytest.raises(UsageError, match="no scenario 'trainsave-loadtrain_repaired' to inject"):
         sensitivity.catalog(catalog.load(lay_out(tmp_path)))

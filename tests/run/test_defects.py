@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from harness.catalog import catalog
+from harness.catalog.defects import Defect, Sighting
 from harness.cli.main import cli
 from harness.engine.protocol import Launch
 from harness.plan import listing, planner
@@ -33,6 +34,10 @@ def ran_with(**versions: Any) -> PhaseRecord:
     return phase("save", facts=LogFacts(environment={"versions": versions}))
 
 
+def sightings(*entries: Defect) -> list[Sighting]:
+    return [sighting for entry in entries for sighting in entry.sightings]
+
+
 def state(
     status: Status, *entries: Any, message: str = "optimizer differs", accelerator: str = "virtual"
 ) -> Check:
@@ -40,7 +45,7 @@ def state(
     others = check(CheckId.PHASES_COMPLETE), check(CheckId.SWAPPING_CONFIRMED)
     judged = [others[0], check(STATE, status, message), others[1]]
     first, found, last = defects.expected(
-        judged, entries or [defect()], accelerator, [ran_with(keras="3.12.0")]
+        judged, sightings(*(entries or [defect()])), accelerator, [ran_with(keras="3.12.0")]
     )
     assert (first, last) == others
     return found
@@ -84,7 +89,41 @@ def test_an_entry_that_does_not_apply_changes_nothing(status, values):
 @pytest.mark.parametrize("status", [Status.PASSED, Status.FAILED])
 def test_an_entry_is_of_its_check_alone(status):
     judged = [check(CheckId.RESULT_UNCHANGED, status, "optimizer differs")]
-    assert defects.expected(judged, [defect()], "virtual", [ran_with(keras="3.12")]) == judged
+    known = sightings(defect())
+    assert defects.expected(judged, known, "virtual", [ran_with(keras="3.12")]) == judged
+
+
+def test_a_cause_is_seen_by_every_check_that_its_entry_names():
+    cause = defect(also=[{"check": "resume_equal", "message": "weights differ"}])
+    judged = [
+        check(STATE, Status.FAILED, "optimizer differs"),
+        check(CheckId.RESUME_EQUAL, Status.FAILED, "weights differ"),
+    ]
+    ran = [ran_with(keras="3.12.0")]
+    found = defects.expected(judged, sightings(cause), "virtual", ran)
+    assert [entry.status for entry in found] == [Status.KNOWN, Status.KNOWN]
+    gone = [judged[0], check(CheckId.RESUME_EQUAL)]
+    found = defects.expected(gone, sightings(cause), "virtual", ran)
+    assert [entry.status for entry in found] == [Status.KNOWN, Status.FAILED]
+
+
+def test_what_cannot_be_judged_behind_a_known_defect_is_skipped_and_says_why():
+    cause = defect(check="phases_complete", message="load phase failed")
+    judged = [
+        check(CheckId.PHASES_COMPLETE, Status.FAILED, "load phase failed"),
+        check(CheckId.RESULT_UNCHANGED, Status.ERROR, "not judged: load phase failed"),
+        check(STATE, Status.FAILED, "optimizer differs"),
+    ]
+    ran = [ran_with(keras="3.12.0")]
+    complete, unchanged, restored = defects.expected(judged, sightings(cause), "virtual", ran)
+    assert complete.status is Status.KNOWN
+    assert unchanged.status is Status.SKIPPED
+    assert unchanged.message == (
+        "known defect moments-lost breaks a phase: not judged: load phase failed"
+    )
+    assert restored.status is Status.FAILED  # the log proves it, and no entry states it
+    other = [check(CheckId.PHASES_COMPLETE, Status.FAILED, "save phase failed"), *judged[1:]]
+    assert defects.expected(other, sightings(cause), "virtual", ran) == other
 
 
 def test_an_entry_of_one_accelerator_applies_there():
