@@ -80,7 +80,8 @@ class _Builder:
             if scenario.control and scenario.judged(phase):
                 control = self._task(place, scenario, phase, provider, previous, key)
             use = PhaseUse(name=phase.id, key=key, control=control)
-            if scenario.judged(phase) and _swaps(place, phase, provider):
+            compared = scenario.judged(phase) and scenario.about_state is None
+            if compared and _swaps(place, phase, provider):
                 use = use.model_copy(update=self._reference(place, scenario, phase, provider, uses))
             uses.append(use)
             previous = key

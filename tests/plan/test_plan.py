@@ -6,6 +6,7 @@ from dataclasses import replace
 from harness.catalog import catalog
 from harness.plan import order, planner
 from harness.plan.plan import Task
+from tests import variants
 from tests.catalog.test_defects import toml
 from tests.paths import ROOT
 from tests.projects import FAMILY, FLAVOR, lay_out
@@ -274,3 +275,13 @@ def test_a_case_has_the_known_defects_that_cover_it(tmp_path):
     assert (first.defects, second.defects) == (own.defects, ())
     (alone,) = planner.make(own.select(scenarios=["*-load"]), provider="builtin").cases
     assert alone.defects == own.defects != ()
+
+
+def test_a_variant_has_no_control_and_no_reference(tmp_path):
+    made = planner.make(variants.loaded(tmp_path).select(flavors=["full"]), provider="builtin")
+    assert len(made.cases) == 9
+    uses = [use for case in made.cases for use in case.uses]
+    assert {(use.control, use.reference) for use in uses} == {(None, None)}
+    load = made.tasks["full.state.dense-adam-h5.load"]
+    assert load.variables["VARIANT_FORMAT"] == "h5"
+    assert load.input == "full.state.dense-adam-h5.save"
