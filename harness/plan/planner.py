@@ -9,7 +9,7 @@ from typing import Any
 from harness.catalog.catalog import Catalog
 from harness.catalog.flavors import Flavor
 from harness.catalog.scenarios import Phase, Reference, Scenario, script_path
-from harness.plan import order, scale
+from harness.plan import groups, order, scale
 from harness.plan.plan import Case, Plan, Task
 from harness.record.models import PhaseUse
 
@@ -43,9 +43,8 @@ def make(
         for pair in catalog.pairs()
         if pair.inapplicable is None
     ]
-    return Plan(
-        order.by_urgency(builder.tasks), tuple(cases), provider, parameters, catalog.environments
-    )
+    tasks = groups.grouped(builder.tasks, builder.groupable)
+    return Plan(order.by_urgency(tasks), tuple(cases), provider, parameters, catalog.environments)
 
 
 class _Builder:
@@ -60,6 +59,7 @@ class _Builder:
         goal: scale.Goal | None,
     ) -> None:
         self.tasks: dict[str, Task] = {}
+        self.groupable: set[str] = set()
         self._defects = catalog.defects
         self._environments = {flavor.id: flavor for flavor in catalog.environments}
         self._provider = provider
@@ -84,6 +84,8 @@ class _Builder:
             if compared and _swaps(place, phase, provider):
                 use = use.model_copy(update=self._reference(place, scenario, phase, provider, uses))
             uses.append(use)
+            if scenario.values:
+                self.groupable.add(key)
             previous = key
         defects = tuple(entry for entry in self._defects if entry.covers(flavor.id, scenario))
         return Case(flavor, scenario, tuple(uses), provider, defects=defects)

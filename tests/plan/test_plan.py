@@ -107,15 +107,20 @@ def test_a_phase_of_the_same_flavor_hands_nothing_over(tmp_path):
 SAVE = "test-flavor.basic.save-load.save"
 
 
+def keys(started):
+    """Keys of tasks that start alone."""
+    return [task.key for (task,) in started]
+
+
 def test_a_task_starts_when_its_input_has_completed(tmp_path):
     tasks = planned(tmp_path).tasks
     schedule = order.Schedule(tasks)
-    assert [task.key for task in schedule.start(9)] == [SAVE]
+    assert keys(schedule.start(9)) == [SAVE]
     assert schedule.start(9) == []
     schedule.completed(SAVE)
     others = [key for key in tasks if key != SAVE]
-    assert [task.key for task in schedule.start(1)] == others[:1]
-    assert [task.key for task in schedule.start(9)] == others[1:]
+    assert keys(schedule.start(1)) == others[:1]
+    assert keys(schedule.start(9)) == others[1:]
     assert schedule.failed(others[0]) == []
 
 
@@ -153,7 +158,7 @@ def test_the_schedule_reads_the_tasks_once_however_many_share_one():
     schedule.start(1)
     schedule.completed("f.save")
     while started := schedule.start(2):
-        for number, task in enumerate(started):
+        for number, (task,) in enumerate(started):
             if number:
                 schedule.failed(task.key)
             else:
