@@ -1,7 +1,7 @@
 """A group: several phases as one launch, of a script that forks each of them.
 
 What engines run is a launch like any other. What is known of the phases is what that script
-(`scenarios/common/forks.py`) says, which runs beside them as the same user: it is hostile input.
+(`scenarios/forks/group.py`) says, which runs beside them as the same user: it is hostile input.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from harness.engine.protocol import Exit, Launch
 from harness.record.models import Outcome
 
-SCRIPT = "common/forks.py"
+SCRIPT = "forks/group.py"
 _FILE = "group.json"
 _START_S = 180.0  # an import from a cold disk
 _STOP_S = 30.0  # for each phase that has to be stopped, with all it has left
@@ -143,7 +143,7 @@ def _exit(status: Mapping[str, Any], phase: Launch) -> Exit:
     if stopped == "deadline":
         return Exit(Outcome.TIMED_OUT, None, f"still running after {phase.deadline_s:g} s")
     if stopped is not None:
-        return Exit(Outcome.FAILED, None, "wrote too much of log")
+        return Exit(Outcome.FAILED, None, "wrote more than 256 MiB of log")
     if isinstance(number, int) and 0 < number < signal.NSIG:
         return _killed(number, bool(status.get("oom")))
     if not isinstance(code, int) or not 0 <= code < 256:

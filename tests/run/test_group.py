@@ -140,11 +140,8 @@ def execute(tmp_path, monkeypatch):
             families={"state": family(*kinds, timeout_s=timeout_s)},
             scripts={"save.py": SAVE, "load.py": LOAD},
         )
-        common = root / "scenarios" / "common"
-        common.mkdir()
-        for name in ("__init__.py", "forks.py", "forkserver.py"):
-            shutil.copy(ROOT / "scenarios" / "common" / name, common)
-        (common / "threads.py").write_text(
+        shutil.copytree(ROOT / "scenarios" / "forks", root / "scenarios" / "forks")
+        (root / "scenarios" / "threads.py").write_text(
             "import threading, time\n"
             "threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"
         )
@@ -165,7 +162,7 @@ def launched(execute):
     return sorted(launch.key for launch in execute.engine.launches)
 
 
-@pytest.mark.parametrize("preload", [[], ["json"], ["common.threads"], ["no.such.module"]])
+@pytest.mark.parametrize("preload", [[], ["json"], ["threads"], ["no.such.module"]])
 def test_phases_of_a_group_are_as_if_each_had_run_alone(execute, preload):
     records, directory = execute("one", "two", "three", preload=preload)
     assert launched(execute) == ["test-flavor.state.load.1", "test-flavor.state.save.1"]

@@ -28,7 +28,7 @@ import sys
 import time
 import typing
 
-from common.forkserver import answer, become, own_streams, warm_up
+from forks.server import answer, become, own_streams, warm_up
 
 GRACE_S = 5.0  # between TERM and KILL
 LOG_LIMIT = 256 * 2**20  # bytes of one log

@@ -1,6 +1,6 @@
 """Starts phases as forks of a process that has imported the framework and done nothing else.
 
-    python forkserver.py MODULE...
+    python server.py MODULE...
 
 Importing TensorFlow takes longer than many a phase. Reads one JSON object a line from standard
 input: script, environment (replaces the whole of it), directory, stdout and stderr (paths). Answers
