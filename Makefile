@@ -16,6 +16,7 @@ export HARNESS_ENGINE = $(ENGINE)
 export HARNESS_FLAVORS = $(FLAVORS)
 export HARNESS_FAMILIES = $(FAMILIES)
 export HARNESS_SCENARIOS = $(SCENARIOS)
+export HARNESS_DEPTH = $(DEPTH)
 export HARNESS_ALL = $(ALL)
 export HARNESS_SHARE = $(SHARE)
 export HARNESS_JOBS = $(JOBS)
@@ -34,7 +35,7 @@ export LMS_PROVIDER LMS_PATH LMS_PARAMS DATA_DIR FLAVOR SCENARIO RUN
 help: ## show this text
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-matrix: $(READY) ## run the matrix: GPU=0 ENGINE=docker FLAVORS=a,b FAMILIES=… SCENARIOS='train*' SHARE=0 JOBS=2 STRICT=1
+matrix: $(READY) ## run the matrix: GPU=0 ENGINE=docker FLAVORS=a,b FAMILIES=… SCENARIOS='train*' DEPTH=full SHARE=0 JOBS=2 STRICT=1
 	@$(HARNESS) run
 
 soak: $(READY) ## run the same plan N times and count what differs: N=20 [FLAVORS=… FAMILIES=… SCENARIOS=…]

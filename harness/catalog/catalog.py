@@ -6,15 +6,18 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import combinations
 from pathlib import Path
 
 from harness.base.error import UsageError
 from harness.base.text import plural
-from harness.catalog import defects, pins
+from harness.catalog import defects, families, pins
 from harness.catalog.defects import Defect, Sighting
 from harness.catalog.entry import Entry, read, validated
+from harness.catalog.families import Family
 from harness.catalog.flavors import Flavor
-from harness.catalog.scenarios import Scenario, script_path
+from harness.catalog.scenarios import Scenario
+from harness.catalog.variants import Depth, Variants
 
 
 @dataclass(frozen=True)
@@ -40,33 +43,50 @@ class Catalog(Entry):
 
     Attributes:
         flavors: those that cases are made of.
+        scenarios: those that are written out, and the variants that some flavor runs.
         environments: all flavors there are: a phase may run in another one than its case's.
         defects: the known ones.
+        variants: of the families that have some.
+        chosen: ids of the variants that a flavor runs, by the flavor's id.
+        named: ids of the variants that a selection names: of those there are all pairs.
     """
 
     flavors: tuple[Flavor, ...]
     scenarios: tuple[Scenario, ...]
     environments: tuple[Flavor, ...]
     defects: tuple[Defect, ...] = ()
+    variants: tuple[Variants, ...] = ()
+    chosen: dict[str, frozenset[str]] = {}
+    named: frozenset[str] = frozenset()
 
     @property
     def families(self) -> tuple[str, ...]:
         """Ids of the families, in order."""
-        return tuple(dict.fromkeys(scenario.family for scenario in self.scenarios))
+        named = [scenario.family for scenario in self.scenarios]
+        return tuple(dict.fromkeys([*named, *(entry.family for entry in self.variants)]))
 
     def pairs(self) -> Iterator[Pair]:
-        """Every flavor with every scenario, flavor by flavor."""
+        """Every flavor with every scenario, flavor by flavor; but variants only where they run."""
         for flavor in self.flavors:
+            chosen = self.named | self.chosen.get(flavor.id, frozenset())
             for scenario in self.scenarios:
-                yield Pair(flavor, scenario, inapplicable(flavor, scenario))
+                if not scenario.values or scenario.id in chosen:
+                    yield Pair(flavor, scenario, inapplicable(flavor, scenario))
 
     def covered(self, sighting: Sighting) -> list[Pair]:
-        """The cases in which a known defect is to be seen by a check."""
-        return [
-            pair
-            for pair in self.pairs()
-            if pair.inapplicable is None and sighting.covers(pair.flavor.id, pair.scenario)
-        ]
+        """The cases in which a known defect is to be seen by a check.
+
+        Where they match none but variants that do not run by default, it is those.
+        """
+        return _covered(sighting, self.pairs()) or _covered(
+            sighting,
+            (
+                Pair(flavor, scenario, inapplicable(flavor, scenario))
+                for entry in self.variants
+                for scenario in entry.every()
+                for flavor in self.flavors
+            ),
+        )
 
     def require_case(self) -> None:
         """Refuses a selection that holds no case.
@@ -76,8 +96,12 @@ class Catalog(Entry):
                 reason of the first pair.
         """
         pairs = list(self.pairs())
-        if not pairs or any(pair.inapplicable is None for pair in pairs):
+        if any(pair.inapplicable is None for pair in pairs):
             return
+        if not pairs:
+            flavor, entry = self.flavors[0], self.variants[0]
+            reason = entry.lacking(flavor) or "none of those that are selected applies"
+            raise UsageError(f"{flavor.id}.{entry.family}: no variant to run: {reason}")
         others = f" (nor does {plural(len(pairs) - 1, 'other pair')})" if len(pairs) > 1 else ""
         raise UsageError(
             f"{pairs[0].id} does not apply: {pairs[0].inapplicable}{others};"
@@ -115,22 +139,35 @@ class Catalog(Entry):
             UsageError: a pattern matches nothing.
         """
         chosen_families = _match("family", families, self.families)
-        within = [entry for entry in self.scenarios if entry.family in chosen_families]
-        chosen_scenarios = _match("scenario", scenarios, [entry.id for entry in within])
         chosen_flavors = _match("flavor", flavors, [entry.id for entry in self.flavors])
-        return Catalog(
-            flavors=tuple(entry for entry in self.flavors if entry.id in chosen_flavors),
-            scenarios=tuple(entry for entry in within if entry.id in chosen_scenarios),
-            environments=self.environments,
-            defects=self.defects,
+        variants = tuple(entry for entry in self.variants if entry.family in chosen_families)
+        named = {
+            found.id: found
+            for pattern in scenarios
+            for entry in variants
+            if (found := entry.find(pattern)) is not None
+        }
+        within = {entry.id: entry for entry in self.scenarios if entry.family in chosen_families}
+        within.update(named)
+        shown = [entry.id for entry in within.values() if not entry.values]
+        shown += [f"variants {entry.pattern} of {entry.family}" for entry in variants]
+        chosen_scenarios = _match("scenario", scenarios, within, shown)
+        return self.model_copy(
+            update={
+                "flavors": tuple(entry for entry in self.flavors if entry.id in chosen_flavors),
+                "scenarios": tuple(within[name] for name in within if name in chosen_scenarios),
+                "variants": variants,
+                "named": self.named | named.keys(),
+            }
         )
 
 
-def load(root: Path) -> Catalog:
+def load(root: Path, depth: Depth = "pairs") -> Catalog:
     """Reads the catalog of a checkout.
 
     Args:
         root: the directory that holds `docker` and `scenarios`.
+        depth: which variants run.
 
     Raises:
         UsageError: a file is missing, is not TOML, or does not say what it must.
@@ -144,35 +181,25 @@ def load(root: Path) -> Catalog:
         )
     pins.load(root / "docker")  # a broken file of pins is told before anything is built
     flavors = [_flavor(path) for path in flavor_files]
-    scenarios = [entry for path in family_files for entry in _family(path)]
-    owners: dict[str, str] = {}
-    for scenario in scenarios:
-        other = owners.setdefault(scenario.id, scenario.family)
-        if other != scenario.family:
-            raise UsageError(
-                f"scenario {scenario.id!r} is in {other} and in {scenario.family};"
-                " one scenario is reproduced by its id alone, so ids are unique"
-            )
-    names = {flavor.id for flavor in flavors}
-    known = {feature for flavor in flavors for feature in (*flavor.features, *flavor.lacks)}
-    for scenario in scenarios:
-        for feature in scenario.requires:
-            if feature not in known:
-                raise UsageError(
-                    f"scenario {scenario.family}/{scenario.id} requires {feature!r}, which no"
-                    " flavor has or lacks; name it under features or [lacks] of a flavor.toml"
-                )
-        for phase in scenario.phase:
-            if phase.flavor is not None and phase.flavor not in names:
-                raise UsageError(
-                    f"scenario {scenario.family}/{scenario.id}: phase {phase.id} is to run in"
-                    f" {phase.flavor!r}, which is no flavor"
-                )
+    found = [families.read(path) for path in family_files]
+    _check_ids(found)
+    _check_names(found, flavors)
+    scenarios: list[Scenario] = []
+    chosen: dict[str, frozenset[str]] = {}
+    for family in found:
+        scenarios += family.scenarios
+        if family.variants is not None:
+            made = family.variants.scenarios(depth, flavors)
+            scenarios += made.scenarios
+            for name, ids in made.run.items():
+                chosen[name] = chosen.get(name, frozenset()) | ids
     whole = Catalog(
         flavors=tuple(flavors),
         scenarios=tuple(scenarios),
         environments=tuple(flavors),
         defects=defects.load(root),
+        variants=tuple(family.variants for family in found if family.variants is not None),
+        chosen=chosen,
     )
     for sighting in (entry for defect in whole.defects for entry in defect.sightings):
         if not whole.covered(sighting):
@@ -196,6 +223,73 @@ def inapplicable(flavor: Flavor, scenario: Scenario) -> str | None:
     return None
 
 
+def _covered(sighting: Sighting, pairs: Iterable[Pair]) -> list[Pair]:
+    return [
+        pair
+        for pair in pairs
+        if pair.inapplicable is None and sighting.covers(pair.flavor.id, pair.scenario)
+    ]
+
+
+def _check_ids(families: Sequence[Family]) -> None:
+    """Raises UsageError where two scenarios have one id."""
+    owners: dict[str, str] = {}
+    variants = [family.variants for family in families if family.variants is not None]
+    for family in families:
+        for scenario in family.scenarios:
+            owner = owners.setdefault(scenario.id, family.id)
+            if owner != family.id:
+                raise _same(scenario.id, owner, family.id)
+            for entry in variants:
+                if entry.names(scenario.id):
+                    raise _same(scenario.id, family.id, f"the variants of {entry.family}")
+    for one, other in combinations(variants, 2):
+        common = one.in_common(other)
+        if common is not None:
+            raise _same(common, one.family, other.family)
+
+
+def _same(scenario: str, one: str, other: str) -> UsageError:
+    return UsageError(
+        f"scenario {scenario!r} is in {one} and in {other};"
+        " one scenario is reproduced by its id alone, so ids are unique"
+    )
+
+
+def _check_names(families: Sequence[Family], flavors: Sequence[Flavor]) -> None:
+    """Raises UsageError where a feature or a flavor is named that there is not."""
+    names = {flavor.id for flavor in flavors}
+    known = {feature for flavor in flavors for feature in (*flavor.features, *flavor.lacks)}
+    required = [
+        (f"scenario {family.id}/{scenario.id}", feature)
+        for family in families
+        for scenario in family.scenarios
+        for feature in scenario.requires
+    ]
+    required += [
+        (f"{axis} {value.id} of the variants of {family.id}", feature)
+        for family in families
+        if family.variants is not None
+        for axis, values in family.variants.values.items()
+        for value in values
+        for feature in value.requires
+    ]
+    for owner, feature in required:
+        if feature not in known:
+            raise UsageError(
+                f"{owner} requires {feature!r}, which no"
+                " flavor has or lacks; name it under features or [lacks] of a flavor.toml"
+            )
+    for family in families:
+        for scenario in family.scenarios:
+            for phase in scenario.phase:
+                if phase.flavor is not None and phase.flavor not in names:
+                    raise UsageError(
+                        f"scenario {family.id}/{scenario.id}: phase {phase.id} is to run in"
+                        f" {phase.flavor!r}, which is no flavor"
+                    )
+
+
 def _flavor(path: Path) -> Flavor:
     content = read(path)
     content.update(id=path.parent.name, directory=path.parent)
@@ -207,31 +301,17 @@ def _flavor(path: Path) -> Flavor:
     return flavor
 
 
-def _family(path: Path) -> list[Scenario]:
-    content = read(path)
-    entries = content.pop("scenario", None)
-    if not isinstance(entries, list) or not entries:
-        raise UsageError(f"{path}: has no [[scenario]]")
-    content.pop("description", None)
-    shared = {"activations_mib": content.pop("activations_mib", 0)}
-    if content:
-        raise UsageError(f"{path}: unknown key {next(iter(content))!r}")
-    scenarios = []
-    for entry in entries:
-        if not isinstance(entry, dict):
-            raise UsageError(f"{path}: scenario is not a table; write [[scenario]]")
-        scenario = validated(Scenario, {**shared, **entry, "family": path.parent.name}, path)
-        for script in (script_path(scenario, script) for script in scenario.scripts):
-            if not (path.parent.parent.parent / script).is_file():
-                raise UsageError(f"{path}: {scenario.id}: script {script} is not there")
-        scenarios.append(scenario)
-    for name, count in Counter(scenario.id for scenario in scenarios).items():
-        if count > 1:
-            raise UsageError(f"{path}: scenario {name!r} is there twice; ids are unique")
-    return scenarios
+def _match(
+    kind: str,
+    patterns: Sequence[str],
+    names: Iterable[str],
+    shown: Sequence[str] | None = None,
+) -> set[str]:
+    """The names that match.
 
-
-def _match(kind: str, patterns: Sequence[str], names: Iterable[str]) -> set[str]:
+    Args:
+        shown: what is told where nothing matches, if not the names.
+    """
     names = list(names)
     if not patterns:
         return set(names)
@@ -239,6 +319,7 @@ def _match(kind: str, patterns: Sequence[str], names: Iterable[str]) -> set[str]
     for pattern in patterns:
         hits = {name for name in names if fnmatchcase(name, pattern)}
         if not hits:
-            raise UsageError(f"no {kind} matches {pattern!r}; there are: {', '.join(names)}")
+            there = ", ".join(names if shown is None else shown)
+            raise UsageError(f"no {kind} matches {pattern!r}; there are: {there}")
         chosen |= hits
     return chosen

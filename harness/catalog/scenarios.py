@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Protocol
 
 from pydantic import Field, model_validator
 
 from harness.catalog.entry import Entry, Fault, Id, Mode, Script, Variable
 from harness.record.checks import CheckId
+
+Restores = Literal["weights", "optimizer", "predictions", "epochs"]
 
 
 class Reference(Entry):
@@ -90,6 +92,7 @@ class Scenario(Entry):
         activations_mib: what a training step with LMS off holds on the accelerator and grows with
             the batch, in MiB, at batch scale 1; 0: the batch is never scaled.
         expects: for a canary, the check that has to fail.
+        values: of a variant, its value for each axis; of a scenario that is written out, none.
     """
 
     id: Id
@@ -97,13 +100,14 @@ class Scenario(Entry):
     description: str = Field(min_length=1)
     requires: tuple[Id, ...] = ()
     mode: Mode | None = None
-    restores: tuple[Literal["weights", "optimizer", "predictions", "epochs"], ...] = ()
+    restores: tuple[Restores, ...] = ()
     control: bool = True
     rounds: bool = False
     straight: Straight | None = None
     activations_mib: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     expects: CheckId | None = None
     phase: tuple[Phase, ...] = Field(min_length=1)
+    values: dict[str, str] = {}
 
     @model_validator(mode="after")
     def _unique_phases(self) -> Scenario:
@@ -122,17 +126,25 @@ class Scenario(Entry):
         return self
 
     @property
-    def scripts(self) -> tuple[Script, ...]:
-        """Every script that it names."""
-        straight = None if self.straight is None else self.straight.script
-        named = (*(script for phase in self.phase for script in phase.scripts), straight)
-        return tuple(script for script in named if script is not None)
+    def about_state(self) -> str | None:
+        """Why nothing of its swapping is compared, or None where it is: it is a variant."""
+        if not self.values:
+            return None
+        return "the family is about what is restored: a variant has no control and no reference"
 
     def judged(self, phase: Phase) -> bool:
         """Whether the checks look at this phase; by default the last one of the scenario."""
         return phase.judged if phase.judged is not None else phase is self.phase[-1]
 
 
-def script_path(scenario: Scenario, script: str) -> str:
+class OfFamily(Protocol):
+    """What belongs to a family: a scenario, or variants."""
+
+    @property
+    def family(self) -> str:
+        """The family's id."""
+
+
+def script_path(scenario: OfFamily, script: str) -> str:
     """Path of a scenario's script below `scenarios`."""
     return f"families/{script}" if "/" in script else f"families/{scenario.family}/{script}"

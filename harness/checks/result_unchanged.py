@@ -33,6 +33,8 @@ _Key = tuple[str, int | None, str | None, int]
 
 def findings(evidence: Evidence) -> list[Finding]:
     """One finding for each judged phase."""
+    if evidence.scenario.about_state is not None:
+        return [skipped(evidence.scenario.about_state)]
     if not evidence.scenario.control:
         return [skipped("the scenario has no control")]
     if evidence.provider == "off":

@@ -45,7 +45,7 @@ class _Pair:
 
 def findings(evidence: Evidence) -> list[Finding]:
     """One finding for each judged phase in which LMS has something to do."""
-    reason = evidence.no_lms
+    reason = evidence.scenario.about_state or evidence.no_lms
     if reason is not None:
         return [skipped(reason)]
     return [

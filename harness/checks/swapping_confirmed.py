@@ -27,6 +27,8 @@ _STATUS = {
 
 def findings(evidence: Evidence) -> list[Finding]:
     """One finding for each judged phase; each message starts with its verdict."""
+    if evidence.scenario.about_state is not None:
+        return [skipped(evidence.scenario.about_state)]
     if not evidence.scenario.control:
         return [skipped("the scenario has no control to measure against")]
     if evidence.provider == "off":

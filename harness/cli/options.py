@@ -8,12 +8,13 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 from pydantic import TypeAdapter, ValidationError
 
 from harness.base.error import UsageError
+from harness.catalog.variants import Depth
 from harness.plan import planner
 from harness.run.settings import Settings
 
@@ -59,10 +60,19 @@ def patterns(name: str, what: str) -> Callable[[_FunctionT], _FunctionT]:
     )
 
 
+depth = click.option(
+    "--depth",
+    type=click.Choice(get_args(Depth)),
+    default="pairs",
+    show_default=True,
+    envvar="HARNESS_DEPTH",
+    help="Of families with variants: as many as hold all pairs that are wanted, or every one.",
+)
 selection = combined(
     patterns("flavors", "flavors"),
     patterns("families", "families"),
     patterns("scenarios", "scenarios"),
+    depth,
 )
 where = combined(
     click.option(

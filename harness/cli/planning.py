@@ -10,8 +10,9 @@ import click
 from harness.base.error import EXIT_PASSED
 from harness.base.text import plural
 from harness.catalog import catalog
+from harness.catalog.variants import Depth
 from harness.cli import options
-from harness.plan import listing, planner
+from harness.plan import families, listing, planner
 
 
 @click.command("list")
@@ -31,12 +32,14 @@ def list_command(
     flavors_patterns: tuple[str, ...],
     families_patterns: tuple[str, ...],
     scenarios_patterns: tuple[str, ...],
+    depth: Depth,
     every_pair: bool,
     as_json: bool,
     markdown: bool,
 ) -> int:
     """List every case of the plan."""
-    selected = catalog.load(root).select(flavors_patterns, families_patterns, scenarios_patterns)
+    patterns = flavors_patterns, families_patterns, scenarios_patterns
+    selected = catalog.load(root, depth).select(*patterns)
     if markdown:
         click.echo(listing.page(selected), nl=False)
         return EXIT_PASSED
@@ -45,12 +48,13 @@ def list_command(
     if as_json:
         click.echo(json.dumps(entries, indent=1))
         return EXIT_PASSED
-    for entry in entries:
-        reason = entry["inapplicable"]
-        text = entry["description"] if reason is None else f"does not apply: {reason}"
-        click.echo(f"{entry['flavor']:<16} {entry['family']:<16} {entry['scenario']:<44} {text}")
+    each = bool(scenarios_patterns)
+    for line in listing.lines(selected, entries, each):
+        click.echo(line)
     others = len(list(selected.pairs())) - len(planned.cases)
     more = "" if every_pair or not others else ", which --all (make list ALL=1) shows"
+    if not each and any(entry["values"] for entry in entries):
+        more += "; SCENARIOS='*' names each variant"
     click.echo(
         f"\n{plural(len(planned.cases), 'case')},"
         f" {plural(len(planned.tasks), 'phase')} with their controls;"
@@ -62,10 +66,22 @@ def list_command(
 @click.command("describe")
 @click.argument("scenario")
 @options.patterns("flavors", "flavors")
+@options.depth
 @click.pass_obj
-def describe_command(root: Path, scenario: str, flavors_patterns: tuple[str, ...]) -> int:
-    """Show a scenario in full: phases, scripts, checks, and how each flavor runs it."""
-    selected = catalog.load(root).select(flavors_patterns, (), [scenario])
+def describe_command(
+    root: Path, scenario: str, flavors_patterns: tuple[str, ...], depth: Depth
+) -> int:
+    """Show a scenario in full: phases, scripts, checks, and how each flavor runs it.
+
+    Of a family that is made of variants, its id shows the axes and their values.
+    """
+    whole = catalog.load(root, depth)
+    for variants in whole.variants:
+        if variants.family == scenario:
+            for line in families.description(whole.select(flavors_patterns), variants):
+                click.echo(line)
+            return EXIT_PASSED
+    selected = whole.select(flavors_patterns, (), [scenario])
     selected.require_case()
     planned = planner.make(selected, provider="builtin")
     for line in listing.description(selected, planned):

@@ -21,6 +21,7 @@ from harness.base.error import (
 from harness.base.text import MIB
 from harness.catalog import catalog
 from harness.catalog.catalog import Catalog
+from harness.catalog.variants import Depth
 from harness.cli import judgement, options
 from harness.cli.console import ConsoleObserver
 from harness.plan import planner, sensitivity
@@ -127,22 +128,24 @@ def run_command(
     flavors_patterns: tuple[str, ...],
     families_patterns: tuple[str, ...],
     scenarios_patterns: tuple[str, ...],
+    depth: Depth,
     **how: Any,
 ) -> int:
     """Run the matrix, or a part of it, and write the reports."""
-    selected = catalog.load(root).select(flavors_patterns, families_patterns, scenarios_patterns)
+    patterns = flavors_patterns, families_patterns, scenarios_patterns
+    selected = catalog.load(root, depth).select(*patterns)
     prepared = _prepare(root, selected, how)
     record, directory = prepared.execute(follow=False)
     return _exit_code(record, directory)
 
 
-def _soaked(root: Path, *patterns: tuple[str, ...]) -> Catalog:
+def _soaked(root: Path, depth: Depth, *patterns: tuple[str, ...]) -> Catalog:
     """What a soak runs: the selection as for `run`, or where nothing is selected a small default.
 
     Args:
         patterns: of flavors, of families, of scenarios.
     """
-    entire = catalog.load(root)
+    entire = catalog.load(root, depth)
     if any(patterns):
         return entire.select(*patterns)
     return entire.representatives().select(families=[_SOAKED_FAMILY])
@@ -163,6 +166,7 @@ def soak_command(
     flavors_patterns: tuple[str, ...],
     families_patterns: tuple[str, ...],
     scenarios_patterns: tuple[str, ...],
+    depth: Depth,
     repeats: int,
     **how: Any,
 ) -> int:
@@ -170,7 +174,7 @@ def soak_command(
 
     Without a selection: the family keras_saveload on one flavor of each way to run a model.
     """
-    selected = _soaked(root, flavors_patterns, families_patterns, scenarios_patterns)
+    selected = _soaked(root, depth, flavors_patterns, families_patterns, scenarios_patterns)
     prepared = _prepare(root, selected, how)
     prepared.tell_notes()
     made, file = repeater.repeat(

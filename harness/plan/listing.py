@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from harness.base.text import plural
 from harness.catalog.catalog import Catalog, Pair
+from harness.plan import families
 from harness.plan.plan import Case, Plan
 
 _PAGE = """\
@@ -46,9 +47,34 @@ def _entry(pair: Pair, case: Case | None) -> dict[str, Any]:
         "description": scenario.description,
         "phases": [use.key for use in uses],
         "controls": [use.control for use in uses if use.control],
+        "values": scenario.values,
         "expects": scenario.expects.value if scenario.expects else None,
         "inapplicable": pair.inapplicable,
     }
+
+
+def lines(
+    catalog: Catalog, listed: Sequence[Mapping[str, Any]], each: bool = False
+) -> Iterator[str]:
+    """Entries as text, a line each; all variants that a flavor runs of a family are one.
+
+    Args:
+        each: a line for each variant, too.
+    """
+    variants = {entry.family: entry for entry in catalog.variants}
+    flavors = {flavor.id: flavor for flavor in catalog.flavors}
+    told = set()
+    for entry in listed:
+        flavor, family, name = entry["flavor"], entry["family"], entry["scenario"]
+        reason = entry["inapplicable"]
+        text = entry["description"] if reason is None else f"does not apply: {reason}"
+        if entry["values"] and not each:
+            if (flavor, family) in told:
+                continue
+            told.add((flavor, family))
+            name = variants[family].pattern
+            text = families.line(catalog, variants[family], flavors[flavor])
+        yield f"{flavor:<16} {family:<16} {name:<44} {text}"
 
 
 def description(catalog: Catalog, plan: Plan) -> Iterator[str]:
@@ -92,10 +118,13 @@ def page(catalog: Catalog) -> str:
 
 
 def _table(catalog: Catalog, pairs: Iterable[Pair]) -> Iterator[str]:
-    """A row a scenario, a column a flavor; then the numbered reasons."""
+    """A row a scenario or variants, a column a flavor; then the numbered reasons, and the axes."""
     reasons: dict[str, int] = {}
-    rows: dict[str, list[str]] = {scenario.id: [] for scenario in catalog.scenarios}
+    scenarios = [scenario for scenario in catalog.scenarios if not scenario.values]
+    rows: dict[str, list[str]] = {scenario.id: [] for scenario in scenarios}
     for pair in pairs:
+        if pair.scenario.values:
+            continue
         if pair.inapplicable is not None:
             cell = f"- ({reasons.setdefault(pair.inapplicable, len(reasons) + 1)})"
         else:
@@ -103,8 +132,10 @@ def _table(catalog: Catalog, pairs: Iterable[Pair]) -> Iterator[str]:
         rows[pair.scenario.id].append(cell)
     yield f"| family | scenario | {' | '.join(flavor.id for flavor in catalog.flavors)} |"
     yield f"| --- | --- | {' | '.join('---' for _ in catalog.flavors)} |"
-    for scenario in catalog.scenarios:
+    for scenario in scenarios:
         yield f"| `{scenario.family}` | `{scenario.id}` | {' | '.join(rows[scenario.id])} |"
+    yield from families.rows(catalog, reasons)
     yield ""
     for reason, number in reasons.items():
         yield f"- ({number}) {reason}"
+    yield from families.sections(catalog)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from graphlib import TopologicalSorter
 
@@ -34,8 +35,9 @@ def by_urgency(tasks: Mapping[str, Task]) -> dict[str, Task]:
 class Schedule:
     """What can start, while tasks end; in the order of the tasks where several can.
 
-    Each task is handed out once, and its end has to be said by `completed` or by `failed`. Takes
-    time that grows with the tasks and their number's logarithm, whatever they share.
+    Tasks of a group start together: once the input of none of them is still to come. Each task is
+    handed out once, and its end has to be said by `completed` or by `failed`. Takes time that grows
+    with the tasks and their number's logarithm, whatever they share.
 
     Raises:
         graphlib.CycleError: tasks wait for each other in a circle.
@@ -44,17 +46,27 @@ class Schedule:
     def __init__(self, tasks: Mapping[str, Task]) -> None:
         self._tasks = tasks
         self._position = {key: number for number, key in enumerate(tasks)}
-        self._sorter = TopologicalSorter(
-            {task.key: () if task.input is None else (task.input,) for task in tasks.values()}
-        )
+        inputs: dict[str, tuple[str, ...]] = {}
+        # Of each group: how many tasks are not settled yet, and those that can start.
+        self._unsettled: Counter[str] = Counter()
+        self._ready: dict[str, list[str]] = {}
+        for task in tasks.values():
+            inputs[task.key] = () if task.input is None else (task.input,)
+            if task.group is not None:
+                self._unsettled[task.group] += 1
+                self._ready[task.group] = []
+        self._sorter = TopologicalSorter(inputs)
         self._sorter.prepare()
-        self._startable: list[tuple[int, str]] = []
+        self._startable: list[tuple[int, tuple[str, ...]]] = []
         self._enter(self._sorter.get_ready())
 
-    def start(self, count: int) -> list[Task]:
-        """At most `count` tasks that can start now; they are not handed out again."""
+    def start(self, count: int) -> list[tuple[Task, ...]]:
+        """At most `count` tasks or groups that can start now; they are not handed out again."""
         count = min(count, len(self._startable))
-        return [self._tasks[heapq.heappop(self._startable)[1]] for _ in range(count)]
+        return [
+            tuple(self._tasks[key] for key in heapq.heappop(self._startable)[1])
+            for _ in range(count)
+        ]
 
     def completed(self, key: str) -> None:
         """A task has completed: those that read what it left can start."""
@@ -74,8 +86,25 @@ class Schedule:
             self._sorter.done(*ended)
             ended = self._sorter.get_ready()
             lost += (self._tasks[name] for name in ended)
+        for task in lost:
+            if task.group is not None:
+                self._settle(task.group)
         return lost
 
     def _enter(self, keys: Iterable[str]) -> None:
         for key in keys:
-            heapq.heappush(self._startable, (self._position[key], key))
+            group = self._tasks[key].group
+            if group is None:
+                self._push((key,))
+            else:
+                self._ready[group].append(key)
+                self._settle(group)
+
+    def _settle(self, group: str) -> None:
+        """One more task of a group can start, or never will."""
+        self._unsettled[group] -= 1
+        if not self._unsettled[group] and self._ready[group]:
+            self._push(tuple(sorted(self._ready[group], key=self._position.__getitem__)))
+
+    def _push(self, keys: tuple[str, ...]) -> None:
+        heapq.heappush(self._startable, (self._position[keys[0]], keys))

@@ -22,6 +22,7 @@ class Task:
         input: key of the task whose artifacts this one reads, or None.
         control_of: key of the task that this one is the control of, or None.
         client: path below `scenarios` of the script that runs beside this one, or None.
+        group: name of the group whose tasks run in one place, one after the other, or None.
     """
 
     key: str
@@ -36,6 +37,7 @@ class Task:
     control_of: str | None
     timeout_s: float
     client: str | None = None
+    group: str | None = None
 
 
 @dataclass(frozen=True)

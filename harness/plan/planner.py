@@ -9,7 +9,7 @@ from typing import Any
 from harness.catalog.catalog import Catalog
 from harness.catalog.flavors import Flavor
 from harness.catalog.scenarios import Phase, Reference, Scenario, Straight, script_path
-from harness.plan import order, scale
+from harness.plan import groups, order, scale
 from harness.plan.plan import Case, Plan, Task
 from harness.record.models import PhaseUse
 
@@ -44,9 +44,8 @@ def make(
         for pair in catalog.pairs()
         if pair.inapplicable is None
     ]
-    return Plan(
-        order.by_urgency(builder.tasks), tuple(cases), provider, parameters, catalog.environments
-    )
+    tasks = groups.grouped(builder.tasks, builder.groupable)
+    return Plan(order.by_urgency(tasks), tuple(cases), provider, parameters, catalog.environments)
 
 
 class _Builder:
@@ -61,6 +60,7 @@ class _Builder:
         goal: scale.Goal | None,
     ) -> None:
         self.tasks: dict[str, Task] = {}
+        self.groupable: set[str] = set()
         self._sightings = [entry for defect in catalog.defects for entry in defect.sightings]
         self._environments = {flavor.id: flavor for flavor in catalog.environments}
         self._provider = provider
@@ -81,12 +81,15 @@ class _Builder:
             if scenario.control and scenario.judged(phase):
                 control = self._task(place, scenario, phase, provider, previous, key)
             use = PhaseUse(name=phase.id, key=key, control=control)
-            if scenario.judged(phase) and _swaps(place, phase, provider):
+            compared = scenario.judged(phase) and scenario.about_state is None
+            if compared and _swaps(place, phase, provider):
                 use = use.model_copy(update=self._reference(place, scenario, phase, provider, uses))
             if scenario.straight is not None and phase is scenario.phase[-1]:
                 straights = self._straights(place, scenario, phase, scenario.straight, provider)
                 use = use.model_copy(update={"straights": straights})
             uses.append(use)
+            if scenario.values:
+                self.groupable.update((key, *use.straights))
             previous = key
         known = tuple(entry for entry in self._sightings if entry.covers(flavor.id, scenario))
         return Case(flavor, scenario, tuple(uses), provider, known=known)

@@ -85,7 +85,7 @@ def catalog(whole: Catalog) -> Catalog:
         }
     )
     faulty = tuple(_faulty(sound, injection) for injection in INJECTIONS)
-    return whole.model_copy(update={"scenarios": (sound, *faulty)})
+    return whole.model_copy(update={"scenarios": (sound, *faulty), "variants": ()})
 
 
 def _elsewhere(base: Scenario, phase: Phase) -> Phase:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from harness.base import directory as directories
@@ -25,16 +26,27 @@ def copy_read_only(source: Path, target: Path) -> None:
         EngineError: a file or directory cannot be read, the artifacts are larger than 32 GiB or
             nested deeper than 100 directories, or the copy cannot be written.
     """
-    try:
+    with _whole(target, source, source.parent.name):
         _copy(source, target)
-    except EngineError:
-        directories.remove(target)
-        raise
-    except (OSError, shutil.Error) as problem:
-        directories.remove(target)
-        raise EngineError(
-            f"could not copy artifacts of {source.parent.name}: {_told(problem, source)}"
-        ) from None
+        for directory, _, files in os.walk(target, topdown=False):
+            for name in files:
+                Path(directory, name).chmod(0o444)
+            Path(directory).chmod(0o555)
+
+
+def take_over(source: Path, target: Path, owner: str) -> None:
+    """Copies an artifact directory from where other phases could write too, by the same rules.
+
+    Args:
+        owner: key of the phase that it is of.
+
+    Raises:
+        EngineError: it is no directory any more, or as for `copy_read_only`.
+    """
+    if source.is_symlink() or not source.is_dir():
+        raise EngineError(f"could not copy artifacts of {owner}: it left no directory")
+    with _whole(target, source, owner):
+        _copy(source, target)
 
 
 def remove(directory: Path) -> None:
@@ -64,10 +76,21 @@ def _copy(source: Path, target: Path) -> None:
     if size(source) > _LIMIT:
         raise EngineError(f"{source}: artifacts are larger than {_LIMIT // 2**30} GiB")
     shutil.copytree(source, target, ignore=_special)
-    for directory, _, files in os.walk(target, topdown=False):
-        for name in files:
-            Path(directory, name).chmod(0o444)
-        Path(directory).chmod(0o555)
+
+
+@contextlib.contextmanager
+def _whole(target: Path, source: Path, owner: str) -> Iterator[None]:
+    """Where the copy fails, nothing of it is left, and one line says why."""
+    try:
+        yield
+    except EngineError:
+        directories.remove(target)
+        raise
+    except (OSError, shutil.Error) as problem:
+        directories.remove(target)
+        raise EngineError(
+            f"could not copy artifacts of {owner}: {_told(problem, source)}"
+        ) from None
 
 
 def _refuse(problem: OSError) -> None:

@@ -6,7 +6,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -83,10 +83,10 @@ class Executor:
         begin, ended, samples, facts = utc(), None, None, LogFacts()
         clock = time.monotonic()
         try:
-            launch = self._launch(task, environment, directory)
+            launch = self.launch(task, environment, directory, self.lay_out(task, directory))
             with lease.hold(launch.gpu, self.cancel, self.observer.message):
                 begin, clock = utc(), time.monotonic()
-                ended, samples = self._run(task, launch)
+                ended, samples = self.measure([task], launch)
             duration = time.monotonic() - clock
             ended = without_promise(ended, launch)
             if launch.input is not None:
@@ -94,15 +94,15 @@ class Executor:
             if launch.client is not None and not self.settings.keep:
                 artifacts.remove(launch.client.output)  # no phase reads it
             facts = facts_of(launch)
-            _keep_details(directory, ended)
+            keep_details(directory, ended)
         except StoppedError:  # while it waited for the GPU
             duration = time.monotonic() - clock
             ended = Exit(Outcome.INTERRUPTED, None, "the run was stopped")
         except Exception as problem:  # a worker's exception would be lost with its thread
             duration = time.monotonic() - clock
-            ended = _exit_of(problem)
+            ended = exit_of(problem)
             with contextlib.suppress(OSError):
-                _keep_details(directory, ended)
+                keep_details(directory, ended)
         return record.model_copy(
             update={
                 "outcome": ended.outcome,
@@ -116,8 +116,12 @@ class Executor:
             }
         )
 
-    def _run(self, task: Task, launch: Launch) -> tuple[Exit, Samples | None]:
-        """The engine's part, with NVML open and the sampler beside it."""
+    def measure(self, tasks: Sequence[Task], launch: Launch) -> tuple[Exit, Samples | None]:
+        """The engine's part, with NVML open and the sampler beside it.
+
+        Args:
+            tasks: what the launch runs.
+        """
         if self.cancel.is_set():  # while it waited for the GPU
             return Exit(Outcome.INTERRUPTED, None, "the run was stopped"), None
         samplers: list[Sampler] = []
@@ -131,7 +135,8 @@ class Executor:
                 samplers.append(Sampler(device, target, launch.logs / "samples.csv"))
                 samplers[0].start()
 
-            self.observer.phase_started(task, launch.logs)
+            for task in tasks:
+                self.observer.phase_started(task, launch.logs)
             try:
                 ended = self.engine.execute(launch, begin, self.cancel)
             finally:
@@ -157,20 +162,30 @@ class Executor:
         if self.cancel.wait(seconds):
             raise StoppedError("the run was stopped")
 
-    def _launch(self, task: Task, environment: Environment, directory: Path) -> Launch:
+    def lay_out(self, task: Task, directory: Path, copy: Path | None = None) -> Path | None:
         """Lays out the phase's directory: empty artifacts, and its own copy of its input.
 
         A client has a directory below it with its own artifacts and logs.
+
+        Args:
+            copy: where the input goes, by default into the directory.
+
+        Returns:
+            The copy of the input, or None where the task has none.
         """
-        input_directory = None
         (directory / "artifacts").mkdir(parents=True)
         if task.client is not None:
             (client_directory(directory) / "artifacts").mkdir(parents=True)
-        if task.input is not None:
-            input_directory = directory / "input"
-            artifacts.copy_read_only(
-                self.directory / "phases" / task.input / "artifacts", input_directory
-            )
+        if task.input is None:
+            return None
+        copy = copy or directory / "input"
+        artifacts.copy_read_only(self.directory / "phases" / task.input / "artifacts", copy)
+        return copy
+
+    def launch(
+        self, task: Task, environment: Environment, directory: Path, input_directory: Path | None
+    ) -> Launch:
+        """What the engine is told about a task of this run."""
         return launch_of(
             task,
             environment,
@@ -184,12 +199,17 @@ class Executor:
         )
 
 
-def _keep_details(directory: Path, ended: Exit) -> None:
+def keep_details(directory: Path, ended: Exit) -> None:
+    """Writes what the engine knows of a phase into its directory.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     content = json.dumps(plain(ended.details), indent=1)
     (directory / "details.json").write_text(content, encoding="utf-8")
 
 
-def _exit_of(problem: Exception) -> Exit:
+def exit_of(problem: Exception) -> Exit:
     """What was raised around a phase, as its end: infrastructure, or a bug of the harness."""
     details: dict[str, Any] = {}
     if isinstance(problem, GpuBusyError):

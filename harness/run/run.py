@@ -22,7 +22,7 @@ from harness.plan.order import Schedule
 from harness.plan.plan import Case, Plan, Task
 from harness.record.models import FlavorRecord, Outcome, PhaseRecord, RunRecord
 from harness.report import reports
-from harness.run import artifacts
+from harness.run import artifacts, group
 from harness.run.phase import Executor, Observer, lost, phase_record, plain, utc
 from harness.run.settings import Settings, host_facts, memory_limit
 from harness.run.signals import stop_signals
@@ -77,7 +77,7 @@ class _Run:
         self._accelerator = "virtual" if gpu is None else "gpu"
         self._environments: dict[str, Environment] = {}
         self._phases: dict[str, PhaseRecord] = {}
-        self._running: dict[concurrent.futures.Future[PhaseRecord], Task] = {}
+        self._running: set[concurrent.futures.Future[list[PhaseRecord]]] = set()
         self._verdicts = Verdicts(plan, self._accelerator, settings.reproduce)
         self._flavors = {
             case.flavor.id: FlavorRecord(id=case.flavor.id, description=case.flavor.description)
@@ -172,10 +172,11 @@ class _Run:
             try:
                 while True:
                     if not self.cancel.is_set() and self._gpu_lost is None:
-                        for task in schedule.start(jobs - len(self._running)):
-                            environment = self._environments[task.flavor]
-                            future = pool.submit(executor.execute, task, environment)
-                            self._running[future] = task
+                        for tasks in schedule.start(jobs - len(self._running)):
+                            environment = self._environments[tasks[0].flavor]
+                            self._running.add(
+                                pool.submit(group.execute, executor, tasks, environment)
+                            )
                     if not self._running:
                         break
                     self._wait(schedule)
@@ -188,9 +189,9 @@ class _Run:
         # The timeout lets the interpreter deliver signals to this thread.
         done, _ = concurrent.futures.wait(self._running, 0.5, concurrent.futures.FIRST_COMPLETED)
         for future in done:
-            record = future.result()
-            del self._running[future]
-            self._ended(record, schedule)
+            self._running.remove(future)
+            for record in future.result():
+                self._ended(record, schedule)
 
     def _ended(self, record: PhaseRecord, schedule: Schedule) -> None:
         """Takes in a phase's end, and judges the cases that waited for it."""
@@ -291,7 +292,7 @@ class _Run:
         with contextlib.suppress(Exception):
             for future in self._running:
                 if future.done():
-                    self._phases[future.result().key] = future.result()
+                    self._phases.update({record.key: record for record in future.result()})
         with contextlib.suppress(Exception):
             self._close(reason)
             self._verdicts.give_up()

@@ -910,3 +910,18 @@ class TestCaught:
         assert found.message == (
             "not judged: 'edit took effect' has to fail and was error: load: no edit to judge"
         )
+
+
+def test_nothing_of_the_swapping_of_a_variant_is_compared() -> None:
+    values = {"model": "dense", "format": "h5"}
+    case = evidence(
+        plan=scenario(values=values, control=False, restores=("weights",)),
+        controls={},
+        references={},
+    )
+    checks = judge(case)
+    assert statuses(checks) == "ppppss"
+    assert checks[-1].status is Status.SKIPPED
+    assert {check.message for check in checks[4:]} == {
+        "the family is about what is restored: a variant has no control and no reference"
+    }

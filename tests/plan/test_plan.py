@@ -6,6 +6,7 @@ from dataclasses import replace
 from harness.catalog import catalog
 from harness.plan import order, planner
 from harness.plan.plan import Task
+from tests import variants
 from tests.catalog.test_defects import toml
 from tests.paths import ROOT
 from tests.projects import FAMILY, FLAVOR, lay_out
@@ -106,15 +107,20 @@ def test_a_phase_of_the_same_flavor_hands_nothing_over(tmp_path):
 SAVE = "test-flavor.basic.save-load.save"
 
 
+def keys(started):
+    """Keys of tasks that start alone."""
+    return [task.key for (task,) in started]
+
+
 def test_a_task_starts_when_its_input_has_completed(tmp_path):
     tasks = planned(tmp_path).tasks
     schedule = order.Schedule(tasks)
-    assert [task.key for task in schedule.start(9)] == [SAVE]
+    assert keys(schedule.start(9)) == [SAVE]
     assert schedule.start(9) == []
     schedule.completed(SAVE)
     others = [key for key in tasks if key != SAVE]
-    assert [task.key for task in schedule.start(1)] == others[:1]
-    assert [task.key for task in schedule.start(9)] == others[1:]
+    assert keys(schedule.start(1)) == others[:1]
+    assert keys(schedule.start(9)) == others[1:]
     assert schedule.failed(others[0]) == []
 
 
@@ -152,7 +158,7 @@ def test_the_schedule_reads_the_tasks_once_however_many_share_one():
     schedule.start(1)
     schedule.completed("f.save")
     while started := schedule.start(2):
-        for number, task in enumerate(started):
+        for number, (task,) in enumerate(started):
             if number:
                 schedule.failed(task.key)
             else:
@@ -276,3 +282,13 @@ def test_a_case_has_the_known_defects_that_cover_it(tmp_path):
     assert (first.known, second.known) == ((known,), ())
     (alone,) = planner.make(own.select(scenarios=["*-load"]), provider="builtin").cases
     assert alone.known == (known,)
+
+
+def test_a_variant_has_no_control_and_no_reference(tmp_path):
+    made = planner.make(variants.loaded(tmp_path).select(flavors=["full"]), provider="builtin")
+    assert len(made.cases) == 9
+    uses = [use for case in made.cases for use in case.uses]
+    assert {(use.control, use.reference) for use in uses} == {(None, None)}
+    load = made.tasks["full.state.dense-adam-h5.load"]
+    assert load.variables["VARIANT_FORMAT"] == "h5"
+    assert load.input == "full.state.dense-adam-h5.save"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +80,8 @@ def play(
     lose: bool = False,
     held: int = 0,
     variables: dict[str, object] | None = None,
+    family: str = FAMILY,
+    scenarios: str = "save-load",
     **gpu: object,
 ) -> tuple[int, str, RunRecord, Path]:
     live = tmp_path / "live"
@@ -89,9 +92,10 @@ def play(
     root = lay_out(
         tmp_path / "checkout",
         flavors={"test-flavor": flavor},
-        families={"basic": f"activations_mib = 64\n{FAMILY}"},
+        families={"basic": f"activations_mib = 64\n{family}"},
         scripts={"save.py": SCRIPT, "load.py": SCRIPT, "predict.py": SCRIPT},
     )
+    shutil.copytree(ROOT / "scenarios" / "forks", root / "scenarios" / "forks")
     scenario = fake_nvml.Scenario(
         [fake_nvml.Gpu(UUID, name="Test GPU", **gpu)],
         live=live,  # type: ignore[arg-type]
@@ -99,7 +103,7 @@ def play(
     done = subprocess.run(
         [
             *(sys.executable, "-m", "harness", "--root", str(root), "run", "--gpu=0"),
-            *("--engine=venv", "--scenarios=save-load", f"--reports={tmp_path / 'reports'}"),
+            *("--engine=venv", f"--scenarios={scenarios}", f"--reports={tmp_path / 'reports'}"),
             *options,
         ],
         cwd=ROOT,
@@ -289,3 +293,40 @@ def test_a_gpu_that_the_daemon_cannot_hand_out_is_found_before_anything_is_built
     assert "nvidia-container-toolkit" in line
     assert "GPU=none" in line
     assert not (tmp_path / "reports").exists()
+
+
+VARIANTS = """
+[variants]
+axes = ["kind"]
+description = "{kind}"
+[[variants.phase]]
+id = "save"
+script = "save.py"
+role = "train"
+[[variants.phase]]
+id = "load"
+script = "load.py"
+role = "train"
+[[variants.kind]]
+id = "one"
+description = "one"
+[[variants.kind]]
+id = "two"
+description = "two"
+"""
+
+
+def test_what_is_sampled_of_a_group_is_of_none_of_its_phases(tmp_path, nvml_library):
+    code, output, record, directory = play(tmp_path, nvml_library, family=VARIANTS, scenarios="*")
+    assert code == 0, output
+    assert len(record.phases) == 4
+    assert {phase.outcome for phase in record.phases} == {Outcome.COMPLETED}
+    assert [phase.samples for phase in record.phases] == [None] * 4
+    assert {phase.details["group"] for phase in record.phases} == {
+        *("test-flavor.basic.save.1", "test-flavor.basic.load.1")
+    }
+    with (directory / "groups/test-flavor.basic.load.1/samples.csv").open(newline="") as file:
+        used = {int(row["gpu_used"]) for row in csv.DictReader(file) if row["gpu_used"]}
+    assert 300 * MIB in used
+    skipped = [check for case in record.cases for check in case.checks[4:]]
+    assert {check.status for check in skipped} == {Status.SKIPPED}

@@ -10,7 +10,7 @@ import pytest
 from tests.scenarios.phases import SCENARIOS
 
 # In the order in which they build on each other: each imports only what comes before it.
-LAYERS = ("frameworks", "common", "meters", "providers", "workload", "families")
+LAYERS = ("forks", "frameworks", "common", "meters", "providers", "workload", "families")
 # What is before a package in that order and yet none of its business.
 APART = {("providers", "meters")}
 

@@ -109,7 +109,14 @@ class DockerEngine:
     ) -> Environment:
         """Builds the flavor's image unless there is one of the same inputs."""
         built = image.prepare(self._daemon, flavor, accelerator, self.capability, progress, cancel)
-        return Environment(flavor.id, built.id, built.provenance, notes=built.notes)
+        return Environment(
+            flavor.id,
+            built.id,
+            built.provenance,
+            preload=flavor.preload,
+            variables=flavor.variables,
+            notes=built.notes,
+        )
 
     def execute(
         self, launch: Launch, started: Callable[[Target], None], cancel: threading.Event

@@ -19,7 +19,7 @@ _START_S = 120.0  # an import from a cold disk
 
 
 class ForkServer:
-    """One process; it forks one phase at a time. See `scenarios/common/forkserver.py`."""
+    """One process; it forks one phase at a time. See `scenarios/forks/server.py`."""
 
     def __init__(
         self, python: str, server: Path, modules: Sequence[str], environment: Mapping[str, str]
@@ -145,7 +145,7 @@ class ForkServers:
         try:
             server = ForkServer(
                 command.python,
-                launch.scenarios / "common" / "forkserver.py",
+                launch.scenarios / "forks" / "server.py",
                 launch.environment.preload,
                 variables,
             )

@@ -53,10 +53,11 @@ def launch(tmp_path: Path, script: str, **changes) -> Launch:
 
 def with_fork_server(phase: Launch) -> Path:
     """The folder of modules that a flavor's fork server can import for these phases."""
-    common = phase.scenarios / "common"
+    common, forks = phase.scenarios / "common", phase.scenarios / "forks"
     common.mkdir()
-    server = ROOT / "scenarios" / "common" / "forkserver.py"
-    (common / "forkserver.py").write_text(server.read_text())
+    forks.mkdir()
+    server = ROOT / "scenarios" / "forks" / "server.py"
+    (forks / "server.py").write_text(server.read_text())
     return common
 
 

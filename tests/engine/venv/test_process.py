@@ -14,7 +14,7 @@ from tests.paths import ROOT
 from harness.engine.venv import process
 from harness.engine.venv.fork_server import ForkServer
 
-SERVER = ROOT / "scenarios" / "common" / "forkserver.py"
+SERVER = ROOT / "scenarios" / "forks" / "server.py"
 
 
 def command(tmp_path: Path, script: str, **environment: str) -> process.Command:

@@ -107,9 +107,9 @@ def test_a_forked_server_serves_a_client_that_starts_cold(tmp_path: Path) -> Non
     phase = launch(
         tmp_path, look + serving_cases.server(), look + ASK + "ask()", environment=environment
     )
-    (phase.scenarios / "common").mkdir()
-    (phase.scenarios / "common" / "forkserver.py").write_text(
-        (ROOT / "scenarios" / "common" / "forkserver.py").read_text()
+    (phase.scenarios / "forks").mkdir()
+    (phase.scenarios / "forks" / "server.py").write_text(
+        (ROOT / "scenarios" / "forks" / "server.py").read_text()
     )
     engine = VenvEngine(tmp_path / "cache")
     try:

@@ -1,6 +1,6 @@
 """Starts phases as forks of a process that has imported the framework and done nothing else.
 
-    python forkserver.py MODULE...
+    python server.py MODULE...
 
 Importing TensorFlow takes longer than many a phase. Reads one JSON object a line from standard
 input: script, environment (replaces the whole of it), directory, stdout and stderr (paths). Answers
@@ -40,43 +40,58 @@ def preload(modules: typing.Iterable[str]) -> typing.Optional[str]:
     return None if threads == 1 else f"{threads} threads run after the import"
 
 
-def become(request: typing.Dict[str, typing.Any]) -> None:
-    """Makes this fork the phase: a session of its own, its environment, directory and logs."""
+def become(script: str, environment: typing.Dict[str, str], directory: str, *logs: int) -> None:
+    """Makes this fork the phase: a session of its own, its environment, directory and logs.
+
+    Args:
+        logs: descriptors of its standard output and standard error.
+    """
     os.setsid()
     null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    for number, name in ((1, "stdout"), (2, "stderr")):
-        descriptor = os.open(request[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    for number, descriptor in enumerate((null, *logs)):
         os.dup2(descriptor, number)
-        os.close(descriptor)
-    os.close(null)
+    for descriptor in {null, *logs}:
+        if descriptor > 2:
+            os.close(descriptor)
     os.environ.clear()
-    os.environ.update(request["environment"])
-    os.chdir(request["directory"])
-    sys.argv = [request["script"]]
-    sys.path[0] = os.path.dirname(request["script"])
+    os.environ.update(environment)
+    os.chdir(directory)
+    sys.argv = [script]
+    sys.path[0] = os.path.dirname(script)
 
 
-def serve(modules: typing.Sequence[str]) -> typing.Optional[str]:
-    """Starts phases until the input ends; returns the script in a fork, None in the server."""
+def own_streams(numbers: typing.Sequence[int]) -> typing.List[int]:
+    """Descriptors of their own for some of 0 and 1: what a module prints must not get into them."""
+    own = [os.dup(number) for number in numbers]
+    os.dup2(2, 1)
+    return own
+
+
+def warm_up(modules: typing.Iterable[str]) -> typing.Optional[str]:
+    """Imports the modules for all forks that come; returns why forking is not safe, or None."""
     # As in a phase: `common.data` is imported by that name, and not as the `data` beside this file.
     sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     # numpy's linear algebra starts a thread for each CPU while it is imported.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     # TensorFlow reads it while it is imported; see `runtime.start`.
     os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
-    # The protocol keeps its own descriptors: what a module prints must not get into it.
-    requests = os.fdopen(os.dup(0), "r")
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
     problem = preload(modules)
+    if problem is None:
+        # What was imported stays: no collection in a fork needs to look at it, or copy its pages.
+        gc.collect()
+        if hasattr(gc, "freeze"):  # Python 3.7
+            gc.freeze()
+    return problem
+
+
+def serve(modules: typing.Sequence[str]) -> typing.Optional[str]:
+    """Starts phases until the input ends; returns the script in a fork, None in the server."""
+    own = own_streams((0, 1))
+    requests, answers = os.fdopen(own[0], "r"), os.fdopen(own[1], "w")
+    problem = warm_up(modules)
     if problem is not None:
         answer(answers, error=problem)
         return None
-    # What was imported stays: no collection in a fork needs to look at it, or to copy its pages.
-    gc.collect()
-    if hasattr(gc, "freeze"):  # Python 3.7
-        gc.freeze()
     answer(answers, ready=True)
     while True:
         line = requests.readline()
@@ -87,7 +102,11 @@ def serve(modules: typing.Sequence[str]) -> typing.Optional[str]:
         if pid == 0:
             requests.close()
             answers.close()
-            become(request)
+            logs = [
+                os.open(request[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+                for name in ("stdout", "stderr")
+            ]
+            become(request["script"], request["environment"], request["directory"], *logs)
             return str(request["script"])
         answer(answers, pid=pid)
         answer(answers, status=os.waitpid(pid, 0)[1])

@@ -1,0 +1,174 @@
+"""Several tasks as one launch: each laid out, and recorded, as if it had run alone."""
+
+from __future__ import annotations
+
+import contextlib
+import stat
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from harness.base.error import EngineError, StoppedError
+from harness.engine import group
+from harness.engine.docker.logs import LIMIT, LogFile
+from harness.engine.group import End
+from harness.engine.protocol import Environment, Exit, Launch
+from harness.measure import lease
+from harness.plan.plan import Task
+from harness.record.facts import LogFacts
+from harness.record.models import Outcome, PhaseRecord
+from harness.run import artifacts
+from harness.run.phase import (
+    Executor,
+    exit_of,
+    facts_of,
+    keep_details,
+    phase_record,
+    plain,
+    utc,
+    without_promise,
+)
+
+_STREAMS = ("stdout", "stderr")
+_CHUNK = 2**20
+_READ = 2 * LIMIT  # bytes of a log that are looked at; it was stopped long before
+
+
+def execute(
+    executor: Executor, tasks: Sequence[Task], environment: Environment
+) -> list[PhaseRecord]:
+    """Runs tasks of one flavor in one place, and records each. Never raises.
+
+    What the sampler sees is of no single one of them: their records have no samples.
+    """
+    if len(tasks) == 1:
+        return [executor.execute(tasks[0], environment)]
+    return _Group(executor, tasks, environment).execute()
+
+
+class _Group:
+    """One launch of several tasks."""
+
+    def __init__(self, executor: Executor, tasks: Sequence[Task], environment: Environment) -> None:
+        self._executor = executor
+        self._tasks = tasks
+        self._environment = environment
+        self._key = str(tasks[0].group)
+        self._directory = executor.directory / "groups" / self._key
+        self._launches: dict[str, Launch] = {}
+        self._records: dict[str, PhaseRecord] = {}
+        self._began = datetime.now(timezone.utc)
+
+    def execute(self) -> list[PhaseRecord]:
+        try:
+            self._lay_out()
+            if self._launches:
+                self._run()
+        except StoppedError:  # while it waited for the GPU
+            self._close(Exit(Outcome.INTERRUPTED, None, "the run was stopped"))
+        except Exception as problem:  # a worker's exception would be lost with its thread
+            self._close(exit_of(problem))
+        finally:
+            for name in ("input", "output"):
+                with contextlib.suppress(OSError):
+                    artifacts.remove(self._directory / name)
+        return [self._records[task.key] for task in self._tasks]
+
+    def _lay_out(self) -> None:
+        """Directories of all phases; one whose input cannot be copied does not run."""
+        (self._directory / "input").mkdir(parents=True)
+        (self._directory / "output").mkdir()
+        for task in self._tasks:
+            directory = self._executor.directory / "phases" / task.key
+            place = self._directory / "input" / str(len(self._launches))
+            try:
+                copy = self._executor.lay_out(task, directory, place)
+            except Exception as problem:
+                self._record(task, End(exit_of(problem)))
+                continue
+            launch = self._executor.launch(task, self._environment, directory, copy)
+            self._launches[task.key] = launch
+
+    def _run(self) -> None:
+        launches = list(self._launches.values())
+        tasks = [task for task in self._tasks if task.key in self._launches]
+        whole = group.launch_of(launches, self._key, self._directory)
+        with lease.hold(whole.gpu, self._executor.cancel, self._executor.observer.message):
+            self._began = datetime.now(timezone.utc)
+            clock = time.monotonic()
+            ended, _ = self._executor.measure(tasks, whole)
+            seconds = time.monotonic() - clock
+        keep_details(self._directory, ended)
+        details = {
+            **ended.details,
+            "group": self._key,
+            "group_phases": len(tasks),
+            "group_s": round(seconds, 3),
+        }
+        ends = group.ends(launches, self._directory / "stdout.log", replace(ended, details=details))
+        for number, (task, end) in enumerate(zip(tasks, ends, strict=True)):
+            try:
+                self._take_over(task, number, end)
+            except Exception as problem:
+                self._record(task, replace(end, exit=exit_of(problem)))
+
+    def _take_over(self, task: Task, number: int, end: End) -> None:
+        """Logs and artifacts from where the group has left them, and the record.
+
+        Raises:
+            EngineError: they are not what they have to be.
+            OSError: they cannot be copied.
+        """
+        launch = self._launches[task.key]
+        for stream in _STREAMS:
+            _copy_log(group.log(self._directory, number, stream), launch.logs / f"{stream}.log")
+        ended, facts = without_promise(end.exit, launch), facts_of(launch)
+        try:
+            launch.output.rmdir()
+            artifacts.take_over(group.artifacts(self._directory, number), launch.output, task.key)
+        except EngineError:
+            # Nobody reads what a phase has left that did not complete.
+            if ended.outcome is Outcome.COMPLETED:
+                raise
+        self._record(task, replace(end, exit=ended), facts)
+
+    def _record(self, task: Task, end: End, facts: LogFacts | None = None) -> None:
+        began = self._began + timedelta(seconds=end.began_s or 0.0)
+        self._records[task.key] = phase_record(task).model_copy(
+            update={
+                "outcome": end.exit.outcome,
+                "exit_code": end.exit.code,
+                "reason": end.exit.reason,
+                "started": utc(began),
+                "duration_s": None if end.seconds is None else round(end.seconds, 3),
+                "facts": facts or LogFacts(),
+                "details": plain(end.exit.details),
+            }
+        )
+        with contextlib.suppress(OSError):
+            keep_details(self._executor.directory / "phases" / task.key, end.exit)
+
+    def _close(self, ended: Exit) -> None:
+        """Tasks that have no record yet ended like this."""
+        for task in self._tasks:
+            if task.key not in self._records:
+                self._record(task, End(ended))
+
+
+def _copy_log(source: Path, target: Path) -> None:
+    """Copies a log that may be anything by now; its beginning and its end where it is too long.
+
+    Raises:
+        EngineError: it is no plain file.
+        OSError: it cannot be read or written.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISREG(source.lstat().st_mode):  # a link leads anywhere, a FIFO to a wait
+            raise EngineError(f"its log {source.name} is no plain file any more")
+        with source.open("rb", buffering=0) as stream, LogFile(target) as log:
+            left = _READ
+            while left and (chunk := stream.read(min(_CHUNK, left))):
+                log.write(chunk)
+                left -= len(chunk)

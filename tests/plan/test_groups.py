@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from harness.catalog import catalog
+from harness.plan import groups, order, planner
+from harness.plan.plan import Task
+from tests import variants
+from tests.projects import lay_out
+
+FORMATS = "".join(
+    f'[[variants.format]]\nid = "f{number}"\ndescription = "format {number}"\n'
+    for number in range(20)
+)
+
+
+def planned(tmp_path, family=variants.FAMILY, **selection):
+    own = variants.loaded(tmp_path, family).select(**selection)
+    return planner.make(own, provider="builtin")
+
+
+def members(tasks):
+    found: dict[str | None, list[str]] = {}
+    for task in tasks.values():
+        found.setdefault(task.group, []).append(task.key)
+    return found
+
+
+def test_tasks_of_variants_with_one_script_are_a_group_a_flavor(tmp_path):
+    found = members(planned(tmp_path).tasks)
+    assert sorted(found) == [
+        *("full.state.load.1", "full.state.save.1", "poor.state.load.1", "poor.state.save.1")
+    ]
+    assert [len(found[name]) for name in sorted(found)] == [9, 9, 6, 6]
+    assert all(key.startswith("full.") for key in found["full.state.load.1"])
+
+
+def test_a_group_is_no_larger_than_what_may_wait_for_it(tmp_path):
+    more = variants.FAMILY.replace("[[variants.exclude]]", f"{FORMATS}\n[[variants.exclude]]")
+    found = members(planned(tmp_path, more, flavors=["full"]).tasks)
+    assert None not in found
+    assert max(len(keys) for keys in found.values()) == groups.TASKS
+    assert len(found) == len(set(found))
+
+
+def test_one_task_is_no_group(tmp_path):
+    made = planned(tmp_path, flavors=["full"], scenarios=["dense-adam-h5"])
+    assert {task.group for task in made.tasks.values()} == {None}
+
+
+def test_scenarios_that_are_written_out_are_in_no_group(tmp_path):
+    made = planner.make(catalog.load(lay_out(tmp_path)), provider="builtin")
+    assert {task.group for task in made.tasks.values()} == {None}
+
+
+def test_a_script_that_runs_twice_in_a_chain_does_not_wait_for_itself():
+    def task(key, before=None, script="same.py", client=None):
+        return Task(key, "f", "x", script, "train", "off", {}, {}, before, None, 1.0, client)
+
+    chains = [
+        task(f"{name}{at}", f"{name}{at - 1}" if at else None) for name in "ab" for at in (0, 1)
+    ]
+    served = [task("c", client="client.py"), task("d", client="client.py")]
+    tasks = {entry.key: entry for entry in [*chains, *served]}
+    made = groups.grouped(tasks, tasks)
+    assert {key: entry.group for key, entry in made.items()} == {
+        "a0": "f.x.same.1",
+        "b0": "f.x.same.1",
+        "a1": "f.x.same.2",
+        "b1": "f.x.same.2",
+        "c": None,
+        "d": None,
+    }
+    schedule = order.Schedule(made)
+    assert [[entry.key for entry in started] for started in schedule.start(9)] == [
+        *(["a0", "b0"], ["c"], ["d"])
+    ]
+
+
+def schedule_of(**inputs):
+    """A schedule of tasks of one group `g` and their inputs, which are in none."""
+    save = Task("", "f", "x", "s.py", "train", "off", {}, {}, None, None, 1.0)
+    names = sorted({name for name in inputs.values() if name is not None})
+    tasks = {name: replace(save, key=name) for name in names}
+    tasks |= {
+        key: replace(save, key=key, input=before, group="g") for key, before in inputs.items()
+    }
+    schedule = order.Schedule(tasks)
+    return schedule, [entry.key for started in schedule.start(9) for entry in started]
+
+
+def started(schedule):
+    return [[entry.key for entry in part] for part in schedule.start(9)]
+
+
+def test_a_group_starts_when_none_of_its_inputs_is_still_to_come():
+    schedule, first = schedule_of(one="s1", two="s2", three="s1")
+    assert first == ["s1", "s2"]
+    schedule.completed("s1")
+    assert started(schedule) == []
+    schedule.completed("s2")
+    assert started(schedule) == [["one", "two", "three"]]
+    assert started(schedule) == []
+
+
+def test_of_a_group_the_tasks_run_whose_input_did_not_fail():
+    schedule, _ = schedule_of(one="s1", two="s2")
+    schedule.completed("s1")
+    assert [entry.key for entry in schedule.failed("s2")] == ["two"]
+    assert started(schedule) == [["one"]]
+
+
+def test_a_group_of_which_no_input_completed_never_starts():
+    schedule, _ = schedule_of(one="s1", two="s2")
+    assert [entry.key for entry in schedule.failed("s2")] == ["two"]
+    assert [entry.key for entry in schedule.failed("s1")] == ["one"]
+    assert started(schedule) == []

@@ -1,0 +1,175 @@
+"""The script that forks the phases of a group, on every Python that there is."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from tests.paths import ROOT
+
+PYTHONS = sorted(
+    [*Path.home().glob(".pyenv/versions/3.*/bin/python"), Path(sys.executable)],
+    key=lambda path: [int(part) for part in path.parts[-3].split(".") if part.isdigit()],
+)
+NAMES = {
+    path.parts[-3]: path
+    for path in PYTHONS
+    if path == Path(sys.executable) or int(path.parts[-3].split(".")[1]) >= 6
+}
+LIMITED = """
+import runpy, sys
+from forks import group
+group.LOG_LIMIT = 10000
+script = group.main()
+if script is not None:
+    runpy.run_path(script, run_name="__main__")
+"""
+
+
+def run(
+    tmp_path: Path,
+    python: Path,
+    scripts: list[str],
+    preload: tuple[str, ...] = (),
+    limited: bool = False,
+    **changes: object,
+) -> tuple[list[dict[str, object]], Path]:
+    """Statuses, and the directory with what the phases left."""
+    scenarios = tmp_path / "scenarios"
+    scenarios.mkdir()
+    (scenarios / "forks").symlink_to(ROOT / "scenarios" / "forks")
+    phases = []
+    for name in ("input", "output", "home", "tmp"):
+        (tmp_path / name).mkdir()
+    for number, text in enumerate(scripts):
+        (scenarios / f"{number}.py").write_text(dedent(text))
+        (tmp_path / "input" / str(number)).mkdir()
+        phases.append(
+            {
+                "script": f"{number}.py",
+                "variables": {"NUMBER": str(number)},
+                "input": number != 1,
+                "deadline_s": 20,
+                **changes,
+            }
+        )
+    request = {"preload": preload, "phases": phases}
+    (tmp_path / "input" / "group.json").write_text(json.dumps(request))
+    main = ["-c", LIMITED] if limited else [str(scenarios / "forks" / "group.py")]
+    done = subprocess.run(
+        [str(python), "-s", "-u", "-B", *main],
+        env={
+            "PATH": "/usr/bin:/bin",
+            "PYTHONPATH": str(scenarios),
+            "INPUT_DIR": str(tmp_path / "input"),
+            "OUTPUT_DIR": str(tmp_path / "output"),
+            "HOME": str(tmp_path / "home"),
+            "TMPDIR": str(tmp_path / "tmp"),
+            "OF_ALL": "1",
+        },
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line]
+    key = lines[0]["key"]
+    assert all(line["key"] == key for line in lines)
+    assert list((tmp_path / "tmp").iterdir()) == []
+    return lines[1:], tmp_path / "output"
+
+
+def told(statuses: list[dict[str, object]]) -> list[object]:
+    return [status.get("code", -status.get("signal", 0)) for status in statuses]  # type: ignore[operator]
+
+
+SEEN = """
+    import json, os, sys, tempfile
+    json.dump({
+        "environ": dict(os.environ), "argv": sys.argv, "path": sys.path[0], "cwd": os.getcwd(),
+        "leader": os.getsid(0) == os.getpid() == os.getpgid(0), "tmp": tempfile.gettempdir(),
+        "open": [name for name in os.listdir("/proc/self/fd")
+                 if os.path.exists("/proc/self/fd/" + name) and int(name) > 2],
+        "ends": [os.readlink("/proc/self/fd/%d" % number) for number in range(3)],
+        "warm": "wave" in sys.modules,
+    }, open(os.path.join(os.environ["OUTPUT_DIR"], "seen"), "w"))
+    sys.stdout.write("out %s" % os.environ["NUMBER"])
+"""
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("preload", [("wave",), ("no.such",)])
+def test_each_phase_has_its_own_place(tmp_path, name, preload):
+    statuses, output = run(tmp_path, NAMES[name], [SEEN, SEEN, "raise SystemExit(4)"], preload)
+    assert told(statuses) == [0, 0, 4]
+    assert [status["phase"] for status in statuses] == [0, 1, 2]
+    assert {status["stopped"] for status in statuses} == {None}
+    begins = [status["began"] for status in statuses]
+    assert begins == sorted(begins)
+    for number in (0, 1):
+        assert (output / f"{number}.stdout").read_text() == f"out {number}"
+        assert (output / f"{number}.stderr").read_text() == ""
+        seen = json.loads((output / str(number) / "seen").read_text())
+        scratch = tmp_path / "tmp" / f"phase-{number}"
+        environ = seen["environ"]
+        assert environ["OUTPUT_DIR"] == str(output / str(number))
+        assert environ.get("INPUT_DIR") == (None if number else str(tmp_path / "input" / "0"))
+        assert (environ["HOME"], environ["TMPDIR"]) == (f"{scratch}/home", f"{scratch}/tmp")
+        assert (environ["OF_ALL"], environ["NUMBER"]) == ("1", str(number))
+        assert not {"OPENBLAS_NUM_THREADS", "TF_ENABLE_ONEDNN_OPTS"} & environ.keys()
+        assert (seen["cwd"], seen["tmp"]) == (f"{scratch}/work", f"{scratch}/tmp")
+        assert Path(seen["argv"][0]) == tmp_path / "scenarios" / f"{number}.py"
+        assert seen["path"] == str(tmp_path / "scenarios")
+        assert seen["leader"]
+        assert seen["open"] == []
+        assert seen["ends"] == [
+            "/dev/null",
+            f"{output}/{number}.stdout",
+            f"{output}/{number}.stderr",
+        ]
+        assert seen["warm"] is (preload == ("wave",))
+
+
+def test_a_log_without_bound_stops_its_phase(tmp_path):
+    flood = """
+        import sys, time
+        while True:
+            sys.stdout.write("x" * 1000)
+            time.sleep(0.001)
+    """
+    statuses, output = run(tmp_path, Path(sys.executable), [flood, "print('next')"], limited=True)
+    assert [status["stopped"] for status in statuses] == ["log", None]
+    assert told(statuses) == [-15, 0]
+    assert 10_000 < (output / "0.stdout").stat().st_size < 10_000_000
+    assert (output / "1.stdout").read_text() == "next\n"
+
+
+def test_a_deadline_is_a_phase_s_own(tmp_path):
+    sleep = "import time; time.sleep(60)"
+    statuses, _ = run(tmp_path, Path(sys.executable), [sleep, sleep], deadline_s=0.5)
+    assert [status["stopped"] for status in statuses] == ["deadline", "deadline"]
+    assert all(0.5 <= status["seconds"] < 10 for status in statuses)  # type: ignore[operator]
+
+
+def test_what_a_phase_leaves_behind_ends_with_it(tmp_path):
+    leave = """
+        import os, sys, time
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                open(os.path.join(os.environ["OUTPUT_DIR"], "left"), "w").write(str(os.getpid()))
+                time.sleep(60)
+            os._exit(0)
+        path = os.path.join(os.environ["OUTPUT_DIR"], "left")
+        while not (os.path.exists(path) and os.path.getsize(path)):
+            time.sleep(0.01)
+    """
+    _, output = run(tmp_path, Path(sys.executable), [leave, "pass"])
+    left = int((output / "0" / "left").read_text())
+    assert not Path(f"/proc/{left}").exists()
