@@ -19,15 +19,23 @@ _NAMES = {
     "h5": "model.h5",
     "keras": "model.keras",
     "savedmodel": "model",
+    "keras_after_h5": "model.keras",
     "weights_h5": "weights.h5",
+    "weights_by_name": "weights.h5",
     "weights_tf": "weights/weights",
     "weights_v3": "model.weights.h5",
     "weights_v3_built": "model.weights.h5",
+    "weights_skip_mismatch": "model.weights.h5",
     "sharded": "model.weights.json",
     "checkpoint": "checkpoint/model",
     "state_tree": "state.pickle",
 }
-_WHOLE = ("h5", "keras", "savedmodel")
+_WHOLE = ("h5", "keras", "keras_after_h5", "savedmodel")
+_BUILT = ("weights_v3_built", "weights_skip_mismatch", "sharded")
+_OPTIONS = {
+    "weights_by_name": {"by_name": True},
+    "weights_skip_mismatch": {"skip_mismatch": True},
+}
 _REMATERIALISED = "rematerialised.json"
 
 
@@ -37,6 +45,8 @@ def save(variant: "Variant", model: Model) -> None:
     if variant.format == "savedmodel":
         model.save(path, save_format="tf")
     elif variant.format in _WHOLE:
+        if variant.format == "keras_after_h5":
+            model.save(variant.output("model.h5"))
         model.save(path)
     elif variant.format == "sharded":
         model.save_weights(path, max_shard_size=0.000002)  # GB
@@ -64,9 +74,9 @@ def load(variant: "Variant", lms: Provider) -> Model:
         with open(path, "rb") as file:
             model.set_state_tree(pickle.load(file))
     else:
-        if variant.format in ("weights_v3_built", "sharded"):
+        if variant.format in _BUILT:
             _build_optimizer(variant, model)
-        model.load_weights(path)
+        model.load_weights(path, **_OPTIONS.get(variant.format, {}))
     return model
 
 
@@ -88,8 +98,13 @@ def _load_whole(variant: "Variant", lms: Provider, path: str) -> Model:
 
 def _build_optimizer(variant: "Variant", model: Model) -> None:
     """Makes the optimizer's variables; in a graph they come with the train function."""
-    if variant.phase.mode != "session" and hasattr(model.optimizer, "build"):
-        model.optimizer.build(model.trainable_variables)
+    if variant.phase.mode == "session":
+        return
+    optimizer = model.optimizer
+    if hasattr(optimizer, "_create_all_weights"):  # of before Keras 2.11: what load_model calls
+        optimizer._create_all_weights(model.trainable_variables)
+    else:
+        optimizer.build(model.trainable_variables)
 
 
 def _checkpoint(variant: "Variant", model: Model) -> typing.Any:

@@ -20,7 +20,7 @@ _PREDICTED = 8
 class Variant(Workload):
     """A tiny model with the state that is asked about, its data, and its optimizer.
 
-    saved_after: epochs before the save. epochs: those of the whole training.
+    saved_after: epochs before the save. epochs: those of the whole training, VARIANT_EPOCHS.
     format: the value of VARIANT_FORMAT; None in a straight training, which saves nothing.
     averages: whether the optimizer overwrites the weights by their average when `fit` ends.
     """
@@ -34,7 +34,8 @@ class Variant(Workload):
         self.example = _chosen("VARIANT_MODEL", models.EXAMPLES)
         self._optimizer = _chosen("VARIANT_OPTIMIZER", optimizers.OPTIMIZERS)
         self.format = os.environ.get("VARIANT_FORMAT")
-        self.averages = self._optimizer is optimizers.adam_ema
+        self.epochs = int(os.environ.get("VARIANT_EPOCHS") or type(self).epochs)
+        self.averages = self._optimizer in (optimizers.adam_ema, optimizers.adam_ema_frequency)
         self.x, self.y = self.example.data(self)
         if self._optimizer is optimizers.loss_scale:
             # At the head of both scripts, as the guide of mixed precision has it.
@@ -53,15 +54,25 @@ class Variant(Workload):
     def compiled(self) -> typing.Any:
         """The model as code makes it, with initial weights, and with the optimizer."""
         model = self.built()
-        model.compile(optimizer=self._optimizer(self), metrics=["accuracy"], **self.example.compile)
+        model.compile(optimizer=self._optimizer(self), **self.example.compile)
         return model
 
     def custom_objects(self) -> typing.Dict[str, typing.Any]:
         """The classes that loading the model needs."""
         return self.example.classes(self)
 
-    def train(self, model: typing.Any, lms: Provider, until: int, begin: int = 0) -> None:
-        """Trains from an epoch to another, in the order of the data, and marks the metrics."""
+    def train(
+        self,
+        model: typing.Any,
+        lms: Provider,
+        until: int,
+        begin: int = 0,
+        more: typing.Iterable[typing.Any] = (),
+    ) -> None:
+        """Trains from an epoch to another, in the order of the data, and marks the metrics.
+
+        more: further callbacks.
+        """
         history = metrics.history(self.keras, self.runtime.steps)
         model.fit(
             self.x,
@@ -71,7 +82,7 @@ class Variant(Workload):
             epochs=until,
             shuffle=False,
             verbose=0,
-            callbacks=[lms, history],
+            callbacks=[lms, *more, history],
         )
 
     def mark(self, model: typing.Any, stage: str) -> None:
@@ -79,8 +90,10 @@ class Variant(Workload):
 
         stage: as of a digest. Predictions come last: the first one makes a function.
         """
-        self._mark("weights", stage, model.weights)
-        self._mark("optimizer", stage, digest.optimizer_variables(model))
+        # Keras 2 has the vocabulary of a lookup among the weights: a table, which is no variable.
+        variables = [weight for weight in model.weights if hasattr(weight, "dtype")]
+        self._mark("weights", stage, variables)
+        self._mark("optimizer", stage, self._optimizer_state(model))
         self._mark("random", stage, random_state(self.runtime, model))
         if stage == "final" or not self.example.remembers:
             digest.predictions(self.predicted(model), stage)
@@ -95,6 +108,16 @@ class Variant(Workload):
         if not isinstance(outputs, (list, tuple)):
             return outputs
         return np.concatenate(outputs, axis=1)
+
+    def _optimizer_state(self, model: typing.Any) -> typing.List[typing.Any]:
+        """The optimizer's variables, without a rate that follows from its steps by a schedule."""
+        variables = digest.optimizer_variables(model)
+        schedules = getattr(self.keras.optimizers, "schedules", None)
+        rate = getattr(model.optimizer, "_learning_rate", None)
+        if schedules is None or not isinstance(rate, schedules.LearningRateSchedule):
+            return variables
+        current = model.optimizer.learning_rate
+        return [variable for variable in variables if variable is not current]
 
     @property
     def several(self) -> bool:
