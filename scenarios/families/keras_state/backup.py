@@ -38,7 +38,7 @@ def main(variant: Variant) -> None:
     else:
         variant.mark(model, "final")
     if resumed:
-        # As many epochs were done as the earlier phase was interrupted after.
+        # Those before the epoch in which the last backup was made.
         expected = int(os.environ["BACKUP_DONE"])
         marker.claim("epochs done before training resumes", expected, watching.began)
 

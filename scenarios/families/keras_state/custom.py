@@ -23,7 +23,7 @@ def classes(keras: typing.Any) -> typing.Dict[str, typing.Any]:
                 self.calls.assign(self.calls + 1.0)
             return inputs * self.scale
 
-    class Tower(keras.Model):  # type: ignore[misc, name-defined]
+    class Tower(keras.Model):  # type: ignore[misc]
         """Layers in a list, in a dict, and in a list of lists."""
 
         def __init__(self, outputs: int, **more: typing.Any) -> None:

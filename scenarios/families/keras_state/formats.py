@@ -39,6 +39,11 @@ _OPTIONS = {
 _REMATERIALISED = "rematerialised.json"
 
 
+def check(variant: "Variant") -> None:
+    """Ends the process with exit code 2 where the format is none of those here."""
+    _name(variant)
+
+
 def save(variant: "Variant", model: Model) -> None:
     """Saves a model in the variant's format."""
     path = variant.output(*_name(variant).split("/"))
@@ -76,7 +81,7 @@ def load(variant: "Variant", lms: Provider) -> Model:
     else:
         if variant.format in _BUILT:
             _build_optimizer(variant, model)
-        model.load_weights(path, **_OPTIONS.get(variant.format, {}))
+        model.load_weights(path, **_OPTIONS.get(str(variant.format), {}))
     return model
 
 

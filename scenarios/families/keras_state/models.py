@@ -219,8 +219,8 @@ def remat(variant: "Variant") -> Model:
     keras, layers = variant.keras, variant.keras.layers
     inputs = keras.Input(shape=(_FEATURES,))
     with keras.RematScope(mode="full"):
-        hidden = layers.Dense(8, activation="relu")(inputs)
-        hidden = layers.Dense(8, activation="relu")(hidden)
+        hidden = layers.Dense(8, activation="relu", name="first")(inputs)
+        hidden = layers.Dense(8, activation="relu", name="second")(hidden)
     return keras.Model(inputs, layers.Dense(CLASSES, activation="softmax")(hidden))
 
 

@@ -5,6 +5,7 @@ from families.keras_state.variant import Variant
 
 
 def main(variant: Variant) -> None:
+    formats.check(variant)
     model = variant.compiled()
     variant.train(model, variant.lms(), until=variant.saved_after)
     variant.mark(model, "saved")

@@ -59,7 +59,8 @@ class Variant(Workload):
 
     def custom_objects(self) -> typing.Dict[str, typing.Any]:
         """The classes that loading the model needs."""
-        return self.example.classes(self)
+        classes: typing.Dict[str, typing.Any] = self.example.classes(self)
+        return classes
 
     def train(
         self,
@@ -110,8 +111,13 @@ class Variant(Workload):
         return np.concatenate(outputs, axis=1)
 
     def _optimizer_state(self, model: typing.Any) -> typing.List[typing.Any]:
-        """The optimizer's variables, without a rate that follows from its steps by a schedule."""
-        variables = digest.optimizer_variables(model)
+        """The optimizer's variables, without a rate that follows from its steps by a schedule.
+
+        With the loss scale, which Keras 2 has beside them.
+        """
+        variables = list(digest.optimizer_variables(model))
+        if hasattr(model.optimizer, "dynamic_counter") and self.generation == "tf2":
+            variables += [model.optimizer.loss_scale, model.optimizer.dynamic_counter]
         schedules = getattr(self.keras.optimizers, "schedules", None)
         rate = getattr(model.optimizer, "_learning_rate", None)
         if schedules is None or not isinstance(rate, schedules.LearningRateSchedule):
@@ -137,8 +143,8 @@ class Variant(Workload):
 def generation(phase: Phase) -> str:
     """Which Keras a phase has.
 
-    `'keras2'` is that of keras-team, `'tf1'` that of TensorFlow 1, `'tf2'` that of TensorFlow 2, and
-    `'keras3'` Keras 3.
+    `'keras2'` is that of keras-team, `'tf1'` and `'tf2'` are those of TensorFlow 1 and 2, and
+    `'keras3'` is Keras 3.
     """
     if phase.keras3:
         return "keras3"
@@ -161,6 +167,6 @@ def random_state(runtime: Runtime, model: typing.Any) -> typing.List[typing.Any]
 def _chosen(name: str, values: typing.Mapping[str, typing.Any]) -> typing.Any:
     """The value that a variable names; another one ends the process with exit code 2."""
     value = os.environ.get(name)
-    if value not in values:
+    if value is None or value not in values:
         refuse(f"{name} is {value!r}; it must be one of {', '.join(sorted(values))}")
     return values[value]
