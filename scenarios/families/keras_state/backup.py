@@ -1,7 +1,8 @@
 """Train with LMS and BackupAndRestore; start again where another phase was interrupted.
 
-BACKUP_FREQUENCY: `epoch`, or after how many batches a backup is made. BACKUP_INTERRUPTED: the epoch,
-counted from 0, as which training is interrupted; without it training ends.
+BACKUP_FREQUENCY: `epoch`, or after how many batches a backup is made. BACKUP_INTERRUPTED: the
+epoch, counted from 0, before which training is interrupted; without it training ends. BACKUP_DONE:
+how many epochs are done where it goes on.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Go on training with ModelCheckpoint, which keeps the best epoch in the file that it kept it in before.
+"""Train again with ModelCheckpoint, which keeps the best epoch in the file that is there already.
 
 Without INPUT_DIR it is the training's first part. The score is best in the first epoch.
 """
