@@ -22,6 +22,7 @@ _NAMES = {
     "keras_after_h5": "model.keras",
     "weights_h5": "weights.h5",
     "weights_by_name": "weights.h5",
+    "json": "weights.h5",
     "weights_tf": "weights/weights",
     "weights_v3": "model.weights.h5",
     "weights_v3_built": "model.weights.h5",
@@ -36,6 +37,7 @@ _OPTIONS = {
     "weights_by_name": {"by_name": True},
     "weights_skip_mismatch": {"skip_mismatch": True},
 }
+_ARCHITECTURE = "architecture.json"
 _REMATERIALISED = "rematerialised.json"
 
 
@@ -62,6 +64,9 @@ def save(variant: "Variant", model: Model) -> None:
             pickle.dump(model.get_state_tree(value_format="numpy_array"), file)
     else:
         model.save_weights(path)
+    if variant.format == "json":
+        with open(variant.output(_ARCHITECTURE), "w") as file:
+            file.write(model.to_json())
 
 
 def load(variant: "Variant", lms: Provider) -> Model:
@@ -69,7 +74,7 @@ def load(variant: "Variant", lms: Provider) -> Model:
     path = variant.input(*_name(variant).split("/"))
     if variant.format in _WHOLE:
         return _load_whole(variant, lms, path)
-    model = variant.compiled()
+    model = _from_json(variant) if variant.format == "json" else variant.compiled()
     lms.set_model(model)
     if variant.format == "checkpoint":
         _build_optimizer(variant, model)
@@ -99,6 +104,14 @@ def _load_whole(variant: "Variant", lms: Provider, path: str) -> Model:
     model = variant.keras.models.load_model(path, custom_objects=custom)
     lms.set_model(model)
     return model
+
+
+def _from_json(variant: "Variant") -> Model:
+    """The model of the architecture that was saved, compiled as code does."""
+    with open(variant.input(_ARCHITECTURE)) as file:
+        custom = variant.custom_objects()
+        model = variant.keras.models.model_from_json(file.read(), custom_objects=custom)
+    return variant.compile(model)
 
 
 def _build_optimizer(variant: "Variant", model: Model) -> None:

@@ -53,7 +53,10 @@ class Variant(Workload):
 
     def compiled(self) -> typing.Any:
         """The model as code makes it, with initial weights, and with the optimizer."""
-        model = self.built()
+        return self.compile(self.built())
+
+    def compile(self, model: typing.Any) -> typing.Any:
+        """The model, compiled with the optimizer."""
         model.compile(optimizer=self._optimizer(self), **self.example.compile)
         return model
 
@@ -137,7 +140,7 @@ class Variant(Workload):
 
     def _mark(self, of: str, stage: str, variables: typing.Sequence[typing.Any]) -> None:
         if variables:
-            digest.arrays(of, stage, digest.values(self.runtime, variables))
+            digest.tensors(of, stage, digest.of_variables(self.runtime, variables))
 
 
 def generation(phase: Phase) -> str:
