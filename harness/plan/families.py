@@ -70,9 +70,13 @@ def sections(catalog: Catalog) -> Iterator[str]:
         yield ""
         yield f"## Variants of `{variants.family}`"
         yield ""
-        yield f"A case is {escape(_kind(variants))}: one value of each axis. By default a flavor"
-        yield f"runs so many that {_wanted(variants)}; `DEPTH=full` runs all."
-        yield ""
+        yield from (
+            f"A case is {code(_kind(variants))}: one value of each axis. `8 of 60` above are",
+            f"8 that run by default, of 60: so many that {_wanted(variants)}",
+            "is in one of them. `DEPTH=full` runs all. What a flavor lacks for a value says",
+            f"`harness describe {variants.family}`.",
+            "",
+        )
         yield "| axis | value | is | not on |"
         yield "| --- | --- | --- | --- |"
         unmet = {
@@ -84,11 +88,13 @@ def sections(catalog: Catalog) -> Iterator[str]:
                 lacking = ", ".join(name for name in unmet if (axis, value.id) in unmet[name])
                 described = escape(value.description)
                 yield f"| {code(axis)} | {code(value.id)} | {described} | {lacking} |"
+        if variants.exclude:
+            yield ""
         for entry in variants.exclude:
             never = ", ".join(
                 f"{axis} {' or '.join(names)}" for axis, names in entry.values.items()
             )
-            yield f"\nNever {escape(never)}: {escape(entry.reason)}."
+            yield f"- never {escape(never)}: {escape(entry.reason)}"
 
 
 def _kind(variants: Variants) -> str:
@@ -98,5 +104,5 @@ def _kind(variants: Variants) -> str:
 
 def _wanted(variants: Variants) -> str:
     """What the variants that run by default hold, in words."""
-    pairs = " and ".join(f"of {', '.join(part)}" for part in variants.pairs)
-    return "every value" + (f" and every pair of values {pairs} is run" if pairs else " is run")
+    pairs = " and ".join(f"of {' with '.join(part)}" for part in variants.pairs)
+    return "every value" + (f", and every pair of values {pairs}," if pairs else "")

@@ -62,6 +62,7 @@ class _Group:
         self._began = datetime.now(timezone.utc)
 
     def execute(self) -> list[PhaseRecord]:
+        """Runs it to its end; a record for each task."""
         try:
             self._lay_out()
             if self._launches:
@@ -112,7 +113,9 @@ class _Group:
             try:
                 self._take_over(task, number, end)
             except Exception as problem:
-                self._record(task, replace(end, exit=exit_of(problem)))
+                broken = exit_of(problem)
+                told = {**end.exit.details, **broken.details}
+                self._record(task, replace(end, exit=replace(broken, details=told)))
 
     def _take_over(self, task: Task, number: int, end: End) -> None:
         """Logs and artifacts from where the group has left them, and the record.

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from itertools import combinations, product
+from pathlib import Path
 
+import covertable
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.catalog import covering
+from tests.paths import ROOT
 
 AXES = ("model", "optimizer", "format", "mode")
 
@@ -82,3 +89,36 @@ def test_an_exclusion_is_named():
     assert number({"a": "x", "b": "z"}) == 0
     assert number({"a": "y", "b": "z"}) == 1
     assert number({"a": "y", "b": "y"}) is None
+
+
+PROGRAM = """
+import json, sys
+from harness.catalog import covering
+print(json.dumps(covering.rows(*json.loads(sys.argv[1]))))
+"""
+PYTHONS = [
+    path
+    for path in sorted(Path.home().glob(".pyenv/versions/3.*/bin/python"))
+    if int(path.parts[-3].split(".")[1]) >= 10
+]
+
+
+@pytest.mark.parametrize("python", [sys.executable, *map(str, PYTHONS)])
+@pytest.mark.parametrize("seed", ["0", "7"])
+def test_the_choice_is_the_same_on_every_python(python: str, seed: str):
+    axes = {axis: [f"{axis}{number}" for number in range(6)] for axis in AXES}
+    family = (
+        axes,
+        [["model", "format"], ["optimizer", "format", "mode"]],
+        [{"model": ["model0"], "format": ["format0", "format1"]}, {"optimizer": ["optimizer2"]}],
+        ["model", "optimizer"],
+    )
+    libraries = Path(covertable.__file__).parent.parent
+    done = subprocess.run(
+        [python, "-s", "-B", "-c", PROGRAM, json.dumps(family)],
+        env={"PYTHONPATH": f"{ROOT}:{libraries}", "PYTHONHASHSEED": seed, "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout) == covering.rows(*family)

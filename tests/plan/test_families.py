@@ -35,7 +35,8 @@ def test_the_matrix_has_a_row_and_the_values(tmp_path):
     page = listing.page(loaded(tmp_path))
     assert "| `state` | `model-optimizer-format` | 9 of 16 | 6 of 10 |" in page
     assert "| `format` | `checkpoint` | a checkpoint | poor |" in page
-    assert "every pair of values of model, format and of optimizer, format is run" in page
+    assert "every pair of values of model with format and of optimizer with format," in page
+    assert "- never model subclassed, format h5: only functional models can be saved whole" in page
     assert "Every scenario on every flavor: 15 cases." in page
 
 

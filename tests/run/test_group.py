@@ -76,7 +76,7 @@ with open(os.path.join(os.environ["INPUT_DIR"], "kind")) as file:
     assert file.read() == os.environ["VARIANT_KIND"]
 try:
     open(os.path.join(os.environ["INPUT_DIR"], "kind"), "w")
-except PermissionError:
+except OSError:
     pass
 with open(os.path.join(os.environ["OUTPUT_DIR"], "seen"), "w") as file:
     json.dump(sorted(os.listdir(os.environ["INPUT_DIR"])), file)
