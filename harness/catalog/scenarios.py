@@ -92,6 +92,7 @@ class Scenario(Entry):
         activations_mib: what a training step with LMS off holds on the accelerator and grows with
             the batch, in MiB, at batch scale 1; 0: the batch is never scaled.
         expects: for a canary, the check that has to fail.
+        state_only: the scenario is about what is restored: LMS is on, and no step is measured.
         values: of a variant, its value for each axis; of a scenario that is written out, none.
     """
 
@@ -107,6 +108,7 @@ class Scenario(Entry):
     activations_mib: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     expects: CheckId | None = None
     phase: tuple[Phase, ...] = Field(min_length=1)
+    state_only: bool = False
     values: dict[str, str] = {}
 
     @model_validator(mode="after")
@@ -127,10 +129,10 @@ class Scenario(Entry):
 
     @property
     def about_state(self) -> str | None:
-        """Why nothing of its swapping is compared, or None where it is: it is a variant."""
-        if not self.values:
+        """Why nothing of its swapping is measured, or None where it is."""
+        if not self.state_only:
             return None
-        return "the family is about what is restored: a variant has no control and no reference"
+        return "the scenario is about what is restored: no step of it is measured"
 
     def judged(self, phase: Phase) -> bool:
         """Whether the checks look at this phase; by default the last one of the scenario."""

@@ -244,6 +244,7 @@ class Variants(Entry):
             ),
             restores=restores[0] if restores else (),
             control=False,
+            state_only=True,
             activations_mib=self.activations_mib,
             phase=tuple(
                 phase.model_copy(update={"variables": {**phase.variables, **told}})

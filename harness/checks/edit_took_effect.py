@@ -20,6 +20,8 @@ from harness.record.facts import LogFacts, Trace
 def findings(evidence: Evidence) -> list[Finding]:
     """One finding for each judged phase in which LMS has something to do."""
     reason = evidence.no_lms
+    if reason is None and evidence.mode != "session":
+        reason = evidence.scenario.about_state  # a session's warnings are there all the same
     if reason is not None:
         return [skipped(reason)]
     return [

@@ -138,7 +138,8 @@ def of_variables(runtime: Runtime, variables: typing.Sequence[typing.Any]) -> Te
         to_numpy = runtime.keras.ops.convert_to_numpy
         paths = [variable.path for variable in variables]
         return Tensors([to_numpy(variable.value) for variable in variables], paths)
-    names = [variable.name for variable in variables]
+    # An eager tensor has no name, and asking for it raises AttributeError.
+    names = [getattr(entry, "name", str(number)) for number, entry in enumerate(variables)]
     if runtime.phase.mode == "session":
         return Tensors(runtime.keras.backend.batch_get_value(variables), names)
     return Tensors([variable.numpy() for variable in variables], names)
