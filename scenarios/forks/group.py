@@ -20,7 +20,6 @@ Where forking is not safe each phase is started from nothing.
 import ctypes
 import json
 import os
-import runpy
 import shutil
 import signal
 import subprocess
@@ -28,7 +27,7 @@ import sys
 import time
 import typing
 
-from forks.server import answer, become, own_streams, warm_up
+from forks.server import answer, become, own_streams, run, warm_up
 
 GRACE_S = 5.0  # between TERM and KILL
 LOG_LIMIT = 256 * 2**20  # bytes of one log
@@ -245,4 +244,4 @@ def oom_kills() -> int:
 if __name__ == "__main__":
     _script = main()
     if _script is not None:
-        runpy.run_path(_script, run_name="__main__")
+        run(_script)

@@ -11,12 +11,14 @@ A module that starts threads or opens a device while it is imported must not be 
 do not survive a fork. That is looked at, and then no phase is started: `{"error": ...}`.
 """
 
+import atexit
 import gc
 import importlib
 import json
 import os
 import runpy
 import sys
+import threading
 import typing
 
 
@@ -84,6 +86,35 @@ def warm_up(modules: typing.Iterable[str]) -> typing.Optional[str]:
     return problem
 
 
+def run(script: str) -> typing.NoReturn:
+    """Runs a script as this fork's own, and ends the process as a script that was started ends.
+
+    Threads are waited for and exit handlers run. But the modules of the server are not taken down:
+    that takes up to a second with TensorFlow, as long as many a phase. What breaks in it is seen
+    where phases start from nothing, as in containers.
+    """
+    code = 0
+    try:
+        runpy.run_path(script, run_name="__main__")
+    except SystemExit as end:
+        if isinstance(end.code, int):
+            code = end.code
+        elif end.code is not None:
+            sys.stderr.write("%s\n" % (end.code,))
+            code = 1
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            code = code or 120  # what Python itself says then
+    os._exit(code & 0xFF)
+
+
 def serve(modules: typing.Sequence[str]) -> typing.Optional[str]:
     """Starts phases until the input ends; returns the script in a fork, None in the server."""
     own = own_streams((0, 1))
@@ -115,4 +146,4 @@ def serve(modules: typing.Sequence[str]) -> typing.Optional[str]:
 if __name__ == "__main__":
     _script = serve(sys.argv[1:])
     if _script is not None:
-        runpy.run_path(_script, run_name="__main__")
+        run(_script)
