@@ -23,7 +23,12 @@ from harness.record.checks import Number, Status
 from harness.record.facts import Digest, LogFacts, Metric
 from harness.record.models import Outcome, PhaseRecord
 
-COMPARED = ("weights", "optimizer", "random", "predictions")
+COMPARED = {
+    "weights": "weights",
+    "optimizer": "optimizer variables",
+    "random": "states of random generators",
+    "predictions": "predictions",
+}
 # Of the difference of two straight trainings. Each is one sample of it, estimated to a third.
 SPREADS = 8.0
 # A tensor whose own spread happens to be small may differ by this part of that of all tensors.
@@ -69,8 +74,7 @@ def findings(evidence: Evidence) -> list[Finding]:
     found = [_compared(name, runs) for name in COMPARED if digest(straight, name, "final")]
     if not found:
         return [unjudged("the uninterrupted training reports no digest of what it ends with")]
-    trained = [facts for _, earlier in evidence.phases[:-1] for facts in [earlier.facts]]
-    return [*found, *_metrics(runs, trained)]
+    return [*found, *_metrics(runs, [earlier.facts for _, earlier in evidence.phases[:-1]])]
 
 
 def _incomplete(phase: str, record: PhaseRecord, straights: Sequence[PhaseRecord]) -> str | None:
@@ -99,7 +103,7 @@ def _compared(name: str, runs: _Runs) -> Finding:
         line("straight-again", twin.line, f"{name} final {twin.sha256}"),
     ]
     if ours.sha256 == theirs.sha256:
-        return Finding(Status.PASSED, f"{name} bit-equal", {}, lines)
+        return Finding(Status.PASSED, f"{COMPARED[name]} bit-equal", {}, lines)
     if theirs.sha256 == twin.sha256:
         return _differ(name, ours, theirs, lines)
     if name == "predictions":
@@ -118,7 +122,7 @@ def _differ(name: str, ours: Digest, theirs: Digest, lines: list[str]) -> Findin
         what = f"largest difference {size:.3g}"
     if size is not None:
         numbers[f"{name}_difference"] = size
-    message = f"{name} are not those of the uninterrupted training"
+    message = f"{COMPARED[name]} are not those of the uninterrupted training"
     return Finding(Status.FAILED, f"{message}: {what}" if what else message, numbers, lines)
 
 
@@ -161,11 +165,11 @@ def _within_spread(
     if beyond:
         of = max(len(ours.each or ()), len(theirs.each or ()))
         message = (
-            f"{name} differ from the uninterrupted training by more than {SPREADS:g} times what two"
-            f" of these differ by ({spread:.3g}): {tensors.described(beyond, of)}"
+            f"{COMPARED[name]} differ from the uninterrupted training by more than {SPREADS:g} times"
+            f" what two of these differ by ({spread:.3g}): {tensors.described(beyond, of)}"
         )
         return Finding(Status.FAILED, message, numbers, lines)
-    message = f"{name} within the spread of two uninterrupted trainings ({spread:.3g})"
+    message = f"{COMPARED[name]} within the spread of two uninterrupted trainings ({spread:.3g})"
     return Finding(Status.PASSED, message, numbers, lines)
 
 
@@ -178,8 +182,13 @@ def _changed(runs: _Runs) -> float | None:
 def _metrics(runs: _Runs, earlier: Sequence[LogFacts]) -> list[Finding]:
     """The metrics of every epoch that was trained after the load."""
     before = {key for facts in earlier for key in _by_epoch(facts)}
+    begin = min((epoch for _, epoch, _ in _by_epoch(runs.resumed)), default=0) if not before else 0
     ours, theirs, twin = (
-        {key: entry for key, entry in _by_epoch(facts).items() if key not in before}
+        {
+            key: entry
+            for key, entry in _by_epoch(facts).items()
+            if key not in before and key[1] >= begin
+        }
         for facts in (runs.resumed, runs.straight, runs.again)
     )
     repeated = sorted({epoch for _, epoch, _ in _by_epoch(runs.resumed).keys() & before})

@@ -20,6 +20,10 @@ Equation = typing.Any
 Value = typing.Any
 _Aval = typing.Any
 
+# Their programs run any number of times, and a slot holds one tensor. So moves within them stay
+# what they are, which is nothing on a CPU: they are neither executed there nor counted.
+_CONTROL_FLOW = ("scan", "while", "cond")
+
 
 class Moves:
     """Evaluates one traced step with its moves.
@@ -81,7 +85,9 @@ class Moves:
                 results: typing.List[typing.Any] = [handle]
             elif direction == "in":
                 results = [_Later(functools.partial(self._swap_in, equation, inputs[0]))]
-            elif any(_moves(inner) for inner in _inner(equation)):
+            elif equation.primitive.name not in _CONTROL_FLOW and any(
+                _moves(inner) for inner in _inner(equation)
+            ):
                 results = self._run_inner(equation, inputs)
             else:
                 results = applied(equation, inputs)
