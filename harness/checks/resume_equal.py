@@ -165,8 +165,8 @@ def _within_spread(
     if beyond:
         of = max(len(ours.each or ()), len(theirs.each or ()))
         message = (
-            f"{COMPARED[name]} differ from the uninterrupted training by more than {SPREADS:g} times"
-            f" what two of these differ by ({spread:.3g}): {tensors.described(beyond, of)}"
+            f"{COMPARED[name]} differ from the uninterrupted training by more than {SPREADS:g}"
+            f" times what two of these differ by ({spread:.3g}): {tensors.described(beyond, of)}"
         )
         return Finding(Status.FAILED, message, numbers, lines)
     message = f"{COMPARED[name]} within the spread of two uninterrupted trainings ({spread:.3g})"

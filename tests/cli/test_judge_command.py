@@ -88,7 +88,7 @@ def test_a_run_without_lms(write: Any) -> None:
     assert "--no-lms says that it was not to be on" in output
     code, output = run("--no-lms", "--json", log)
     assert code == 0
-    assert checks(output) == [["passed"] + ["skipped"] * 6]
+    assert checks(output) == [["passed"] + ["skipped"] * 7]
     assert run("--no-lms", write(PLAIN + UNCAUGHT))[0] == 1
 
 

@@ -40,7 +40,7 @@ def read(event: str, **fields: Any) -> markers.Fact:
         (b'{"event": "metric", "name": "", "value": 1}', "metric: name is not a text"),
         (
             b'{"event": "digest", "of": "bias", "stage": "saved", "sha256": "00"}',
-            "digest: of is not one of weights, optimizer, predictions",
+            "digest: of is not one of weights, optimizer, predictions, random",
         ),
         (
             b'{"event": "digest", "of": "weights", "stage": "saved", "sha256": "00"}',

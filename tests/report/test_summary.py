@@ -35,12 +35,12 @@ def head(record: RunRecord) -> list[str]:
 
 def test_the_first_lines_say_what_became_of_the_run() -> None:
     assert head(records.run()) == [
-        "FAILED: 3 of 35 checks failed, 8 could not be judged, 1 of 2 canaries caught",
+        "FAILED: 3 of 40 checks failed, 9 could not be judged, 1 of 2 canaries caught",
         "11 cases: 4 passed, 3 failed, 2 not judged, 2 skipped; 62.7 s",
         "engine venv, on a virtual accelerator (no GPU), LMS provider builtin",
     ]
     assert head(records.green())[:2] == [
-        "PASSED: 7 checks passed, 1 of 1 canaries caught",
+        "PASSED: 8 checks passed, 1 of 1 canaries caught",
         "3 cases: 2 passed, 1 skipped; 62.7 s",
     ]
 
@@ -53,7 +53,7 @@ def test_a_run_that_judged_nothing_is_not_passed() -> None:
 
 def test_an_interrupted_run_says_so_first() -> None:
     run = records.record([records.case("one")], state="interrupted")
-    assert head(run)[0] == "NOT JUDGED: the run is interrupted, 7 checks passed"
+    assert head(run)[0] == "NOT JUDGED: the run is interrupted, 8 checks passed"
 
 
 def test_a_gpu_is_named() -> None:
@@ -249,19 +249,19 @@ def known_run(message: str = "optimizer differs", cases: int = 1, **values: Any)
 
 def test_a_known_defect_is_counted_as_one_and_never_as_passed() -> None:
     assert head(known_run())[:2] == [
-        "PASSED: 13 of 14 checks passed, 1 is a known defect",
+        "PASSED: 15 of 16 checks passed, 1 is a known defect",
         "2 cases: 1 passed, 1 known; 62.7 s",
     ]
-    assert head(known_run(cases=2))[0] == "PASSED: 19 of 21 checks passed, 2 are known defects"
+    assert head(known_run(cases=2))[0] == "PASSED: 22 of 24 checks passed, 2 are known defects"
     assert f"{TF1}: 1 of 2 cases passed, 1 known" in shown(known_run())
     assert f"### `{TF1}`: 1 of 2 cases passed, 1 known" in summary.markdown(known_run())
-    assert "| known | 6/7 |" in summary.markdown(known_run())
-    assert re.search(r"known-0 +known 6/7 ", shown(known_run()))
+    assert "| known | 7/8 |" in summary.markdown(known_run())
+    assert re.search(r"known-0 +known 7/8 ", shown(known_run()))
 
 
 def test_a_strict_run_with_a_known_defect_is_failed() -> None:
     assert head(known_run(strict=True))[0] == (
-        "FAILED: 13 of 14 checks passed, 1 is a known defect (strict)"
+        "FAILED: 15 of 16 checks passed, 1 is a known defect (strict)"
     )
 
 
@@ -271,7 +271,7 @@ def test_a_failure_beside_a_known_defect_is_counted_apart() -> None:
     checks = records.checks(state_restored=known, result_unchanged=broken)
     run = records.record([records.case("one", checks=checks)])
     assert head(run)[:2] == [
-        "FAILED: 1 of 7 checks failed, 1 is a known defect",
+        "FAILED: 1 of 8 checks failed, 1 is a known defect",
         "1 case: 1 failed; 62.7 s",
     ]
     assert "known defect moments-lost: " in shown(run)

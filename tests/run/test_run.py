@@ -141,8 +141,8 @@ def test_a_case_is_compared_with_its_reference(tmp_path):
     engine = ScriptedEngine(good)
     record, _ = execute(lay_out(tmp_path / "checkout", families={"basic": declared}), engine)
     load, predict = record.cases
-    assert load.checks[-1].message.startswith("load: as in save: 2 swap-out")
-    assert predict.checks[-1].message.startswith("load: as in load-reference: 2 swap-out")
+    assert load.checks[-2].message.startswith("load: as in save: 2 swap-out")
+    assert predict.checks[-2].message.startswith("load: as in load-reference: 2 swap-out")
     key = "test-flavor.basic.save-predict.load.reference"
     assert predict.phases[1].reference == key
     (launch,) = [launch for launch in engine.launches if launch.key == key]
@@ -376,7 +376,7 @@ def test_a_canary_passes_when_it_is_caught(tmp_path):
     caught, missed = record.cases
     assert [check.id for check in caught.checks] == [CheckId.CAUGHT]
     assert caught.status is Status.PASSED
-    assert len(caught.behind) == 7
+    assert len(caught.behind) == 8
     assert missed.status is Status.FAILED
     assert totals.exit_code(record) == 1
 

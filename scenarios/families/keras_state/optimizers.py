@@ -93,10 +93,6 @@ def lion(variant: "Variant") -> Optimizer:
 
 
 def adam_ema(variant: "Variant") -> Optimizer:
-    return variant.keras.optimizers.Adam(use_ema=True, ema_momentum=0.8, **_rate(variant, 0.01))
-
-
-def adam_ema_frequency(variant: "Variant") -> Optimizer:
     """Overwrites the weights by their average in each third step too, and so counts steps."""
     return variant.keras.optimizers.Adam(
         use_ema=True, ema_momentum=0.8, ema_overwrite_frequency=3, **_rate(variant, 0.01)
@@ -118,10 +114,6 @@ def legacy_adam(variant: "Variant") -> Optimizer:
     return variant.keras.optimizers.legacy.Adam(amsgrad=True, decay=_DECAY, **_rate(variant, 0.01))
 
 
-def legacy_nadam(variant: "Variant") -> Optimizer:
-    return variant.keras.optimizers.legacy.Nadam(**_rate(variant, 0.01))
-
-
 def adam_accumulation(variant: "Variant") -> Optimizer:
     """Gradients of three steps are one update: the epoch ends within one."""
     return variant.keras.optimizers.Adam(gradient_accumulation_steps=3, **_rate(variant, 0.01))
@@ -140,7 +132,7 @@ OPTIMIZERS: typing.Dict[str, typing.Callable[["Variant"], Optimizer]] = {
     for create in (
         *(sgd_momentum, sgd_schedule, rmsprop_decay, adagrad_decay, adadelta),
         *(adam, adam_amsgrad, adamax, nadam, ftrl),
-        *(adamw, adafactor, lion, adam_ema, adam_ema_frequency, loss_scale),
-        *(legacy_adam, legacy_nadam, adam_accumulation, lamb, muon),
+        *(adamw, adafactor, lion, adam_ema, loss_scale),
+        *(legacy_adam, adam_accumulation, lamb, muon),
     )
 }
