@@ -11,7 +11,7 @@ def main(mnist: MnistCnn) -> None:
         restored.claim(model, replicas=mnist.replicas, strategy="MirroredStrategy")
         restored.note_fresh_optimizer(model)
         mnist.digest(model, "restored")
-        mnist.train(model, callbacks=[mnist.lms()])
+        mnist.train(model, callbacks=[mnist.lms()], done=mnist.epochs)
         mnist.finish(model)
 
 

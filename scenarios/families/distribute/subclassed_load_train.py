@@ -11,7 +11,7 @@ def main(subclassed: Subclassed) -> None:
         marker.claim("signatures of what was saved after fit", 1, len(loaded.signatures))
         model = subclassed.keras.models.load_model(path)
         subclassed.digest(model, "restored")
-        subclassed.train(model, callbacks=[subclassed.lms()])
+        subclassed.train(model, callbacks=[subclassed.lms()], done=subclassed.epochs)
         subclassed.finish(model)
 
 

@@ -8,7 +8,7 @@ def main(cifar: CifarCnn) -> None:
     lms = cifar.lms()
     model = cifar.load_model(cifar.input(keras_files.MODEL), callbacks=[lms])
     cifar.digest(model, "restored", optimizer=True)
-    cifar.train(model, callbacks=[lms])
+    cifar.train(model, callbacks=[lms], done=cifar.epochs)
     cifar.finish(model)
 
 

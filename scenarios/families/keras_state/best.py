@@ -10,6 +10,7 @@ from common import marker
 from families.keras_state.variant import Variant
 
 _MONITOR = "score"
+_BEST = 0.0  # of the first epoch
 
 
 def main(variant: Variant) -> None:
@@ -17,11 +18,17 @@ def main(variant: Variant) -> None:
     path = variant.output(name)
     lms = variant.lms()
     model = variant.compiled()
+    first = variant.phase.input_directory is None
+    # The callback keeps its best score in no file: a training that is started again has to tell it.
     keeper = variant.keras.callbacks.ModelCheckpoint(
-        path, monitor=_MONITOR, mode="max", save_best_only=True
+        path,
+        monitor=_MONITOR,
+        mode="max",
+        save_best_only=True,
+        initial_value_threshold=None if first else _BEST,
     )
     more = [score(variant), keeper]
-    if variant.phase.input_directory is None:
+    if first:
         variant.train(model, lms, until=variant.saved_after, more=more)
         variant.mark(model, "saved")
         return
@@ -40,7 +47,7 @@ def score(variant: Variant) -> typing.Any:
 
     class Score(variant.keras.callbacks.Callback):  # type: ignore[misc, name-defined]
         def on_epoch_end(self, epoch: int, logs: typing.Any = None) -> None:
-            logs[_MONITOR] = -float(epoch)
+            logs[_MONITOR] = _BEST - float(epoch)
 
     return Score()
 

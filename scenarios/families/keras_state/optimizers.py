@@ -79,8 +79,10 @@ def ftrl(variant: "Variant") -> Optimizer:
 
 
 def adamw(variant: "Variant") -> Optimizer:
+    """In Keras 3 gradients of three steps are one update: the epoch ends within one."""
+    more = {"gradient_accumulation_steps": 3} if variant.generation == "keras3" else {}
     return variant.keras.optimizers.AdamW(
-        weight_decay=0.01, global_clipnorm=1.0, **_falling(variant, 0.01)
+        weight_decay=0.01, global_clipnorm=1.0, **_falling(variant, 0.01), **more
     )
 
 
@@ -114,11 +116,6 @@ def legacy_adam(variant: "Variant") -> Optimizer:
     return variant.keras.optimizers.legacy.Adam(amsgrad=True, decay=_DECAY, **_rate(variant, 0.01))
 
 
-def adam_accumulation(variant: "Variant") -> Optimizer:
-    """Gradients of three steps are one update: the epoch ends within one."""
-    return variant.keras.optimizers.Adam(gradient_accumulation_steps=3, **_rate(variant, 0.01))
-
-
 def lamb(variant: "Variant") -> Optimizer:
     return variant.keras.optimizers.Lamb(**_rate(variant, 0.02))
 
@@ -133,6 +130,6 @@ OPTIMIZERS: typing.Dict[str, typing.Callable[["Variant"], Optimizer]] = {
         *(sgd_momentum, sgd_schedule, rmsprop_decay, adagrad_decay, adadelta),
         *(adam, adam_amsgrad, adamax, nadam, ftrl),
         *(adamw, adafactor, lion, adam_ema, loss_scale),
-        *(legacy_adam, adam_accumulation, lamb, muon),
+        *(legacy_adam, lamb, muon),
     )
 }

@@ -97,7 +97,7 @@ class Variant(Workload):
         # Keras 2 has the vocabulary of a lookup among the weights: a table, which is no variable.
         variables = [weight for weight in model.weights if hasattr(weight, "dtype")]
         self._mark("weights", stage, variables)
-        self._mark("optimizer", stage, self._optimizer_state(model))
+        self._mark("optimizer", stage, self._optimizer_state(model), empty=True)
         self._mark("random", stage, random_state(self.runtime, model))
         if stage == "final" or not self.example.remembers:
             digest.predictions(self.predicted(model), stage)
@@ -146,8 +146,11 @@ class Variant(Workload):
     def _numpy(self, tensor: typing.Any) -> typing.Any:
         return self.keras.ops.convert_to_numpy(tensor) if self.phase.keras3 else tensor.numpy()
 
-    def _mark(self, of: str, stage: str, variables: typing.Sequence[typing.Any]) -> None:
-        if variables:
+    def _mark(
+        self, of: str, stage: str, variables: typing.Sequence[typing.Any], empty: bool = False
+    ) -> None:
+        """Marks what variables hold. empty: also that there are none."""
+        if variables or empty:
             digest.tensors(of, stage, digest.of_variables(self.runtime, variables))
 
 

@@ -1,6 +1,11 @@
 """Import the meta graph, LMS first, restore the checkpoint's variables and go on training."""
 
-from families.tf_serialization.serialization import CHECKPOINT, Serialization
+from families.tf_serialization.serialization import (
+    CHECKPOINT,
+    EPOCHS,
+    RESUMED_EPOCHS,
+    Serialization,
+)
 
 
 def main(work: Serialization) -> None:
@@ -9,7 +14,7 @@ def main(work: Serialization) -> None:
     with work.session(work.graph) as session:
         work.restore(session, saver, work.input(CHECKPOINT))
         work.digest(session, "restored", optimizer=True)
-        work.train(session, epochs=2)
+        work.train(session, epochs=RESUMED_EPOCHS, done=EPOCHS)
         work.finish(session, "train")
 
 

@@ -1,7 +1,7 @@
 """Load the SavedModel, LMS before its variables, and go on training: it has all of the model."""
 
 from families.tf_serialization import savedmodel
-from families.tf_serialization.serialization import Serialization
+from families.tf_serialization.serialization import EPOCHS, RESUMED_EPOCHS, Serialization
 
 
 def main(work: Serialization) -> None:
@@ -11,7 +11,7 @@ def main(work: Serialization) -> None:
     with work.session(work.graph) as session:
         loader.restore(session)
         work.digest(session, "restored", optimizer=True)
-        work.train(session, epochs=2)
+        work.train(session, epochs=RESUMED_EPOCHS, done=EPOCHS)
         work.finish(session, "train")
 
 

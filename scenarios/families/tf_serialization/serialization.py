@@ -12,6 +12,8 @@ from workload.graph_model import Feed, Fetches, GraphWorkload, read_graph
 BATCH_SIZE = 256
 _BATCHES = 8
 EPOCHS = 5
+# After a load.
+RESUMED_EPOCHS = 2
 _TRAIN_SEED = 1
 _TEST_SEED = 2
 _DATA = "rows of ten numbers, made from a seed"
@@ -69,11 +71,14 @@ class Serialization(GraphWorkload):
         self.model = classifier.find(self.graph, prefix)
         return self.model
 
-    def train(self, session: typing.Any, epochs: int = EPOCHS) -> None:
-        """Trains, with dropout; marks the loss of each epoch, and the accuracy on other rows."""
+    def train(self, session: typing.Any, epochs: int = EPOCHS, done: int = 0) -> None:
+        """Trains, with dropout; marks the loss of each epoch, and the accuracy on other rows.
+
+        done: epochs before these.
+        """
         feeds = [self._train_feed(number) for number in range(_BATCHES)]
         training = classifier.find_training(self.graph)
-        for epoch in range(1, epochs + 1):
+        for epoch in range(done + 1, done + epochs + 1):
             losses = [
                 self.timed_run(session, [training.loss, training.step], feed)[0] for feed in feeds
             ]
@@ -82,7 +87,7 @@ class Serialization(GraphWorkload):
         x, y = classifier.rows(1024, _TEST_SEED)
         hits = session.run(model.predictions, {model.inputs: x}) == (y > 0.5)
         self.runtime.steps.ran("predict")
-        metrics.mark({"accuracy": hits.mean()}, epoch=epochs, split="test")
+        metrics.mark({"accuracy": hits.mean()}, epoch=done + epochs, split="test")
 
     def digest(self, model: typing.Any, stage: str, optimizer: bool = False) -> None:
         """As in `Workload`; claims the seed's answers as well."""

@@ -89,7 +89,7 @@ def test_excluded_combinations_and_scripts_are_there() -> None:
         ("tf1-keras23", "batchnorm-adam-h5"),
         ("tf1-tfkeras", "nested-sgd_momentum-checkpoint"),
         ("tf2-tfkeras", "batchnorm-adam_ema-keras"),
-        ("keras3-torch", "batchnorm-adam_accumulation-keras"),
+        ("keras3-torch", "batchnorm-adamw-keras"),
         ("keras3-torch", "dropout_seeded-adam-state_tree"),
     ],
 )
