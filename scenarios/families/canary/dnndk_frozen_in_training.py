@@ -6,7 +6,8 @@ from families.dnndk_freeze.cifar_cnn import CifarCnn
 
 def main(cifar: CifarCnn) -> None:
     cifar.keras.backend.set_learning_phase(1)  # the fault that the harness has to notice
-    model = cifar.keras.models.load_model(cifar.input(keras_files.CHECKPOINT))
+    path, classes = cifar.input(keras_files.CHECKPOINT), cifar.custom_objects
+    model = cifar.keras.models.load_model(path, custom_objects=classes)
     frozen_graph.write(cifar, model)
 
 

@@ -8,7 +8,8 @@ from families.keras_saveload.mnist_cnn import MnistCnn
 
 
 def main(mnist: MnistCnn) -> None:
-    model = mnist.keras.models.load_model(mnist.input("mnistsavedmodel.h5"))
+    path = mnist.input("mnistsavedmodel.h5")
+    model = mnist.keras.models.load_model(path, custom_objects=mnist.custom_objects)
     print("model loaded")
     mnist.digest(model, "restored", optimizer=True)
     mnist.train(model, callbacks=[mnist.lms()])

@@ -9,6 +9,7 @@ import typing
 
 from common import data
 from common.runtime import Runtime
+from workload.dropout import of_phase
 from workload.keras_model import KerasWorkload
 
 BATCH_SIZE = 32
@@ -36,14 +37,15 @@ class CifarCnn(KerasWorkload):
     def build(self) -> typing.Any:
         """The compiled model, with initial weights."""
         layers = self.keras.layers
+        dropout = of_phase(self.keras, self.phase)
         images = layers.Input(SHAPE)
         stem = layers.MaxPooling2D((2, 2))(self._block(images, FILTERS))
-        body = layers.Dropout(0.2)(self._block(stem, FILTERS))
+        body = dropout(0.2, seed=1)(self._block(stem, FILTERS))
         joined = layers.Add()([stem, self._block(body, FILTERS)])
         dense = layers.Dense(64, activation="relu")(
             layers.Flatten()(layers.MaxPooling2D((4, 4))(joined))
         )
-        scores = layers.Dense(data.CLASSES, activation="softmax")(layers.Dropout(0.4)(dense))
+        scores = layers.Dense(data.CLASSES, activation="softmax")(dropout(0.4, seed=2)(dense))
         model = self.keras.models.Model(images, scores)
         model.compile(
             loss="categorical_crossentropy",

@@ -6,7 +6,8 @@ from families.dnndk_freeze.cifar_cnn import CifarCnn
 
 def main(cifar: CifarCnn) -> None:
     cifar.keras.backend.set_learning_phase(0)
-    model = cifar.keras.models.load_model(cifar.input(keras_files.MODEL))
+    path, classes = cifar.input(keras_files.MODEL), cifar.custom_objects
+    model = cifar.keras.models.load_model(path, custom_objects=classes)
     frozen_graph.write(cifar, model)
     frozen_graph.check(cifar)
     keras_files.check_whole_model(cifar, keras_files.MODEL)

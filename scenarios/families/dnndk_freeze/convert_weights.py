@@ -7,7 +7,8 @@ from families.dnndk_freeze.cifar_cnn import CifarCnn
 def main(cifar: CifarCnn) -> None:
     cifar.keras.backend.set_learning_phase(0)
     with open(cifar.input(keras_files.ARCHITECTURE)) as file:
-        model = cifar.keras.models.model_from_json(file.read())
+        classes = cifar.custom_objects
+        model = cifar.keras.models.model_from_json(file.read(), custom_objects=classes)
     model.load_weights(cifar.input(keras_files.WEIGHTS))
     frozen_graph.write(cifar, model)
     frozen_graph.check(cifar)

@@ -26,7 +26,7 @@ def write(cifar: CifarCnn, model: typing.Any) -> None:
     names = {
         "input": model.inputs[0].op.name,
         "output": model.outputs[0].op.name,
-        "weights": [variable.name.split(":")[0] for variable in model.weights],
+        "weights": [name.split(":")[0] for name in cifar.weights(model).names],
     }
     session = cifar.keras.backend.get_session()
     saver = tf.train.Saver()
