@@ -6,6 +6,7 @@ what becomes of its failure differs (`run.defects`).
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -255,7 +256,8 @@ def _met(requirement: Requirement, found: Mapping[str, list[str]]) -> bool:
 
 
 def _admits(requirement: Requirement, version: str) -> bool:
-    try:
-        return requirement.specifier.contains(Version(version), prereleases=True)
-    except InvalidVersion:
-        return False
+    # `tf.keras` of TensorFlow 1 calls itself 2.2.4-tf: a label, which PEP 440 sets off by a plus.
+    for text in (version, version.replace("-", "+", 1)):
+        with contextlib.suppress(InvalidVersion):
+            return requirement.specifier.contains(Version(text), prereleases=True)
+    return False
