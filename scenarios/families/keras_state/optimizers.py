@@ -87,7 +87,7 @@ def adamw(variant: "Variant") -> Optimizer:
 
 
 def adafactor(variant: "Variant") -> Optimizer:
-    return variant.keras.optimizers.Adafactor(**_rate(variant, 0.05))
+    return variant.keras.optimizers.Adafactor(**_rate(variant, 0.01))
 
 
 def lion(variant: "Variant") -> Optimizer:
