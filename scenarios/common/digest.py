@@ -18,7 +18,7 @@ Arrays = typing.Iterable[typing.Any]
 # Of more tensors than that none is told one by one.
 _EACH_LIMIT = 2_000
 _SEED = 20190802
-_PERIOD, _PROJECTIONS = 4_096, 8
+_BLOCK, _PROJECTIONS = 4_096, 8
 
 
 class Tensors(typing.NamedTuple):
@@ -72,7 +72,7 @@ def projections(array: typing.Any) -> typing.Optional[typing.List[float]]:
 
     The difference of two arrays is known from those of their sums, without the other array: the
     mean of their squares is about the sum of its squares (Alon, Matias and Szegedy 1996, "The
-    space complexity of approximating the frequency moments"). Signs repeat every 4096 numbers.
+    space complexity of approximating the frequency moments").
 
     None for what holds no numbers.
     """
@@ -81,20 +81,21 @@ def projections(array: typing.Any) -> typing.Optional[typing.List[float]]:
     plain = np.asarray(array)
     if plain.dtype.kind not in "biuf" and plain.dtype.name != "bfloat16":
         return None
-    numbers = plain.astype("float64").ravel()
-    whole = len(numbers) // _PERIOD * _PERIOD
-    folded = numbers[:whole].reshape(-1, _PERIOD).sum(axis=0) if whole else np.zeros(_PERIOD)
-    folded[: len(numbers) - whole] += numbers[whole:]
-    return [float(value) for value in _signs() @ folded]
+    # A number's sign is that of its place in its block times that of its block.
+    blocks = -(-plain.size // _BLOCK)
+    numbers = np.zeros(blocks * _BLOCK)
+    numbers[: plain.size] = plain.ravel()
+    within = _signs(_SEED, _BLOCK) @ numbers.reshape(blocks, _BLOCK).T
+    return [float(value) for value in (within * _signs(_SEED + 1, blocks)).sum(axis=1)]
 
 
-@functools.lru_cache(maxsize=1)
-def _signs() -> typing.Any:
-    """Signs, float64 [projections, period]; numpy keeps this generator's numbers for ever."""
+@functools.lru_cache(maxsize=64)
+def _signs(seed: int, count: int) -> typing.Any:
+    """Signs, float64 [projections, count]; numpy keeps this generator's numbers for ever."""
     import numpy as np
 
-    drawn = np.random.RandomState(_SEED).randint(0, 2, (_PROJECTIONS, _PERIOD))
-    return drawn * 2.0 - 1.0
+    drawn = np.random.RandomState(seed).randint(0, 2, (count, _PROJECTIONS))
+    return (drawn * 2.0 - 1.0).T
 
 
 def _told(name: str, value: typing.Any) -> typing.Dict[str, typing.Any]:

@@ -32,6 +32,7 @@ class KerasWorkload(Workload):
     def __init__(self, started: Runtime) -> None:
         super().__init__(started)
         self._step_callbacks: typing.List[typing.Any] = []
+        self._trained = self.epochs
 
     @property
     def fixed_batch(self) -> typing.Any:
@@ -89,6 +90,7 @@ class KerasWorkload(Workload):
             self._step_callbacks = [entry for entry in callbacks if isinstance(entry, Provider)]
         self.fit(model, [*callbacks, history], done + (epochs or self.epochs), done)
         self.step_ms = metrics.median(history.step_ms)
+        self._trained = done + (epochs or self.epochs)
         self.evaluate(model)
 
     def fit(
@@ -110,7 +112,7 @@ class KerasWorkload(Workload):
         """Marks loss and accuracy on the test images."""
         named = self._evaluated(model)
         print(", ".join(f"test {name}: {value}" for name, value in named.items()))
-        metrics.mark(named, epoch=self.epochs, split="test")
+        metrics.mark(named, epoch=self._trained, split="test")
 
     def _evaluated(self, model: typing.Any) -> typing.Dict[str, typing.Any]:
         """Loss and metrics on the test images, by Keras' names."""

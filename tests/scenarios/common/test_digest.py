@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,32 @@ for stage in ("saved", "restored", "final"):
     ended = run_code("tf1-tfkeras", code, tmp_path / "phase", **variables)
     assert ended.code == 0, ended.log
     assert [entry["stage"] for entry in ended.of("digest")] == marked
+
+
+def test_each_tensor_is_told_by_its_name_and_its_projections(tmp_path: Path) -> None:
+    code = """
+import numpy as np
+from common import digest
+
+big = np.random.RandomState(0).normal(size=(70, 90)).astype("float32")
+digest.arrays("weights", "saved", [big, np.zeros(())], ["kernel", "count"])
+digest.arrays("weights", "final", [big + np.float32(0.5), np.ones(())], ["kernel", "count"])
+digest.arrays("random", "final", [np.array(["text"])])
+"""
+    ended = run_code("tf1-tfkeras", code, tmp_path)
+    assert ended.code == 0, ended.log
+    before, after = (ended.one("digest", of="weights", stage=s) for s in ("saved", "final"))
+    kernel, count = before["each"]
+    assert (kernel["name"], kernel["shape"], count["name"]) == ("kernel", [70, 90], "count")
+    for entry, other, difference in zip(
+        before["each"], after["each"], (0.5 * math.sqrt(70 * 90), 1.0), strict=True
+    ):
+        apart = [a - b for a, b in zip(entry["projections"], other["projections"], strict=True)]
+        size = math.sqrt(sum(value**2 for value in apart) / len(apart))
+        assert size == pytest.approx(difference, rel=0.6)
+        assert entry["sha256"] != other["sha256"]
+    (text,) = ended.one("digest", of="random")["each"]
+    assert (text["name"], text["projections"]) == ("0", None)
 
 
 def _fixed() -> str:

@@ -19,7 +19,7 @@ from tests.scenarios.phases import (
     run_plain,
 )
 
-LOAD = "keras_saveload/mnist_cnn_keras_loadtrain"
+LOAD = "keras_saveload/mnist_cnn_keras_loadtrain_repaired"
 
 
 def test_every_fault_expects_its_own_check() -> None:

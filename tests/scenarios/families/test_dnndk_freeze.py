@@ -128,7 +128,7 @@ def _same_from_the_command_line(flavor: str, artifacts: Path, directory: Path) -
 def test_training_resumes_from_the_checkpoint(tmp_path: Path) -> None:
     saved = phase("tf1-keras22", "train_save", tmp_path / "save")
     loaded = phase("tf1-keras22", "resume_checkpoint", tmp_path / "load", saved)
-    assert set(saved.digests("saved")) == {"weights", "optimizer", "predictions"}
+    assert set(saved.digests("saved")) == {"weights", "optimizer", "random", "predictions"}
     assert loaded.digests("restored") == saved.digests("saved")
     assert loaded.digests("final")["predictions"] != loaded.digests("restored")["predictions"]
     trace = loaded.one("trace", function="train")

@@ -13,7 +13,7 @@ from tests.scenarios.phases import SCENARIOS, Ended, run_code, run_phase
 
 FAMILY = "keras3_crossbackend"
 BACKENDS = ("tensorflow", "torch", "jax")
-LOAD = f"{FAMILY}/load_keras_train"
+LOAD = f"{FAMILY}/load_keras_train_repaired"
 
 Saved = Callable[[str], Ended]
 
@@ -26,7 +26,7 @@ def test_every_directed_pair_of_backends_is_a_case() -> None:
         kind: [
             (made.tasks[case.uses[0].key].flavor, case.flavor.id)
             for case in made.cases
-            if case.scenario.id.startswith(kind)
+            if case.scenario.id.startswith(kind) and not case.scenario.id.endswith("_repaired")
         ]
         for kind in ("from_", "weights_from_")
     }

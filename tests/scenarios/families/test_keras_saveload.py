@@ -20,6 +20,7 @@ from tests.scenarios.phases import (
 )
 
 FAMILY = "keras_saveload"
+STATE = {"weights", "optimizer", "random", "predictions"}
 # Batches of 128 of the shipped digits.
 TRAINED, PREDICTED = 12, 3
 SCRIPTS = sorted(
@@ -44,6 +45,7 @@ def test_family_has_its_paths_and_no_script_is_left_over() -> None:
     scenarios = catalog.load(SCENARIOS.parent).select(families=[FAMILY]).scenarios
     assert [scenario.id for scenario in scenarios] == [
         "trainsave-loadtrain",
+        "trainsave-loadtrain_repaired",
         "trainsave-loadpredict",
         "trainsaveweights-loadweights_train",
         "trainsaveweights-loadweights_predict",
@@ -55,20 +57,23 @@ def test_family_has_its_paths_and_no_script_is_left_over() -> None:
         "trainsave_keras-loadtrain",
         "trainsave_keras-loadpredict",
         "trainsaveweights_v3-loadweights_v3_train",
+        "trainsaveweights_v3-loadweights_v3_train_repaired",
         "trainsaveweights_v3-loadweights_v3_predict",
         "modelcheckpoint-load_last_train",
         "modelcheckpoint-load_best_train",
         "backup-restore_train",
     ]
     used = {phase.script for scenario in scenarios for phase in scenario.phase}
+    used |= {scenario.straight.script for scenario in scenarios if scenario.straight is not None}
     assert used == {f"{name}.py" for name in SCRIPTS}
-    assert len(used) == 24
+    assert len(used) == 29
     formats = {
         "_save_checkpoint": "tf_checkpoint",
         "_keras-": "keras_format",
         "trainsaveweights-": "weights_any_name",
         "trainsaveweights_h5-": "weights_any_name",
         "_v3-": "keras3",
+        "loadtrain_repaired": "keras3",
         "modelcheckpoint": "keras3",
         "backup": "keras3",
     }
@@ -90,11 +95,12 @@ def test_whole_model_goes_on_with_the_same_result_and_less_memory(
     control = complete(phase(flavor, "loadtrain", tmp_path / "control", saved, LMS_PROVIDER="off"))
 
     assert saved.one("environment")["data"] == "uci-digits"
-    assert set(saved.digests("saved")) == {"weights", "optimizer", "predictions"}
+    assert set(saved.digests("saved")) == STATE
     assert loaded.digests("restored") == saved.digests("saved")
     assert loaded.results == control.results
-    assert {(m["name"], m["split"], m["epoch"]) for m in loaded.of("metric")} == {
-        (name, split, 1) for name in ("loss", "accuracy") for split in ("train", "test")
+    assert {(m["name"], m["epoch"]) for m in loaded.of("metric", split="train")} == {
+        ("loss", 2),
+        ("accuracy", 2),
     }
 
     assert loaded.one("lms_edited")["swap_out"] > 0
@@ -116,17 +122,18 @@ def test_keras_3_goes_on_with_the_same_result_and_less_memory(
     flavor: str, whole_model: Callable[[str], Ended], tmp_path: Path
 ) -> None:
     saved = complete(whole_model(flavor))
-    loaded = complete(phase(flavor, "loadtrain", tmp_path / "load", saved))
-    control = complete(phase(flavor, "loadtrain", tmp_path / "control", saved, LMS_PROVIDER="off"))
+    name = "loadtrain_repaired"
+    loaded = complete(phase(flavor, name, tmp_path / "load", saved))
+    control = complete(phase(flavor, name, tmp_path / "control", saved, LMS_PROVIDER="off"))
     pretended = complete(
-        phase(flavor, "loadtrain", tmp_path / "pretended", saved, LMS_FAULT="never_swapped")
+        phase(flavor, name, tmp_path / "pretended", saved, LMS_FAULT="never_swapped")
     )
 
     assert FLAVORS[flavor].variables["KERAS_BACKEND"] in saved.one("environment")["versions"]
-    assert set(saved.digests("saved")) == {"weights", "optimizer", "predictions"}
+    assert set(saved.digests("saved")) == STATE
     assert loaded.digests("restored") == saved.digests("saved")
     assert [entry["text"] for entry in loaded.of("note")] == [
-        "load_model of this Keras drops the optimizer state of an HDF5 file: it is set again"
+        "repaired: load_model drops the optimizer's state of an HDF5 file; it is set again"
     ]
     for ended in (loaded, pretended):
         assert values(ended) == pytest.approx(values(control), rel=1e-4, abs=1e-6)
@@ -144,6 +151,38 @@ def test_keras_3_goes_on_with_the_same_result_and_less_memory(
     # On jax the last batch, which is smaller, is left out.
     trained = 3 if flavor == "keras3-jax" else 4
     assert {trace["steps"] for trace in (saved.one("trace"), swapped, plain)} == {trained + 2}
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("flavor", KERAS3)
+def test_what_keras_3_loses_of_an_hdf5_file_is_shown_and_not_repaired(
+    flavor: str, whole_model: Callable[[str], Ended], tmp_path: Path
+) -> None:
+    saved = complete(whole_model(flavor))
+    loaded = phase(flavor, "loadtrain", tmp_path / "load", saved)
+    assert loaded.code == 1
+    assert not loaded.of("note")
+    before, after = (
+        ended.one("digest", of="optimizer", stage=stage)
+        for ended, stage in ((saved, "saved"), (loaded, "restored"))
+    )
+    assert (before["tensors"], after["tensors"]) == (18, 2)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("flavor", ["tf1-keras23", "tf2-tfkeras", "keras3-torch"])
+def test_a_resumed_training_ends_as_one_that_was_not_interrupted(
+    flavor: str, whole_model: Callable[[str], Ended], tmp_path: Path
+) -> None:
+    saved = complete(whole_model(flavor))
+    resumed = complete(phase(flavor, "loadtrain_repaired", tmp_path / "load", saved))
+    straight = complete(phase(flavor, "straight", tmp_path / "straight"))
+    assert not straight.of("trace")
+    assert set(straight.digests("final")) == STATE
+    assert resumed.digests("final") == straight.digests("final")
+    told = straight.one("digest", of="weights", stage="final")["each"]
+    assert len(told) == 8
+    assert all(len(entry["projections"]) == 8 and entry["shape"] for entry in told)
 
 
 def values(ended: Ended) -> list[float]:
@@ -191,7 +230,7 @@ def test_weights_without_extension_predict(flavor: str, tmp_path: Path) -> None:
 def test_keras_format_restores_the_optimizer(flavor: str, tmp_path: Path) -> None:
     saved = complete(phase(flavor, "trainsave_keras", tmp_path / "save"))
     loaded = complete(phase(flavor, "load_keras_predict", tmp_path / "load", saved))
-    assert set(saved.digests("saved")) == {"weights", "optimizer", "predictions"}
+    assert set(saved.digests("saved")) == STATE
     assert loaded.digests("restored") == saved.digests("saved")
     assert loaded.one("trace", function="predict")["graph_swap_in"] > 0
 
@@ -201,7 +240,7 @@ def test_keras_format_restores_the_optimizer(flavor: str, tmp_path: Path) -> Non
 def test_checkpoint_is_restored_before_the_model_runs(flavor: str, tmp_path: Path) -> None:
     saved = complete(phase(flavor, "train_save_checkpoint", tmp_path / "save"))
     loaded = complete(phase(flavor, "load_checkpoint_train", tmp_path / "load", saved))
-    assert set(saved.digests("saved")) == {"weights", "optimizer", "predictions"}
+    assert set(saved.digests("saved")) == STATE
     assert loaded.digests("restored") == saved.digests("saved")
 
     for name in ("load_checkpoint_train", "load_checkpoint_predict"):

@@ -20,7 +20,7 @@ from tests.scenarios.phases import SCENARIOS, Ended, run_phase
 
 # One flavor for each way to run a model and to swap it.
 MODES = ["tf1-tfkeras", "tf2-tfkeras", "keras3-torch", "keras3-jax"]
-TRAINING = "keras_saveload/mnist_cnn_keras_loadtrain"
+TRAINING = "keras_saveload/mnist_cnn_keras_loadtrain_repaired"
 
 
 def losing(flavor: str, name: str, directory: Path, source: Ended) -> Ended:

@@ -22,12 +22,12 @@ NAMES = {
     if path == Path(sys.executable) or int(path.parts[-3].split(".")[1]) >= 6
 }
 LIMITED = """
-import runpy, sys
+import sys
 from forks import group
 group.LOG_LIMIT = 10000
 script = group.main()
 if script is not None:
-    runpy.run_path(script, run_name="__main__")
+    group.run(script)
 """
 
 
@@ -173,3 +173,30 @@ def test_what_a_phase_leaves_behind_ends_with_it(tmp_path):
     _, output = run(tmp_path, Path(sys.executable), [leave, "pass"])
     left = int((output / "0" / "left").read_text())
     assert not Path(f"/proc/{left}").exists()
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "said"),
+    [
+        ("print('whole')", 0, "whole"),
+        ("import sys; sys.exit()", 0, ""),
+        ("import sys; sys.exit(7)", 7, ""),
+        ("import sys; sys.exit('no such file')", 1, "no such file"),
+        ("raise ValueError('broken')", 1, "ValueError: broken"),
+        ("import atexit; atexit.register(print, 'handled')", 0, "handled"),
+        (
+            "import threading, time\n"
+            "threading.Thread(target=lambda: (time.sleep(0.3), print('waited'))).start()",
+            0,
+            "waited",
+        ),
+        ("import sys; sys.stdout.write('no end of line')", 0, "no end of line"),
+    ],
+)
+@pytest.mark.parametrize("name", NAMES)
+def test_a_fork_ends_as_a_script_does(tmp_path, name, script, code, said):
+    (status, *_), output = run(tmp_path, NAMES[name], [script])
+    assert status["code"] == code
+    log = (output / "0.stdout").read_text() + (output / "0.stderr").read_text()
+    assert said in log
+    assert ("Traceback" in log) is script.startswith("raise")

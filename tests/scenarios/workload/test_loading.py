@@ -102,7 +102,7 @@ def script(run):
                                      keras.layers.Dense(2, activation="softmax")])
     model.compile(keras.optimizers.Adam(learning_rate=0.125), "mse", metrics=["accuracy"])
     model.fit(np.ones((8, 4), "float32"), np.zeros((8, 2), "float32"), verbose=0)
-    saved = digest.values(run, model.weights + digest.optimizer_variables(model))
+    saved = digest.of_variables(run, model.weights + digest.optimizer_variables(model)).values
     assert [float(value) for value in saved if value.shape == ()] == [1.0, 0.125]
     for name in ("whole.h5", "whole.keras"):
         seen = []
@@ -114,7 +114,8 @@ def script(run):
         model.save(path.format(name))
         loaded = loading.load_model(keras, path.format(name), [Recorder()], mode=run.phase.mode)
         assert seen == [loaded]
-        restored = digest.values(run, loaded.weights + digest.optimizer_variables(loaded))
+        variables = loaded.weights + digest.optimizer_variables(loaded)
+        restored = digest.of_variables(run, variables).values
         assert digest.of_arrays(restored) == digest.of_arrays(saved)
     try:
         run.session
