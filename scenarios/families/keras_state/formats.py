@@ -30,8 +30,11 @@ _NAMES = {
     "sharded": "model.weights.json",
     "checkpoint": "checkpoint/model",
     "state_tree": "state.pickle",
+    "orbax": "checkpoints",
+    "orbax_weights": "checkpoints",
 }
-_WHOLE = ("h5", "keras", "keras_after_h5", "savedmodel")
+_WHOLE = ("h5", "keras", "keras_after_h5", "savedmodel", "orbax")
+_BY_CALLBACK = ("orbax", "orbax_weights")
 _BUILT = ("weights_v3_built", "weights_skip_mismatch", "sharded")
 _OPTIONS = {
     "weights_by_name": {"by_name": True},
@@ -46,8 +49,17 @@ def check(variant: "Variant") -> None:
     _name(variant)
 
 
+def callbacks(variant: "Variant") -> typing.List[typing.Any]:
+    """Those that save in the variant's format while the model trains."""
+    if variant.format not in _BY_CALLBACK:
+        return []
+    return [variant.keras.callbacks.OrbaxCheckpoint(variant.output(_name(variant)))]
+
+
 def save(variant: "Variant", model: Model) -> None:
-    """Saves a model in the variant's format."""
+    """Saves a model in the variant's format, unless one of its `callbacks` has."""
+    if variant.format in _BY_CALLBACK:
+        return
     path = variant.output(*_name(variant).split("/"))
     if variant.format == "savedmodel":
         model.save(path, save_format="tf")

@@ -9,7 +9,8 @@ def main(variant: Variant) -> None:
     model = formats.load(variant, lms)
     variant.mark(model, "restored")
     formats.claim_rematerialised(variant, model)
-    variant.train(model, lms, begin=variant.saved_after, until=variant.epochs)
+    more = formats.callbacks(variant)
+    variant.train(model, lms, begin=variant.saved_after, until=variant.epochs, more=more)
     variant.mark(model, "final")
 
 

@@ -7,7 +7,8 @@ from families.keras_state.variant import Variant
 def main(variant: Variant) -> None:
     formats.check(variant)
     model = variant.compiled()
-    variant.train(model, variant.lms(), until=variant.saved_after)
+    more = formats.callbacks(variant)
+    variant.train(model, variant.lms(), until=variant.saved_after, more=more)
     variant.mark(model, "saved")
     formats.save(variant, model)
     formats.note_rematerialised(variant, model)
