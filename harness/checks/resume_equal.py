@@ -18,8 +18,10 @@ from dataclasses import dataclass
 from harness.base.text import phrase, plural
 from harness.checks.evidence import Evidence
 from harness.checks.finding import Finding, line, skipped, unjudged
+from harness.checks.result_unchanged import METRICS
 from harness.checks.state_restored import digest
 from harness.checks.values import tensors
+from harness.checks.values.tolerance import EXACT, Tolerance
 from harness.record.checks import Number, Status
 from harness.record.facts import Digest, LogFacts, Metric
 from harness.record.models import Outcome, PhaseRecord
@@ -57,6 +59,19 @@ class _Runs:
     straight: LogFacts
     again: LogFacts
     saved: Digest | None
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the two uninterrupted trainings end with the same bits."""
+        ends = [
+            (digest(self.straight, name, "final"), digest(self.again, name, "final"))
+            for name in COMPARED
+        ]
+        return all(
+            one is not None and two is not None and one.sha256 == two.sha256
+            for one, two in ends
+            if one is not two
+        )
 
 
 def findings(evidence: Evidence) -> list[Finding]:
@@ -239,7 +254,7 @@ def _metrics(runs: _Runs, earlier: Sequence[LogFacts]) -> list[Finding]:
         name, epoch = added[0]
         return [unjudged(f"the uninterrupted training reports no {name} of epoch {epoch}")]
     return [
-        *_equal(runs.phase, "metric", "of later epochs", (ours, theirs, twin)),
+        *_equal(runs, "metric", "of later epochs", (ours, theirs, twin)),
         *_tested(runs),
     ]
 
@@ -250,10 +265,10 @@ def _tested(runs: _Runs) -> list[Finding]:
         _by_epoch(facts, "test") for facts in (runs.resumed, runs.straight, runs.again)
     )
     common = {key: entry for key, entry in theirs.items() if key in ours}
-    return _equal(runs.phase, "test metric", "of an epoch", (ours, common, twin))
+    return _equal(runs, "test metric", "of an epoch", (ours, common, twin))
 
 
-def _equal(phase: str, noun: str, of: str, metrics: Sequence[_Metrics]) -> list[Finding]:
+def _equal(runs: _Runs, noun: str, of: str, metrics: Sequence[_Metrics]) -> list[Finding]:
     """Whether metrics are equal, or differ as two uninterrupted trainings do.
 
     Args:
@@ -263,10 +278,12 @@ def _equal(phase: str, noun: str, of: str, metrics: Sequence[_Metrics]) -> list[
     ours, theirs, twin = metrics
     if not theirs:
         return []
+    # Of a single number one spread says little: that of two trainings may be 0 by chance.
+    least = EXACT if runs.repeats else METRICS["gpu"]
     wrong = [
         (ours[key], theirs[key])
         for key in sorted(theirs, key=_in_order)
-        if not _within(ours[key].value, theirs[key].value, twin.get(key, theirs[key]).value)
+        if not _within(ours[key].value, theirs[key].value, twin.get(key, theirs[key]).value, least)
     ]
     kind = noun.replace(" ", "_")
     numbers: dict[str, Number] = {f"{kind}s": len(theirs), f"{kind}s_differing": len(wrong)}
@@ -277,7 +294,7 @@ def _equal(phase: str, noun: str, of: str, metrics: Sequence[_Metrics]) -> list[
             f" {phrase(mine.name)} of epoch {mine.epoch}: {mine.value!r}, uninterrupted"
             f" {other.value!r}"
         )
-        lines = [line(phase, entry.line, f"{entry.name} {entry.value}") for entry, _ in wrong]
+        lines = [line(runs.phase, entry.line, f"{entry.name} {entry.value}") for entry, _ in wrong]
         return [Finding(Status.FAILED, message, numbers, lines)]
     return [Finding(Status.PASSED, f"{plural(len(theirs), noun)} {of} equal", numbers)]
 
@@ -287,10 +304,11 @@ def _in_order(key: _Key) -> tuple[int, str]:
     return epoch, name
 
 
-def _within(ours: float | None, theirs: float | None, twin: float | None) -> bool:
+def _within(ours: float | None, theirs: float | None, twin: float | None, least: Tolerance) -> bool:
     if ours is None or theirs is None or twin is None:
         return ours == theirs
-    return abs(ours - theirs) <= SPREADS * abs(twin - theirs)
+    allowed = abs(ours - theirs) <= SPREADS * abs(twin - theirs)
+    return allowed or not least.exceeded(ours, theirs)
 
 
 def _by_epoch(facts: LogFacts, split: str = "train") -> _Metrics:

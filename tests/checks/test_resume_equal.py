@@ -236,6 +236,26 @@ def test_a_spread_in_which_lost_state_would_not_show_is_inconclusive():
     assert "more than 1% of what the resumed epochs change (0.05)" in found.message
 
 
+def test_a_metric_that_two_trainings_share_by_chance_is_no_yardstick():
+    """Of 1000 images one more is taken for what it is; the weights are as close as they have to."""
+    saved = trained(weights([90.0, 90.0], "saved"), loss(0.9, 1))
+    ends = ((2.0, 3.0), (2.001, 3.001), (2.002, 3.002))
+    accuracy = Metric(name="accuracy", value=0.5, epoch=2, split="train", line=3)
+    straight, again, resumed = (trained(weights(end), accuracy) for end in ends)
+    other = accuracy.model_copy(update={"value": 0.501})
+    close = judged(trained(weights(ends[2]), other), straight, again, save=saved)
+    assert close.status is Status.PASSED
+    far = accuracy.model_copy(update={"value": 0.6})
+    assert (
+        judged(trained(weights(ends[2]), far), straight, again, save=saved).status is Status.FAILED
+    )
+    assert (
+        judged(trained(weights(ends[0]), other), straight, straight, save=saved).status
+        is Status.FAILED
+    )
+    assert judged(resumed, straight, again, save=saved).status is Status.PASSED
+
+
 def test_the_end_of_the_second_uninterrupted_training_is_as_good():
     assert judged(CLOSE, STRAIGHT, CLOSE).status is Status.PASSED
 
