@@ -29,7 +29,12 @@ from harness.record.checks import CheckId, KnownDefect
 
 FILE = Path("scenarios", "known-defects.toml")
 SCRIPTS = Path("scenarios", "defects")
-_OF_NO_CHECK = ("", "this is the message of no check")
+# What no pattern may match: of one finding, and of several with `; ` between them.
+_OF_NO_CHECK = (
+    "",
+    "this is the message of no check",
+    "of no check: 1 of 2; of no check either (3 x 4)",
+)
 _MESSAGE_CHARACTERS = 100_000  # of a check's message that are looked at
 
 
@@ -40,8 +45,15 @@ def _printable(text: str) -> str:
 
 
 def _printable_lines(text: str) -> str:
-    for line in text.splitlines():
+    for line in text.split("\n"):  # and not at the control characters that end a line too
         _printable(line)
+    return text
+
+
+def _report(text: str) -> str:
+    fences = [line for line in _printable_lines(text).split("\n") if line.strip()[:3] == "```"]
+    if len(fences) % 2:
+        raise ValueError("does not close a block of code, and what follows would be in it")
     return text
 
 
@@ -81,7 +93,7 @@ Address = Annotated[
     str, StringConstraints(pattern=r"^https://[A-Za-z0-9.-]+(/[A-Za-z0-9._~/?#&=%+-]*)?$")
 ]
 Pattern = Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(_pattern)]
-Report = Annotated[str, AfterValidator(_printable_lines)]
+Report = Annotated[str, AfterValidator(_report)]
 Versions = Annotated[str, StringConstraints(max_length=200), AfterValidator(_requirement)]
 
 
@@ -231,10 +243,36 @@ def load(root: Path) -> tuple[Defect, ...]:
         defect = entry.validated(Defect, table, path, unnamed=f"defect {number}")
         if defect.id in found:
             raise UsageError(f"{path}: {defect.id}: is there twice; ids are unique")
-        if defect.script is not None and not (root / SCRIPTS / defect.script).is_file():
-            raise UsageError(f"{path}: {defect.id}: {SCRIPTS / defect.script} is not there")
         found[defect.id] = defect
+    scripts(root, found.values())
     return tuple(found.values())
+
+
+def scripts(root: Path, defects: Iterable[Defect]) -> dict[str, str]:
+    """The texts of the scripts that entries name, by name.
+
+    Raises:
+        UsageError: one is not there, or no text; one line names the entry.
+    """
+    return {
+        defect.script: _text_of(root, defect.script, f"{root / FILE}: {defect.id}")
+        for defect in defects
+        if defect.script is not None
+    }
+
+
+def _text_of(root: Path, script: str, entry: str) -> str:
+    path = SCRIPTS / script
+    try:
+        return _printable_lines((root / path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"{entry}: {path} is not there") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{entry}: {path} is no text in UTF-8") from None
+    except OSError as problem:
+        raise UsageError(f"{entry}: {path}: {problem.strerror}") from None
+    except ValueError as problem:
+        raise UsageError(f"{entry}: {path} {problem}") from None
 
 
 @lru_cache(maxsize=256)

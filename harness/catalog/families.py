@@ -75,7 +75,7 @@ def _variants(table: object, shared: Mapping[str, Any], path: Path) -> Variants:
     axes = table.get("axes")
     names = [axis for axis in axes if isinstance(axis, str)] if isinstance(axes, list) else []
     for name in names:
-        if name in _KEYS:
+        if name in _KEYS or name == "reason":  # which is one of an exclusion
             raise UsageError(f"{path}: variants: axes: {name!r} is a key of its own, and no axis")
     for key in table:
         if key not in _KEYS and key not in names:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import string
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import product
+from itertools import islice, product
 from operator import contains
 from typing import Annotated, Literal
 
@@ -27,6 +28,7 @@ Axis = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 ValueId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,63}$")]
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f]+$")]
 _ID_CHARACTERS = 64
+_COMBINATIONS = 100_000  # they are counted, and all of them run with DEPTH=full
 
 
 class Value(Entry):
@@ -109,7 +111,14 @@ class Variants(Entry):
             for axis in self.axes:
                 if variable(axis) in phase.variables:
                     raise ValueError(f"phase {phase.id} sets {variable(axis)}, which its axis does")
-        self.scenario(next(self.allowed(self.ids)))  # what any scenario has to be
+        # What any scenario has to be, and any that goes on with what was saved.
+        resuming = {
+            axis: tuple(value.id for value in self.values[axis] if value.resumes)
+            for axis in self.axes
+        }
+        for values in (self.ids, resuming):
+            for row in islice(self.allowed(values), 1):
+                self.scenario(row)
         return self
 
     @property
@@ -304,6 +313,9 @@ def _check_values(variants: Variants) -> None:
         if not values:
             raise ValueError(f"{axis} has no value")
         _unique(axis, [value.id for value in values])
+    count = math.prod(len(variants.values[axis]) for axis in variants.axes)
+    if count > _COMBINATIONS:
+        raise ValueError(f"the values make {count:,} combinations, more than {_COMBINATIONS:,}")
     longest = [max(len(value.id) for value in variants.values[axis]) for axis in variants.axes]
     if sum(longest) + len(longest) - 1 > _ID_CHARACTERS:
         raise ValueError(f"an id of the longest values has more than {_ID_CHARACTERS} characters")

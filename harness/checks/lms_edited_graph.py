@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.base.text import clip, mib, plural
+from harness.base.text import clip, mib, phrase, plural
 from harness.checks.evidence import Evidence
 from harness.checks.finding import (
     MESSAGE_CHARACTERS,
@@ -44,7 +44,8 @@ def of_log(phase: str, facts: LogFacts) -> Finding:
     if off:
         return Finding(
             Status.FAILED,
-            f"{phase}: LMS is off, line {off[0].line}: {clip(off[0].text, MESSAGE_CHARACTERS)}",
+            f"{phase}: LMS is off, line {off[0].line}:"
+            f" {phrase(clip(off[0].text, MESSAGE_CHARACTERS))}",
             {"edits": len(edits)},
             [*problem_lines(phase, off), *lines],
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.base.text import clip, plural
+from harness.base.text import clip, phrase, plural
 from harness.catalog.scenarios import Phase
 from harness.checks.evidence import Evidence
 from harness.checks.finding import (
@@ -106,7 +106,8 @@ def _malformed(phase: str, malformed: list[Problem]) -> Finding:
     return Finding(
         Status.ERROR,
         f"{phase}: {plural(len(malformed), 'marker line')} cannot be read,"
-        f" first at line {malformed[0].line}: {clip(malformed[0].text, MESSAGE_CHARACTERS)}",
+        f" first at line {malformed[0].line}:"
+        f" {phrase(clip(malformed[0].text, MESSAGE_CHARACTERS))}",
         {"malformed_markers": len(malformed)},
         problem_lines(phase, malformed),
     )
@@ -122,7 +123,8 @@ def _cause(problems: list[Problem]) -> str:
         found = [problem for problem in problems if problem.kind == kind]
         if found:
             told = found[0] if kind in _ENDS else found[-1]
-            causes.append(f"{words} at line {told.line}: {clip(told.text, MESSAGE_CHARACTERS)}")
+            said = phrase(clip(told.text, MESSAGE_CHARACTERS))
+            causes.append(f"{words} at line {told.line}: {said}")
     return "; ".join(causes)
 
 

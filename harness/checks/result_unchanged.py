@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import replace
 
-from harness.base.text import plural
+from harness.base.text import phrase, plural
 from harness.catalog.scenarios import Phase
 from harness.checks.evidence import Evidence
 from harness.checks.finding import Finding, line, named, skipped, unjudged
@@ -197,7 +197,7 @@ def _equal(tolerance: Tolerance, largest: float) -> str:
 
 
 def _words(metric: Metric) -> str:
-    parts = [metric.split or "", metric.name]
+    parts = [phrase(metric.split or ""), phrase(metric.name)]
     if metric.epoch is not None:
         parts.append(f"of epoch {metric.epoch}")
     return " ".join(part for part in parts if part)

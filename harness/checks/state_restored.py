@@ -6,7 +6,7 @@ load: bit by bit too, or within a tolerance where the hardware does not repeat i
 
 from __future__ import annotations
 
-from harness.base.text import mib, plural
+from harness.base.text import mib, phrase, plural
 from harness.catalog.scenarios import Phase
 from harness.checks.evidence import Evidence
 from harness.checks.finding import Finding, line, skipped, unjudged
@@ -64,7 +64,7 @@ def _claims(evidence: Evidence) -> Finding | None:
         phase, claim = broken[0]
         message = (
             f"{len(broken)} of {plural(len(stated), 'claim')} broken, first of {phase.id}:"
-            f" {claim.text}: expected {claim.expected!r}, found {claim.found!r}"
+            f" {phrase(f'{claim.text}: expected {claim.expected!r}, found {claim.found!r}')}"
         )
         return Finding(Status.FAILED, message, numbers, lines)
     words = f"{plural(len(stated), 'claim')} {'hold' if len(stated) > 1 else 'holds'}"
@@ -178,7 +178,7 @@ def _epochs(evidence: Evidence, load: Phase, loaded: PhaseRecord) -> Finding | N
 
 def _by_epoch(facts: LogFacts) -> dict[tuple[str, int], float]:
     return {
-        (metric.name, metric.epoch): metric.value
+        (phrase(metric.name), metric.epoch): metric.value
         for metric in facts.metrics
         if metric.split == "test" and metric.epoch is not None and metric.value is not None
     }

@@ -8,7 +8,7 @@ import click
 
 from harness.base.error import EXIT_PASSED
 from harness.catalog import catalog
-from harness.catalog.defects import SCRIPTS
+from harness.catalog.defects import scripts
 from harness.cli import options
 from harness.plan import defects
 from harness.record import store
@@ -29,9 +29,7 @@ from harness.report.reports import LATEST
 def defects_command(root: Path, run_directory: Path | None, markdown: bool) -> int:
     """List the known defects: what each means, where it applies, and what a run measured of it."""
     own = catalog.load(root)
-    named = {defect.script for defect in own.defects if defect.script is not None}
-    scripts = {name: (root / SCRIPTS / name).read_text(encoding="utf-8") for name in named}
-    listed = defects.entries(own, _record(root, run_directory), scripts)
+    listed = defects.entries(own, _record(root, run_directory), scripts(root, own.defects))
     if markdown:
         click.echo(defects.page(listed), nl=False)
         return EXIT_PASSED

@@ -99,21 +99,24 @@ def ends(phases: Sequence[Launch], said: Path, group: Exit) -> list[End]:
         said: the group's standard output.
         group: how it ended itself.
     """
-    told: Mapping[int, Mapping[str, Any]] = {}
+    told: Mapping[int, list[Mapping[str, Any]]] = {}
     with contextlib.suppress(OSError), said.open("rb") as stream:
         told = _statuses(iter(lambda: stream.readline(_LINE_LIMIT), b""), len(phases))
     found = []
     for number, phase in enumerate(phases):
-        status = told.get(number)
-        end = End(_as_the_group(group)) if status is None else _end(status, phase)
+        statuses = told.get(number, [])
+        if len(statuses) > 1:  # who knows the key can write one, and no more than that
+            end = End(Exit(Outcome.ENGINE_ERROR, None, "its group has told its end twice"))
+        else:
+            end = _end(statuses[0], phase) if statuses else End(_as_the_group(group))
         found.append(replace(end, exit=replace(end.exit, details=group.details)))
     return found
 
 
-def _statuses(lines: Iterator[bytes], count: int) -> dict[int, Mapping[str, Any]]:
-    """The first status of each phase; a line without the key is none."""
+def _statuses(lines: Iterator[bytes], count: int) -> dict[int, list[Mapping[str, Any]]]:
+    """The first two statuses of each phase; a line without the key is none."""
     key = _object(next(lines, b"")).get("key")
-    found: dict[int, Mapping[str, Any]] = {}
+    found: dict[int, list[Mapping[str, Any]]] = {}
     if not isinstance(key, str) or not key.isalnum():
         return found
     needle = key.encode()
@@ -121,7 +124,9 @@ def _statuses(lines: Iterator[bytes], count: int) -> dict[int, Mapping[str, Any]
         status = _object(line) if needle in line else {}
         number = status.get("phase")
         if status.get("key") == key and isinstance(number, int) and 0 <= number < count:
-            found.setdefault(number, status)
+            of_phase = found.setdefault(number, [])
+            if len(of_phase) < 2:
+                of_phase.append(status)
     return found
 
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from harness.base.markdown import code, escape
+from harness.base.markdown import code, escape, longest_run
 from harness.base.text import one_line, plural
 from harness.catalog.catalog import Catalog, Pair
 from harness.catalog.defects import FILE, SCRIPTS, Defect
@@ -124,7 +124,8 @@ def _paragraphs(listed: Sequence[Listed]) -> Iterator[str]:
         yield ""
         if entry.script:
             yield f"`{SCRIPTS / (entry.defect.script or '')}`, without the harness:\n"
-            yield f"```python\n{entry.script.strip()}\n```\n"
+            fence = "`" * max(3, longest_run(entry.script) + 1)
+            yield f"{fence}python\n{entry.script.strip()}\n{fence}\n"
 
 
 def _entry(catalog: Catalog, defect: Defect, record: RunRecord | None, script: str) -> Listed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from harness.record.fields import (
     Count,
@@ -103,6 +103,7 @@ class Tensor(Model):
             no numbers, or one that is not finite.
     """
 
+    model_config = ConfigDict(extra="ignore")  # as of the marker that it is a part of
     name: Name
     shape: Shape
     sha256: Sha256

@@ -60,8 +60,9 @@ def _expected(check: Check, sightings: Sequence[Sighting]) -> Check:
                 defect = sighting.defect.shown
                 return check.model_copy(update={"status": Status.KNOWN, "defect": defect})
     if check.status is Status.PASSED and sightings:
+        names = dict.fromkeys(sighting.defect.id for sighting in sightings)
         message = (
-            f"known defect {', '.join(sighting.defect.id for sighting in sightings)} is no longer"
+            f"known defect {', '.join(names)} is no longer"
             f" there: remove the entry (it passed: {check.message})"
         )
         return check.model_copy(update={"status": Status.FAILED, "message": message})

@@ -126,7 +126,11 @@ class _Group:
         """
         launch = self._launches[task.key]
         for stream in _STREAMS:
-            _copy_log(group.log(self._directory, number, stream), launch.logs / f"{stream}.log")
+            log = group.log(self._directory, number, stream)
+            if _copy_log(log, launch.logs / f"{stream}.log"):
+                continue
+            if end.exit.outcome is Outcome.COMPLETED:  # all logs are made before the first phase
+                raise EngineError(f"its log {log.name} is not there any more")
         ended, facts = without_promise(end.exit, launch), facts_of(launch)
         try:
             launch.output.rmdir()
@@ -160,8 +164,11 @@ class _Group:
                 self._record(task, End(ended))
 
 
-def _copy_log(source: Path, target: Path) -> None:
+def _copy_log(source: Path, target: Path) -> bool:
     """Copies a log that may be anything by now; its beginning and its end where it is too long.
+
+    Returns:
+        Whether it is there.
 
     Raises:
         EngineError: it is no plain file.
@@ -175,3 +182,5 @@ def _copy_log(source: Path, target: Path) -> None:
             while left and (chunk := stream.read(min(_CHUNK, left))):
                 log.write(chunk)
                 left -= len(chunk)
+        return True
+    return False

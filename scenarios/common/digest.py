@@ -15,8 +15,8 @@ from common.runtime import Runtime
 # numpy arrays, or what numpy makes one of.
 Arrays = typing.Iterable[typing.Any]
 
-# Of more tensors than that none is told one by one.
-_EACH_LIMIT = 2_000
+# Of more tensors than that none is told one by one. A line of a log has 1 MiB at most.
+_EACH_LIMIT, _NAME_LIMIT = 2_000, 100
 _SEED = 20190802
 _BLOCK, _PROJECTIONS = 4_096, 8
 
@@ -102,11 +102,18 @@ def _told(name: str, value: typing.Any) -> typing.Dict[str, typing.Any]:
     import numpy as np
 
     return {
-        "name": name,
+        "name": _short(name),
         "shape": list(np.shape(value)),
         "sha256": of_arrays([value]),
         "projections": projections(value),
     }
+
+
+def _short(name: str) -> str:
+    """A name as ASCII, in its two ends where it is long: as many as there are fit on a line."""
+    plain = name.encode("ascii", "replace").decode("ascii")
+    half = _NAME_LIMIT // 2 - 2
+    return plain if len(plain) <= _NAME_LIMIT else plain[:half] + "..." + plain[-half:]
 
 
 def predictions(values: typing.Any, stage: str) -> None:

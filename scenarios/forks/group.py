@@ -74,6 +74,13 @@ class Place:
         """Whether a log is larger than any that is kept."""
         return any(os.fstat(log).st_size > LOG_LIMIT for log in self.logs)
 
+    def remove_scratch(self) -> None:
+        """Removes what the phase has left beside its artifacts; what cannot be removed stays."""
+        try:
+            shutil.rmtree(self.scratch, ignore_errors=True)
+        except RecursionError:  # of 1,000 directories within each other
+            pass
+
     def close(self) -> None:
         """Closes the logs, where they are open."""
         while self.logs:
@@ -123,7 +130,7 @@ def main() -> typing.Optional[str]:
         status["oom"] = oom_kills() > kills
         tell(statuses, seconds=time.monotonic() - begin, **status)
         place.close()
-        shutil.rmtree(place.scratch, ignore_errors=True)
+        place.remove_scratch()
     return None
 
 

@@ -12,13 +12,16 @@ do not survive a fork. That is looked at, and then no phase is started: `{"error
 """
 
 import atexit
+import builtins
 import gc
 import importlib
+import io
 import json
 import os
-import runpy
+import signal
 import sys
 import threading
+import types
 import typing
 
 
@@ -89,30 +92,106 @@ def warm_up(modules: typing.Iterable[str]) -> typing.Optional[str]:
 def run(script: str) -> typing.NoReturn:
     """Runs a script as this fork's own, and ends the process as a script that was started ends.
 
-    Threads are waited for and exit handlers run. But the modules of the server are not taken down:
-    that takes up to a second with TensorFlow, as long as many a phase. What breaks in it is seen
-    where phases start from nothing, as in containers.
+    Threads are waited for, exit handlers run, and files that are still open get what was written to
+    them. But modules are not taken down: that takes up to a second with TensorFlow, as long as many
+    a phase. What breaks in it, or is written in it, is seen where phases start from nothing, as in
+    containers.
     """
-    code = 0
-    try:
-        runpy.run_path(script, run_name="__main__")
-    except SystemExit as end:
-        if isinstance(end.code, int):
-            code = end.code
-        elif end.code is not None:
-            sys.stderr.write("%s\n" % (end.code,))
-            code = 1
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
-        code = 1
-    threading._shutdown()  # type: ignore[attr-defined]
-    atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
+    code = execute(script)
+    for finish in (threading._shutdown, atexit._run_exitfuncs):  # type: ignore[attr-defined]
         try:
-            stream.flush()
-        except (OSError, ValueError):
-            code = code or 120  # what Python itself says then
+            finish()
+        except BaseException:
+            pass  # has been told, and changes no exit code
+    if not flushed():
+        code = 120  # what Python itself says then
+    if code == -signal.SIGINT:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
     os._exit(code & 0xFF)
+
+
+def execute(script: str) -> int:
+    """Runs a script as the main module, which it stays; returns its exit code.
+
+    It is minus the number of SIGINT where Python ends by that signal.
+    """
+    main = types.ModuleType("__main__")
+    main.__dict__.update(__file__=script, __cached__=None, __builtins__=builtins)
+    sys.modules["__main__"] = main
+    try:
+        with open(script, "rb") as file:
+            text = file.read()
+        exec(compile(text, script, "exec", dont_inherit=True), main.__dict__)
+    except SystemExit as end:
+        return exit_code(end)
+    except BaseException as problem:
+        trace = problem.__traceback__
+        return unhandled(problem.with_traceback(trace and trace.tb_next))
+    return 0
+
+
+def exit_code(end: SystemExit) -> int:
+    """The code that a script exits with; what is no number goes to standard error, and is 1."""
+    if end.code is None:
+        return 0
+    if isinstance(end.code, int):
+        return end.code if -(2**63) <= end.code < 2**63 else -1
+    say(lambda: "%s\n" % (end.code,))
+    return 1
+
+
+def unhandled(problem: BaseException) -> int:
+    """Has an exception told that the script does not handle; returns the exit code."""
+    try:
+        sys.excepthook(type(problem), problem, problem.__traceback__)
+    except SystemExit as end:
+        return exit_code(end)
+    except BaseException as other:
+        say(lambda: "Error in sys.excepthook:\n")
+        sys.__excepthook__(type(other), other, other.__traceback__)
+        say(lambda: "\nOriginal exception was:\n")
+        sys.__excepthook__(type(problem), problem, problem.__traceback__)
+    interrupted = isinstance(problem, KeyboardInterrupt) and sys.version_info >= (3, 8)
+    return -signal.SIGINT if interrupted else 1
+
+
+def flushed() -> bool:
+    """Writes what open files still hold; returns whether the standard streams took theirs."""
+    whole = True
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name, None)
+        try:
+            if stream is not None and not getattr(stream, "closed", False):
+                stream.flush()
+        except Exception as problem:
+            whole = False
+            told = "Exception ignored in: %r\n%s: %s\n" % (stream, type(problem).__name__, problem)
+            say(lambda told=told: told)  # type: ignore[misc]
+    # What was made before the forks is frozen and not looked at. A text is written to its buffer.
+    kinds = io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom
+    # By `type`: an object may do anything when it is asked for its class.
+    files = [entry for entry in gc.get_objects() if issubclass(type(entry), kinds)]
+    for file in [sys.__stdout__, sys.__stderr__, *sorted(files, key=_is_buffer)]:
+        try:
+            file.flush()
+        except Exception:
+            pass  # closed, or nothing takes it
+    return whole
+
+
+def _is_buffer(file: typing.Any) -> bool:
+    return not issubclass(type(file), io.TextIOWrapper)
+
+
+def say(text: typing.Callable[[], str]) -> None:
+    """Writes to standard error, if there is any; the text may break too."""
+    stream = sys.stderr or sys.__stderr__
+    try:
+        if stream is not None:
+            stream.write(text())
+    except Exception:
+        pass
 
 
 def serve(modules: typing.Sequence[str]) -> typing.Optional[str]:
@@ -129,16 +208,21 @@ def serve(modules: typing.Sequence[str]) -> typing.Optional[str]:
         if not line:
             return None
         request = json.loads(line)
-        pid = os.fork()
+        logs = []  # type: typing.List[int]
+        try:
+            for name in ("stdout", "stderr"):
+                logs.append(os.open(request[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644))
+            pid = os.fork()
+        except OSError as trouble:  # no phase: what cannot be started has not failed
+            answer(answers, error=str(trouble))
+            return None
         if pid == 0:
             requests.close()
             answers.close()
-            logs = [
-                os.open(request[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-                for name in ("stdout", "stderr")
-            ]
             become(request["script"], request["environment"], request["directory"], *logs)
             return str(request["script"])
+        for log in logs:
+            os.close(log)
         answer(answers, pid=pid)
         answer(answers, status=os.waitpid(pid, 0)[1])
 

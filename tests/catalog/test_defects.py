@@ -163,6 +163,13 @@ EITHER = "moments-lost: (top level): Value error, write either upstream or unrep
         ({"message": ".*"}, "moments-lost: message: Value error, matches every message, and so"),
         ({"message": ".+"}, "moments-lost: message: Value error, matches every message, and so"),
         ({"message": "x*"}, "moments-lost: message: Value error, matches every message, and so"),
+        ({"message": "[^;]*; .*"}, "moments-lost: message: Value error, matches every message"),
+        ({"report": "a\x0bb"}, "moments-lost: report: Value error, holds a control character"),
+        ({"report": "a\u2028b"}, "moments-lost: report: Value error, holds a control character"),
+        ({"report": "a\n```\nb"}, "moments-lost: report: Value error, does not close a block"),
+        ({"script": "../x.py"}, "moments-lost: script: String should match pattern"),
+        ({"also": "x"}, "moments-lost: also: Input should be a valid tuple"),
+        ({"also": [1]}, "moments-lost: also.0: Input should be a valid dictionary"),
         ({"message": "x" * 501}, "moments-lost: message: String should have at most 500"),
         ({"message": r"(\pL{100}){10}"}, "moments-lost: message: Value error, is no pattern"),
         ({"message": "a\x00b"}, "moments-lost: message: Value error, holds a control character"),
@@ -274,6 +281,18 @@ def test_the_script_of_an_entry_has_to_be_there(tmp_path):
     (tmp_path / "scenarios" / "defects").mkdir()
     (tmp_path / "scenarios" / "defects" / "lost.py").write_text("print('nothing lost')")
     assert catalog.load(tmp_path).defects[0].script == "lost.py"
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [(b"\xff\xfe", "is no text in UTF-8"), (b"# \x1b[31m\n", "holds a control character")],
+)
+def test_a_script_is_text(tmp_path, content, line):
+    scripts = tmp_path / "scenarios" / "defects"
+    scripts.mkdir(parents=True)
+    (scripts / "lost.py").write_bytes(content)
+    found = refused(tmp_path, toml(script="lost.py"))
+    assert found == f"moments-lost: scenarios/defects/lost.py {line}"
 
 
 def test_a_check_is_named_by_its_id():

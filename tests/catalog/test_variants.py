@@ -162,6 +162,7 @@ def test_a_known_defect_may_be_of_a_variant_that_does_not_run_by_default(tmp_pat
         ('axes = ["model", "optimizer", "format"]', "", "variants: model: unknown key"),
         ('["model", "optimizer", "format"]\npairs', '["model", "format"]\npairs', "optimizer: unk"),
         ('axes = ["model", "opt', 'axes = ["phase", "model", "opt', "axes: 'phase' is a key"),
+        ('axes = ["model", "opt', 'axes = ["reason", "model", "opt', "axes: 'reason' is a key"),
         ('axes = ["model", "opt', 'axes = ["model", "model", "opt', "axes: one is there twice"),
         ('axes = ["model", "opt', 'axes = ["other", "model", "opt', "variants.other: the axis has"),
         ('[["model", "format"]', '[["model"]', "pairs 1 names less than two axes"),
@@ -195,6 +196,28 @@ def test_mistakes_are_one_line_with_file_entry_and_field(tmp_path, old, changed,
         loaded(tmp_path, FAMILY.replace(old, changed, 1))
     assert "\n" not in str(raised.value)
     assert "state" in str(raised.value)
+
+
+def test_what_only_variants_that_go_on_have_to_be_is_told_too(tmp_path):
+    """The first variant does not go on with what was saved, and so has no straight."""
+    family = FAMILY.replace('description = "dense layers"', 'description = "d"\nresumes = false')
+    predicts = 'script = "load.py"\nrole = "predict"'
+    family = family.replace('script = "load.py"\nrole = "train"', predicts)
+    with pytest.raises(UsageError, match=r"toml: variants: .*straight needs a phase that saves"):
+        loaded(tmp_path, family)
+
+
+def test_more_combinations_than_anybody_runs_are_refused(tmp_path):
+    values = "".join(
+        f'[[variants.{axis}]]\nid = "v{number}"\ndescription = "v"\n'
+        for axis in "abcdef"
+        for number in range(10)
+    )
+    axes = json.dumps(list("abcdef"))
+    phase = '[[variants.phase]]\nid = "save"\nscript = "save.py"\nrole = "convert"\n'
+    family = f'[variants]\naxes = {axes}\ndescription = "v"\n{phase}{values}'
+    with pytest.raises(UsageError, match="make 1,000,000 combinations, more than 100,000"):
+        loaded(tmp_path, family)
 
 
 def test_an_id_is_of_one_scenario(tmp_path):

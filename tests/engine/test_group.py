@@ -112,10 +112,18 @@ def test_lines_that_are_not_the_groups_own_are_nothing(tmp_path):
         status(0),
         status(7),
         status("1"),
-        status(0, code=9),
     )
     assert outcomes(found) == [Outcome.COMPLETED, Outcome.ENGINE_ERROR]
     assert found[1].exit.reason == "its group has not said how it ended"
+
+
+@pytest.mark.parametrize("forged", [status(1), status(1, code=7)])
+def test_two_ends_of_one_phase_are_none(tmp_path, forged):
+    """A phase that has found out the key cannot take its end back, nor that of another."""
+    for lines in ([forged, status(0), status(1, code=7)], [status(0), status(1, code=7), forged]):
+        found = ends(tmp_path, *lines)
+        assert outcomes(found) == [Outcome.COMPLETED, Outcome.ENGINE_ERROR]
+        assert found[1].exit.reason == "its group has told its end twice"
 
 
 @pytest.mark.parametrize("first", ["", "{", '{"key": 7}', '{"key": ""}', "\x00" * 9000])

@@ -129,6 +129,14 @@ def test_numbers_keep_their_kind() -> None:
     assert read("claim", text="a", expected=1, found=1.5).found == 1.5  # type: ignore[union-attr]
 
 
+def test_what_a_tensor_says_beside_its_fields_is_ignored() -> None:
+    each = [{"name": "a", "shape": [2], "sha256": SHA, "dtype": "float32"}]
+    digest = read("digest", of="weights", stage="final", sha256=SHA, each=each)
+    assert isinstance(digest, Digest)
+    assert digest.each is not None
+    assert (digest.each[0].name, digest.each[0].projections) == ("a", None)
+
+
 def test_values_beyond_the_limit_are_left_out() -> None:
     values = [0.5] * (markers.VALUES_LIMIT + 1)
     digest = read("digest", of="predictions", stage="saved", sha256=SHA, values=values)

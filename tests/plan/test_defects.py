@@ -119,3 +119,13 @@ def test_a_defect_of_many_cases_names_some(tmp_path):
     assert lines[-1] == "    and 3 more"
     assert sum(line.startswith("    test-flavor.") for line in lines) == defects.MEASURED
     assert defects.page(entries).endswith("\n  - and 3 more\n")
+
+
+def test_a_script_cannot_end_its_block_of_code(tmp_path):
+    own = catalog.load(checkout(tmp_path, toml()))
+    script = 'text = """\n```\n# no heading\n"""'
+    own = own.model_copy(
+        update={"defects": (own.defects[0].model_copy(update={"script": "x.py"}),)}
+    )
+    page = defects.page(defects.entries(own, scripts={"x.py": script}))
+    assert page.endswith(f"````python\n{script}\n````\n")

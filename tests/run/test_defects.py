@@ -137,6 +137,10 @@ def test_of_several_entries_the_one_that_matches_is_shown():
     assert found.defect.id == "moments-lost"
     gone = state(Status.PASSED, other, defect())
     assert gone.message.startswith("known defect other, moments-lost is no longer there: remove")
+    twice = defect(also=[{"check": "state_restored", "message": "weights differ"}])
+    assert state(Status.FAILED, twice, message="weights differ").status is Status.KNOWN
+    gone = state(Status.PASSED, twice)
+    assert gone.message.startswith("known defect moments-lost is no longer there: remove")
 
 
 @pytest.mark.parametrize(

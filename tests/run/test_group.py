@@ -63,6 +63,17 @@ if kind == "replaces":
     os.symlink("/etc", output)
     os.unlink(output + ".stderr")
     os.mkfifo(output + ".stderr")
+if kind == "erases":
+    os.unlink(os.path.join(output, os.pardir, "0.stdout"))
+if kind == "knows":
+    with open(os.path.join(output, os.pardir, os.pardir, "stdout.log")) as file:
+        key = json.loads(file.readline())["key"]
+    said = os.open(file.name, os.O_WRONLY)
+    status = {"key": key, "phase": 2, "code": 0, "stopped": None, "began": 0, "seconds": 1}
+    os.pwrite(said, b"\\n" + json.dumps(status).encode() + b"\\n", 1 << 16)
+    raise SystemExit(7)
+if kind == "lengthens":
+    os.truncate(os.path.join(output, "kind"), 2**36)
 if kind == "driver":
     os.kill(os.getppid(), signal.SIGKILL)
     time.sleep(60)
@@ -215,6 +226,22 @@ def test_each_ends_in_its_own_way_and_harms_no_other(execute):
     left = int((directory / saves["leaves"].directory / "artifacts" / "left").read_text())
     assert not psutil.pid_exists(left)
     assert 12 > saves["hangs"].duration_s > 2
+
+
+def test_what_a_phase_does_to_logs_and_statuses_makes_none_pass(execute):
+    kinds = ("good", "erases", "knows", "lengthens", "last")
+    records, _ = execute(*kinds)
+    saves = {kind: records[f"{kind}.save"] for kind in kinds}
+    assert {kind: entry.outcome for kind, entry in saves.items()} == {
+        "good": Outcome.ENGINE_ERROR,
+        "erases": Outcome.COMPLETED,
+        "knows": Outcome.ENGINE_ERROR,
+        "lengthens": Outcome.ENGINE_ERROR,
+        "last": Outcome.COMPLETED,
+    }
+    assert saves["good"].reason == "its log 0.stdout is not there any more"
+    assert saves["knows"].reason == "its group has told its end twice"
+    assert saves["lengthens"].reason.endswith("artifacts are larger than 32 GiB")
 
 
 def test_the_death_of_the_group_leaves_what_had_ended(execute):

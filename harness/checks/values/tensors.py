@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from harness.base.text import plural
+from harness.base.text import phrase, plural
 from harness.record.facts import Digest, Tensor
 
 _NAMED = 3  # tensors that a message names beside the first
@@ -23,22 +23,25 @@ class Difference:
             cannot be told. In numbers that are estimated from eight projections of each it is
             right to a third.
         what: what there is to say beside it, such as "is missing", or "".
+        place: of the tensor it should be, among those of its digest; names may be there twice.
     """
 
     name: str
     shape: tuple[int, ...]
     size: float | None = None
     what: str = ""
+    place: int = 0
 
     @property
     def words(self) -> str:
         """The tensor and its difference, e.g. `dense/kernel (8 x 3) by about 0.0012`."""
         shape = f" ({' x '.join(map(str, self.shape))})" if self.shape else ""
+        name = phrase(self.name)
         if self.what:
-            return f"{self.name}{shape} {self.what}"
+            return f"{name}{shape} {self.what}"
         if self.size is None:
-            return f"{self.name}{shape} by an amount that is not known"
-        return f"{self.name}{shape} by about {self.size:.3g}"
+            return f"{name}{shape} by an amount that is not known"
+        return f"{name}{shape} by about {self.size:.3g}"
 
 
 def differences(ours: Digest, theirs: Digest) -> list[Difference] | None:
@@ -53,13 +56,10 @@ def differences(ours: Digest, theirs: Digest) -> list[Difference] | None:
     if ours.each is None or theirs.each is None:
         return None
     found: list[Difference] = []
-    for mine, other in _pairs(ours.each, theirs.each):
-        if mine is None and other is not None:
-            found.append(Difference(other.name, tuple(other.shape), what="is missing"))
-        elif other is None and mine is not None:
-            found.append(Difference(mine.name, tuple(mine.shape), what="is too many"))
-        elif mine is not None and other is not None and mine.sha256 != other.sha256:
-            found.append(_difference(mine, other))
+    for place, (mine, other) in enumerate(_pairs(ours.each, theirs.each)):
+        difference = _difference(mine, other)
+        if difference is not None:
+            found.append(replace(difference, place=place))
     return found
 
 
@@ -68,7 +68,8 @@ def distance(ours: Digest, theirs: Digest) -> float | None:
     found = differences(ours, theirs)
     if found is None or any(entry.size is None for entry in found):
         return None
-    return math.hypot(*(entry.size for entry in found if entry.size is not None))
+    whole = math.hypot(*(entry.size for entry in found if entry.size is not None))
+    return whole if math.isfinite(whole) else None
 
 
 def words(ours: Digest, theirs: Digest) -> str:
@@ -86,7 +87,7 @@ def described(found: Sequence[Difference], of: int) -> str:
     first, *others = found
     text = f"{len(found)} of {plural(of, 'tensor')}, first {first.words}"
     if others:
-        named = ", ".join(entry.name for entry in others[:_NAMED])
+        named = ", ".join(phrase(entry.name) for entry in others[:_NAMED])
         rest = len(others) - _NAMED
         text += f", then {named}" + (f" and {rest} more" if rest > 0 else "")
     known = [entry for entry in found if entry.size is not None]
@@ -113,7 +114,15 @@ def _pairs(
     return [*((mine.get(entry.name), entry) for entry in theirs), *added]
 
 
-def _difference(ours: Tensor, theirs: Tensor) -> Difference:
+def _difference(ours: Tensor | None, theirs: Tensor | None) -> Difference | None:
+    """How two tensors of a pair differ; None where they are equal."""
+    if theirs is None:
+        assert ours is not None  # a pair has one of them
+        return Difference(ours.name, tuple(ours.shape), what="is too many")
+    if ours is None:
+        return Difference(theirs.name, tuple(theirs.shape), what="is missing")
+    if ours.sha256 == theirs.sha256:
+        return None
     shape = tuple(theirs.shape)
     if ours.shape != theirs.shape:
         return Difference(theirs.name, shape, what=f"has the shape {tuple(ours.shape)}")

@@ -128,3 +128,9 @@ def test_a_server_that_is_killed_is_noticed(tmp_path, server):
     assert not Path(f"/proc/{running.pid}").exists()
     with pytest.raises(OSError):  # noqa: PT011 - a broken pipe or the server's own message
         server.start(command(tmp_path, ""))
+
+
+def test_a_phase_whose_logs_cannot_be_made_has_not_failed(tmp_path, server):
+    (tmp_path / "stdout.log").mkdir()
+    with pytest.raises(OSError, match="the fork server ended"):
+        server.start(command(tmp_path, ""))

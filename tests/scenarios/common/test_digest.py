@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.logs import parser
 from tests.scenarios.phases import run_code
 
 pytestmark = pytest.mark.tensorflow
@@ -101,3 +102,22 @@ def _fixed() -> str:
 
 
 FIXED = _fixed()
+
+
+def test_the_most_tensors_with_the_longest_names_fit_on_a_line(tmp_path: Path) -> None:
+    code = """
+import numpy as np
+from common import digest
+
+value = np.random.RandomState(0).normal(size=(3, 3, 3)) * 1e-300
+names = ["block%d/%s/kernel" % (number, "\u00e4" * 300) for number in range(2000)]
+digest.arrays("weights", "final", [value] * 2000, names)
+"""
+    ended = run_code("tf1-tfkeras", code, tmp_path)
+    assert ended.code == 0, ended.log
+    (facts,) = parser.parse([ended.log.encode()]).digests
+    assert facts.each is not None
+    names = [entry.name for entry in facts.each]
+    assert len(set(names)) == 2000
+    assert names[1999].startswith("block1999/?")
+    assert names[1999].endswith("?/kernel")

@@ -10,6 +10,7 @@ from textwrap import dedent
 
 import pytest
 
+from harness.base import directory as directories
 from tests.paths import ROOT
 
 PYTHONS = sorted(
@@ -37,6 +38,7 @@ def run(
     scripts: list[str],
     preload: tuple[str, ...] = (),
     limited: bool = False,
+    deep: bool = False,
     **changes: object,
 ) -> tuple[list[dict[str, object]], Path]:
     """Statuses, and the directory with what the phases left."""
@@ -81,7 +83,7 @@ def run(
     lines = [json.loads(line) for line in done.stdout.splitlines() if line]
     key = lines[0]["key"]
     assert all(line["key"] == key for line in lines)
-    assert list((tmp_path / "tmp").iterdir()) == []
+    assert deep or list((tmp_path / "tmp").iterdir()) == []
     return lines[1:], tmp_path / "output"
 
 
@@ -200,3 +202,126 @@ def test_a_fork_ends_as_a_script_does(tmp_path, name, script, code, said):
     log = (output / "0.stdout").read_text() + (output / "0.stderr").read_text()
     assert said in log
     assert ("Traceback" in log) is script.startswith("raise")
+
+
+# Each ends in its own way; most leave something that Python has to write at the end.
+ENDS = [
+    "import sys; sys.exit(True)",
+    "import sys; sys.exit(256)",
+    "import sys; sys.exit(-1)",
+    "import sys; sys.exit(1.5)",
+    "import sys; sys.exit(10**30)",
+    "import sys; sys.exit(-10**30)",
+    "raise SystemExit(1, 2)",
+    """
+    class Odd:
+        def __str__(self):
+            raise ValueError
+    raise SystemExit(Odd())
+    """,
+    """
+    class Odd(Exception):
+        def __str__(self):
+            raise ValueError
+    raise Odd()
+    """,
+    "raise KeyboardInterrupt",
+    "raise GeneratorExit",
+    "def (",
+    "import sys; sys.excepthook = None; raise KeyError",
+    """
+    import sys
+    sys.excepthook = lambda *told: sys.exit(9)
+    raise KeyError
+    """,
+    """
+    import atexit
+    atexit.register(lambda: 1 / 0)
+    """,
+    "import atexit, sys; atexit.register(sys.exit, 5)",
+    "import atexit, os; atexit.register(os._exit, 6)",
+    "import sys; print('whole'); sys.stdout.close()",
+    "import sys; sys.stderr.close()",
+    "import sys; sys.stdout.close(); sys.stderr.close(); sys.exit('lost')",
+    "import sys; sys.stdout = None; sys.stderr = None; sys.exit('lost')",
+    "import sys; sys.stdout = 5",
+    "import sys; del sys.stdout",
+    "import os; os.close(1)",
+    "import sys; sys.stdout = open('/dev/full', 'w'); print('lost')",
+    """
+    import os
+    file = open(os.path.join(os.environ["OUTPUT_DIR"], "left"), "w")
+    file.write("text")
+    def keeps():
+        return file
+    """,
+    """
+    import json, os
+    json.file = open(os.path.join(os.environ["OUTPUT_DIR"], "left"), "wb")
+    json.file.write(b"bytes")
+    """,
+    """
+    import io, os, sys
+    sys.stdout = io.TextIOWrapper(io.BufferedWriter(io.FileIO(1, "w", closefd=False)))
+    print("late")
+    sys.kept, sys.stdout = sys.stdout, sys.__stdout__
+    """,
+    """
+    import sys, threading, time
+    def late():
+        time.sleep(0.2)
+        print(sys.modules["__main__"].mark)
+    mark = "marked"
+    threading.Thread(target=late).start()
+    """,
+    "import threading; threading.Thread(target=lambda: 1 / 0).start()",
+    """
+    import threading, time
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+    """,
+    "import os; os.abort()",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_fork_ends_as_if_it_had_started_from_nothing(tmp_path, name):
+    found = []
+    for way, preload in (("forked", ("wave",)), ("cold", ("no.such",))):
+        (tmp_path / way).mkdir()
+        statuses, output = run(tmp_path / way, NAMES[name], ENDS, preload)
+        found.append(
+            [
+                (
+                    code,
+                    (output / f"{number}.stdout").read_text(),
+                    {path.name: path.read_text() for path in (output / str(number)).iterdir()},
+                )
+                for number, code in enumerate(told(statuses))
+            ]
+        )
+    for script, forked, cold in zip(ENDS, *found, strict=True):
+        assert forked == cold, script
+    assert {code for code, *_ in found[0]} >= {0, 1, 6, 9, 120, 255}
+
+
+def test_a_traceback_begins_in_the_script(tmp_path):
+    _, output = run(tmp_path, Path(sys.executable), ["raise ValueError('broken')"])
+    script = tmp_path / "scenarios" / "0.py"
+    assert (output / "0.stderr").read_text() == (
+        f'Traceback (most recent call last):\n  File "{script}", line 1, in <module>\n'
+        "    raise ValueError('broken')\nValueError: broken\n"
+    )
+
+
+def test_directories_without_end_harm_no_other_phase(tmp_path):
+    deep = """
+        import os
+        for _ in range(1200):
+            os.mkdir("d")
+            os.chdir("d")
+    """
+    try:
+        statuses, _ = run(tmp_path, Path(sys.executable), [deep, "print('next')"], deep=True)
+        assert told(statuses) == [0, 0]
+    finally:
+        directories.remove(tmp_path / "tmp")  # as an engine does; pytest cannot
