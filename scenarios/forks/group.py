@@ -142,7 +142,7 @@ def tell(stream: typing.TextIO, **fields: typing.Any) -> None:
 
 def cold(script: str, environment: typing.Dict[str, str], place: Place) -> int:
     """Starts a phase from nothing; returns its pid."""
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-s", "-u", script],
         stdin=subprocess.DEVNULL,
         stdout=place.logs[0],
@@ -150,7 +150,10 @@ def cold(script: str, environment: typing.Dict[str, str], place: Place) -> int:
         cwd=place.directory,
         env=environment,
         start_new_session=True,
-    ).pid
+    )
+    # It is waited for by its pid. Otherwise the object would wait for it when it is collected.
+    process.returncode = 0
+    return process.pid
 
 
 def watch(pid: int, deadline_s: float, place: Place) -> typing.Tuple[int, typing.Optional[str]]:
