@@ -23,7 +23,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from harness.base.error import UsageError
 from harness.base.text import one_line
 from harness.catalog import entry
-from harness.catalog.entry import Accelerator, Entry
+from harness.catalog.entry import Accelerator, Entry, printable
 from harness.catalog.scenarios import Scenario
 from harness.record.checks import CheckId, KnownDefect
 
@@ -38,15 +38,9 @@ _OF_NO_CHECK = (
 _MESSAGE_CHARACTERS = 100_000  # of a check's message that are looked at
 
 
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("holds a control character")
-    return text
-
-
 def _printable_lines(text: str) -> str:
     for line in text.split("\n"):  # and not at the control characters that end a line too
-        _printable(line)
+        printable(line)
     return text
 
 
@@ -59,7 +53,7 @@ def _report(text: str) -> str:
 
 def _pattern(text: str) -> str:
     try:
-        compiled = _compiled(_printable(text))
+        compiled = _compiled(printable(text))
     except (re2.error, UnicodeEncodeError) as problem:
         raise ValueError(f"is no pattern that RE2 knows: {_reason(problem)}") from None
     if any(compiled.fullmatch(other) is not None for other in _OF_NO_CHECK):
@@ -87,7 +81,7 @@ DefectId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,64}$")]
 Glob = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_*?\[\]!-]{1,64}$")]
 Globs = Annotated[tuple[Glob, ...], Field(min_length=1)]
 Sentence = Annotated[
-    str, StringConstraints(min_length=1, max_length=300), AfterValidator(_printable)
+    str, StringConstraints(min_length=1, max_length=300), AfterValidator(printable)
 ]
 Address = Annotated[
     str, StringConstraints(pattern=r"^https://[A-Za-z0-9.-]+(/[A-Za-z0-9._~/?#&=%+-]*)?$")
