@@ -7,6 +7,7 @@ what becomes of its failure differs (`run.defects`).
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -35,6 +36,8 @@ _OF_NO_CHECK = (
     "this is the message of no check",
     "of no check: 1 of 2; of no check either (3 x 4)",
 )
+_CODE = re.compile(r"(`+).*?\1", re.DOTALL)  # of Markdown, in a line or as a block
+_OF_THE_PAGE = re.compile(r"^ {0,3}#{1,6}( |$)|<[A-Za-z/!?]", re.MULTILINE)
 _MESSAGE_CHARACTERS = 100_000  # of a check's message that are looked at
 
 
@@ -48,6 +51,8 @@ def _report(text: str) -> str:
     fences = [line for line in _printable_lines(text).split("\n") if line.strip()[:3] == "```"]
     if len(fences) % 2:
         raise ValueError("does not close a block of code, and what follows would be in it")
+    if _OF_THE_PAGE.search(_CODE.sub("", text)) is not None:
+        raise ValueError("holds a heading or HTML; the page has its own headings")
     return text
 
 
