@@ -62,7 +62,7 @@ def test_representatives_are_one_flavor_of_each_way_to_run_a_model():
     own = catalog.load(ROOT)
     chosen = own.representatives()
     assert [flavor.id for flavor in chosen.flavors] == [
-        *("keras3-jax", "keras3-torch", "tf1-tfkeras", "tf2-tfkeras"),
+        *("keras3-jax", "keras3-torch", "tf1-tfkeras", "tf2-legacy"),
     ]
     assert (chosen.scenarios, chosen.environments) == (own.scenarios, own.environments)
 

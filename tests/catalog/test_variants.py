@@ -152,9 +152,8 @@ def test_a_known_defect_may_be_of_a_variant_that_does_not_run_by_default(tmp_pat
         toml(families=["state"], scenarios=["batchnorm-sgd-h5"])
     )
     own = catalog.load(root)
-    assert {pair.scenario.id for pair in own.covered(own.defects[0].sightings[0])} == {
-        "batchnorm-sgd-h5"
-    }
+    (sighting,) = own.defects[0].sightings
+    assert {pair.scenario.id for pair in own.covered(sighting)} == {"batchnorm-sgd-h5"}
 
 
 @pytest.mark.parametrize(

@@ -29,9 +29,15 @@ def members(tasks):
 def test_tasks_of_variants_with_one_script_are_a_group_a_flavor(tmp_path):
     found = members(planned(tmp_path).tasks)
     assert sorted(found) == [
-        *("full.state.load.1", "full.state.save.1", "poor.state.load.1", "poor.state.save.1")
+        f"{flavor}.state.{script}.1"
+        for flavor in ("full", "poor")
+        for script in ("load", "save", "straight")
     ]
-    assert [len(found[name]) for name in sorted(found)] == [9, 9, 6, 6]
+    straights = [2 * combinations for combinations in (4, 3)]  # each runs twice
+    assert [len(found[name]) for name in sorted(found)] == [
+        *(9, 9, straights[0]),
+        *(6, 6, straights[1]),
+    ]
     assert all(key.startswith("full.") for key in found["full.state.load.1"])
 
 
@@ -45,7 +51,11 @@ def test_a_group_is_no_larger_than_what_may_wait_for_it(tmp_path):
 
 def test_one_task_is_no_group(tmp_path):
     made = planned(tmp_path, flavors=["full"], scenarios=["dense-adam-h5"])
-    assert {task.group for task in made.tasks.values()} == {None}
+    (case,) = made.cases
+    (save, load) = case.uses
+    assert {made.tasks[use.key].group for use in (save, load)} == {None}
+    (group,) = {made.tasks[key].group for key in load.straights}
+    assert group == "full.state.straight.1"
 
 
 def test_scenarios_that_are_written_out_are_in_no_group(tmp_path):

@@ -101,6 +101,8 @@ def test_what_the_project_shares_on_the_cpu_it_shares_on_a_gpu():
     unscaled = {
         key.split(".", 1)[1].rsplit(".", 1)[0]
         for key, task in scaled.tasks.items()
-        if "BATCH_SCALE" not in task.variables and not key.endswith((".control", ".reference"))
+        if "BATCH_SCALE" not in task.variables
+        and not key.endswith((".control", ".reference", ".straight", ".straight-again"))
+        and task.family != "keras_state"  # tiny models: no step of them is measured
     }
     assert unscaled == {"tf_serialization.savedmodel_pretrained", "distribute.subclassed-loadtrain"}

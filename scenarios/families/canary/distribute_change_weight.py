@@ -33,7 +33,9 @@ def changed(content: bytes) -> bytes:
         names: typing.List[str] = []
         weights.visit(names.append)
         layers = [name for name in sorted(names) if not name.startswith("optimizer")]
-        biases = [name for name in layers if len(getattr(weights[name], "shape", ())) == 1]
+        # Of a layer with a kernel and a bias the second: a dropout's count is one array as well.
+        second = [name for name in layers if name.endswith("/vars/1")]
+        biases = [name for name in second if len(getattr(weights[name], "shape", ())) == 1]
         weights[biases[-1]][0] += 1.0
     return buffer.getvalue()
 
