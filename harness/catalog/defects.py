@@ -7,6 +7,7 @@ what becomes of its failure differs (`run.defects`).
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -23,7 +24,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from harness.base.error import UsageError
 from harness.base.text import one_line
 from harness.catalog import entry
-from harness.catalog.entry import Accelerator, Entry
+from harness.catalog.entry import Accelerator, Entry, printable
 from harness.catalog.scenarios import Scenario
 from harness.record.checks import CheckId, KnownDefect
 
@@ -35,18 +36,14 @@ _OF_NO_CHECK = (
     "this is the message of no check",
     "of no check: 1 of 2; of no check either (3 x 4)",
 )
+_CODE = re.compile(r"(`+).*?\1", re.DOTALL)  # of Markdown, in a line or as a block
+_OF_THE_PAGE = re.compile(r"^ {0,3}#{1,6}( |$)|<[A-Za-z/!?]", re.MULTILINE)
 _MESSAGE_CHARACTERS = 100_000  # of a check's message that are looked at
-
-
-def _printable(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError("holds a control character")
-    return text
 
 
 def _printable_lines(text: str) -> str:
     for line in text.split("\n"):  # and not at the control characters that end a line too
-        _printable(line)
+        printable(line)
     return text
 
 
@@ -54,12 +51,14 @@ def _report(text: str) -> str:
     fences = [line for line in _printable_lines(text).split("\n") if line.strip()[:3] == "```"]
     if len(fences) % 2:
         raise ValueError("does not close a block of code, and what follows would be in it")
+    if _OF_THE_PAGE.search(_CODE.sub("", text)) is not None:
+        raise ValueError("holds a heading or HTML; the page has its own headings")
     return text
 
 
 def _pattern(text: str) -> str:
     try:
-        compiled = _compiled(_printable(text))
+        compiled = _compiled(printable(text))
     except (re2.error, UnicodeEncodeError) as problem:
         raise ValueError(f"is no pattern that RE2 knows: {_reason(problem)}") from None
     if any(compiled.fullmatch(other) is not None for other in _OF_NO_CHECK):
@@ -87,7 +86,7 @@ DefectId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,64}$")]
 Glob = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_*?\[\]!-]{1,64}$")]
 Globs = Annotated[tuple[Glob, ...], Field(min_length=1)]
 Sentence = Annotated[
-    str, StringConstraints(min_length=1, max_length=300), AfterValidator(_printable)
+    str, StringConstraints(min_length=1, max_length=300), AfterValidator(printable)
 ]
 Address = Annotated[
     str, StringConstraints(pattern=r"^https://[A-Za-z0-9.-]+(/[A-Za-z0-9._~/?#&=%+-]*)?$")

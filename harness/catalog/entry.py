@@ -16,6 +16,15 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+
+def printable(text: str) -> str:
+    """The text; raises ValueError where it could do something to a terminal."""
+    if not text.isprintable():
+        raise ValueError("holds a control character")
+    return text
+
+
+Words = Annotated[str, StringConstraints(min_length=1), AfterValidator(printable)]
 # Jenkins keys its history on ids, and a dot in one would be read as a package.
 Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,64}$")]
 # What the driver itself tells a phase: no file may say otherwise (docs/contract.md).

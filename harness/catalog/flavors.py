@@ -17,6 +17,7 @@ from harness.catalog.entry import (
     ModuleName,
     Variable,
     Version,
+    Words,
 )
 
 
@@ -66,7 +67,7 @@ class Flavor(Entry):
 
     id: Id
     directory: Path
-    description: str = Field(min_length=1)
+    description: Words
     keras: str
     mode: Mode
     python: Version
@@ -74,7 +75,7 @@ class Flavor(Entry):
     indexes: dict[Accelerator, tuple[Index, ...]] = {}
     preload: tuple[ModuleName, ...] = ()
     features: tuple[Id, ...] = ()
-    lacks: dict[Id, str] = {}
+    lacks: dict[Id, Words] = {}
     variables: dict[Variable, str] = {}
     image: tuple[Image, ...] = Field(min_length=1)
 

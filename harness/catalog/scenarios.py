@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 
 from pydantic import Field, model_validator
 
-from harness.catalog.entry import Entry, Fault, Id, Mode, Script, Variable
+from harness.catalog.entry import Entry, Fault, Id, Mode, Script, Variable, Words
 from harness.record.checks import CheckId
 
 Restores = Literal["weights", "optimizer", "predictions", "epochs"]
@@ -98,7 +98,7 @@ class Scenario(Entry):
 
     id: Id
     family: Id
-    description: str = Field(min_length=1)
+    description: Words
     requires: tuple[Id, ...] = ()
     mode: Mode | None = None
     restores: tuple[Restores, ...] = ()

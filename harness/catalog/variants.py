@@ -16,7 +16,7 @@ from pydantic import Field, StringConstraints, model_validator
 from harness.base.error import UsageError
 from harness.catalog import covering
 from harness.catalog.covering import Row
-from harness.catalog.entry import Entry, Id, Script
+from harness.catalog.entry import Entry, Id, Script, Words
 from harness.catalog.flavors import Flavor
 from harness.catalog.scenarios import Phase, Restores, Scenario, Straight
 
@@ -26,7 +26,7 @@ Depth = Literal["pairs", "full"]
 Axis = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 # An id of a scenario is ids of values with `-` between them.
 ValueId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,63}$")]
-Reason = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00-\x1f]+$")]
+Reason = Annotated[Words, StringConstraints(max_length=300)]
 _ID_CHARACTERS = 64
 _COMBINATIONS = 100_000  # they are counted, and all of them run with DEPTH=full
 
@@ -41,7 +41,7 @@ class Value(Entry):
     """
 
     id: ValueId
-    description: str = Field(min_length=1)
+    description: Words
     requires: tuple[Id, ...] = ()
     restores: tuple[Restores, ...] | None = None
     resumes: bool = True
@@ -93,7 +93,7 @@ class Variants(Entry):
     axes: tuple[Axis, ...] = Field(min_length=1)
     values: dict[Axis, tuple[Value, ...]]
     pairs: tuple[tuple[Axis, ...], ...] = ()
-    description: str = Field(min_length=1)
+    description: Words
     straight: VariantsStraight | None = None
     phase: tuple[Phase, ...] = Field(min_length=1)
     exclude: tuple[Exclusion, ...] = ()

@@ -212,7 +212,9 @@ def _within_spread(
         if entry.size is None
         or entry.size > SPREADS * max(own.get(entry.place, 0.0), SHARE_OF_ALL * spread)
     ]
-    numbers[f"{name}_difference"] = tensors.distance(ours, theirs)
+    whole = numbers[f"{name}_difference"] = tensors.distance(ours, theirs)
+    if whole is not None and whole > SPREADS * spread:
+        beyond = beyond or found  # each by little, and all of them by more than they may
     if beyond:
         of = max(len(ours.each or ()), len(theirs.each or ()))
         message = (

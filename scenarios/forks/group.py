@@ -70,12 +70,23 @@ class Place:
             own["INPUT_DIR"] = self.input
         return own
 
+    def lost(self, phase: Json) -> typing.Optional[str]:
+        """What of it is no directory any more, before it runs; None where all is there."""
+        places = {"output": self.output, "work": self.directory}
+        if phase["input"]:
+            places["input"] = self.input
+        for name, path in sorted(places.items()):
+            if os.path.islink(path) or not os.path.isdir(path):
+                return "%s directory" % name
+        return None
+
     def too_large(self) -> bool:
         """Whether a log is larger than any that is kept."""
         return any(os.fstat(log).st_size > LOG_LIMIT for log in self.logs)
 
-    def remove_scratch(self) -> None:
-        """Removes what the phase has left beside its artifacts; what cannot be removed stays."""
+    def remove(self) -> None:
+        """Closes the logs, and removes what is beside the artifacts, as far as that can be."""
+        self.close()
         try:
             shutil.rmtree(self.scratch, ignore_errors=True)
         except RecursionError:  # of 1,000 directories within each other
@@ -110,10 +121,16 @@ def main() -> typing.Optional[str]:
         status = {"key": key, "phase": number, "began": begin - began}  # type: Json
         script = os.path.join(common["PYTHONPATH"], phase["script"])
         environment = place.environment(common, phase)
+        lost = place.lost(phase)
+        if lost is not None:
+            tell(statuses, error="an earlier phase has removed its %s" % lost, **status)
+            place.remove()
+            continue
         try:
             pid = os.fork() if problem is None else cold(script, environment, place)
         except OSError as trouble:
             tell(statuses, error=str(trouble), **status)
+            place.remove()
             continue
         if pid == 0:
             del key, status
@@ -129,8 +146,7 @@ def main() -> typing.Optional[str]:
         status["stopped"] = stopped
         status["oom"] = oom_kills() > kills
         tell(statuses, seconds=time.monotonic() - begin, **status)
-        place.close()
-        place.remove_scratch()
+        place.remove()
     return None
 
 

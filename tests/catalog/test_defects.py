@@ -167,6 +167,8 @@ EITHER = "moments-lost: (top level): Value error, write either upstream or unrep
         ({"report": "a\x0bb"}, "moments-lost: report: Value error, holds a control character"),
         ({"report": "a\u2028b"}, "moments-lost: report: Value error, holds a control character"),
         ({"report": "a\n```\nb"}, "moments-lost: report: Value error, does not close a block"),
+        ({"report": "a\n## b"}, "moments-lost: report: Value error, holds a heading or HTML"),
+        ({"report": "a <b>"}, "moments-lost: report: Value error, holds a heading or HTML"),
         ({"script": "../x.py"}, "moments-lost: script: String should match pattern"),
         ({"also": "x"}, "moments-lost: also: Input should be a valid tuple"),
         ({"also": [1]}, "moments-lost: also.0: Input should be a valid dictionary"),
@@ -293,6 +295,11 @@ def test_a_script_is_text(tmp_path, content, line):
     (scripts / "lost.py").write_bytes(content)
     found = refused(tmp_path, toml(script="lost.py"))
     assert found == f"moments-lost: scenarios/defects/lost.py {line}"
+
+
+def test_code_in_a_report_may_be_anything():
+    report = "`<class 'x'>` for 1 < 2, and\n```\n# a comment <b>\n```\nthat #1 is."
+    assert defect(report=report).report == report
 
 
 def test_a_check_is_named_by_its_id():

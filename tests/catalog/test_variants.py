@@ -174,6 +174,13 @@ def test_a_known_defect_may_be_of_a_variant_that_does_not_run_by_default(tmp_pat
         ('id = "dense"', 'id = "dense-2"', "dense-2: id: String should match"),
         ('id = "dense"', 'id = "batchnorm"', "model: one is there twice"),
         ('id = "dense"', f'id = "{"d" * 60}"', "more than 64 characters"),
+        ('description = "Adam"', 'description = "\\u009b31m"', "adam: description: Value error, h"),
+        ('reason = "only', 'reason = "\\u202eonly', "exclude 1: reason: Value error, holds a con"),
+        (
+            'description = "{model}',
+            'description = "\\u001b{model}',
+            "variants: description: Value e",
+        ),
         ('description = "Adam"', 'descripton = "Adam"', "adam: description: Field required"),
         ('description = "Adam"', 'description = "Adam"\nrestores = ["x"]', "adam: restores.0"),
         ('description = "Adam"', 'description = "A"\nrestores = ["weights"]', "more than one axis"),

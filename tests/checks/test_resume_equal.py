@@ -296,6 +296,21 @@ def test_a_spread_without_end_is_no_yardstick():
     assert "predictions: two uninterrupted trainings cannot be compared" in found.message
 
 
+def test_many_tensors_that_differ_by_little_each_are_too_much_together():
+    def many(value: float, stage: str = "final") -> Digest:
+        each = [tensor(f"t{number}", value) for number in range(400)]
+        return Digest(of="weights", stage=stage, sha256=sha(each), line=1, each=each)
+
+    straight, again = (trained(many(value), *END[1:], loss(0.9, 1)) for value in (2.0, 2.001))
+    saved = trained(many(90.0, "saved"), loss(0.9, 1))
+    assert judged(trained(many(2.007), *END[1:]), straight, again, save=saved).message.startswith(
+        "weights within the spread of two uninterrupted trainings (0.02)"
+    )
+    found = judged(trained(many(2.01), *END[1:]), straight, again, save=saved)
+    assert found.status is Status.FAILED
+    assert "400 of 400 tensors, first t0 (2 x 3) by about 0.01, then t1" in found.message
+
+
 def test_tensors_of_one_name_have_a_spread_each():
     def named(*values: float) -> Digest:
         each = [tensor("same", value) for value in values]

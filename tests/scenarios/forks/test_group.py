@@ -313,6 +313,27 @@ def test_a_traceback_begins_in_the_script(tmp_path):
     )
 
 
+@pytest.mark.parametrize("preload", [("wave",), ("no.such",)])
+def test_a_phase_whose_directories_an_earlier_one_removed_has_not_failed(tmp_path, preload):
+    remove = """
+        import os, shutil
+        output, scratch = os.environ["OUTPUT_DIR"], os.path.dirname(os.environ["HOME"])
+        shutil.rmtree(output[:-1] + "1")
+        os.symlink("/etc", output[:-1] + "1")
+        shutil.rmtree(scratch[:-1] + "2")
+        shutil.rmtree(os.environ["INPUT_DIR"][:-1] + "3")
+    """
+    statuses, _ = run(tmp_path, Path(sys.executable), [remove, *["print('next')"] * 4], preload)
+    assert [status.get("error") for status in statuses] == [
+        None,
+        "an earlier phase has removed its output directory",
+        "an earlier phase has removed its work directory",
+        "an earlier phase has removed its input directory",
+        None,
+    ]
+    assert told(statuses)[4] == 0
+
+
 def test_directories_without_end_harm_no_other_phase(tmp_path):
     deep = """
         import os
