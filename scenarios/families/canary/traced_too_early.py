@@ -5,10 +5,14 @@ provider from making the model a fresh function.
 """
 
 from families.keras_saveload.mnist_cnn import MnistCnn
+from workload import loading
 
 
 def main(mnist: MnistCnn) -> None:
-    model = mnist.load_model(mnist.input("mnistsavedmodel.h5"), callbacks=[])
+    path = mnist.input("mnistsavedmodel.h5")
+    model = mnist.load_model(path, callbacks=[])
+    if mnist.phase.keras3:
+        loading.repair_optimizer(model, path)  # else it could not be trained
     print("model loaded")
     mnist.digest(model, "restored", optimizer=True)
     batch = slice(0, mnist.batch_size)
