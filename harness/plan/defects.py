@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.base.markdown import code, escape, longest_run
-from harness.base.text import one_line, plural
+from harness.base.text import clip, one_line, plural
 from harness.catalog.catalog import Catalog, Pair
 from harness.catalog.defects import FILE, SCRIPTS, Defect
 from harness.record.checks import Check, CheckId
@@ -18,6 +18,9 @@ from harness.record.models import CaseRecord, RunRecord
 
 NONE = f"no defect is known: there is no entry in {FILE}"
 MEASURED = 20  # cases of a run that are listed for each defect
+ON_THE_PAGE = 4  # and so many on the page, which is read by people who have not run it
+MESSAGE_CHARACTERS = 400
+SCENARIOS = 8
 _PAGE = """\
 # Known defects
 
@@ -58,7 +61,7 @@ class Listed:
             yield "also" if number else "check", sighting.check.label
             yield "message", sighting.message
         flavors = "every flavor" if self.flavors is None else ", ".join(self.flavors)
-        scenarios = "every scenario" if self.scenarios is None else ", ".join(self.scenarios)
+        scenarios = "every scenario" if self.scenarios is None else _few(self.scenarios)
         yield "flavors", flavors
         yield "scenarios", f"{scenarios} ({plural(self.cases, 'case')})"
         yield "versions", " and ".join(self.defect.versions)
@@ -117,10 +120,10 @@ def _paragraphs(listed: Sequence[Listed]) -> Iterator[str]:
         for name, words in entry.facts:
             shown = code(words) if name in ("message", "reproduce") else escape(words)
             yield f"- {name}: {shown}"
-        for case, message in entry.measured[:MEASURED]:
-            yield f"  - {code(case)}: {escape(message)}"
-        if len(entry.measured) > MEASURED:
-            yield f"  - and {len(entry.measured) - MEASURED} more"
+        for case, message in entry.measured[:ON_THE_PAGE]:
+            yield f"  - {code(case)}: {escape(clip(message, MESSAGE_CHARACTERS))}"
+        if len(entry.measured) > ON_THE_PAGE:
+            yield f"  - and {len(entry.measured) - ON_THE_PAGE} more"
         yield ""
         if entry.script:
             yield f"`{SCRIPTS / (entry.defect.script or '')}`, without the harness:\n"
@@ -153,6 +156,12 @@ def _entry(catalog: Catalog, defect: Defect, record: RunRecord | None, script: s
         measured=tuple((one_line(case.id), one_line(check.message)) for case, check in known),
         script=script,
     )
+
+
+def _few(names: Sequence[str]) -> str:
+    """The first of the names, and how many there are beside them."""
+    rest = len(names) - SCENARIOS
+    return ", ".join(names[:SCENARIOS]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _some(names: Sequence[str], every: Sequence[str]) -> tuple[str, ...] | None:
