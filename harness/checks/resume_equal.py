@@ -39,6 +39,8 @@ SHARE_OF_ALL = 0.1
 # The yardstick is of use while two straight trainings differ by less than this part of what the
 # resumed epochs change: a lost moment of an optimizer changes a few per cent of that.
 VISIBLE = 0.01
+# What differs by more than this part may have lost such a moment, whatever the yardstick allows.
+LOST = 0.02
 
 _Key = tuple[str, int]  # name, epoch
 _Metrics = dict[_Key, Metric]
@@ -222,6 +224,12 @@ def _within_spread(
             f" times what two of these differ by ({spread:.3g}): {tensors.described(beyond, of)}"
         )
         return Finding(Status.FAILED, message, numbers, lines)
+    if name == "weights" and changed is not None and whole is not None and whole > LOST * changed:
+        return unjudged(
+            f"inconclusive: weights differ from the uninterrupted training by about {whole:.3g}, no"
+            f" more than {SPREADS:g} times what two of these differ by ({spread:.3g}), but by more"
+            f" than {LOST:.0%} of what the resumed epochs change ({changed:.3g}): state may be lost"
+        )
     message = f"{COMPARED[name]} within the spread of two uninterrupted trainings ({spread:.3g})"
     return Finding(Status.PASSED, message, numbers, lines)
 

@@ -296,6 +296,19 @@ def test_a_spread_without_end_is_no_yardstick():
     assert "predictions: two uninterrupted trainings cannot be compared" in found.message
 
 
+def test_what_may_be_lost_state_is_no_pass_within_the_spread():
+    """The two differ by 0.9 % of what the resumed epochs change, the resumed one by 5 %."""
+    saved = trained(weights([1.0, 3.0], "saved"), loss(0.9, 1))
+    again = trained(weights([2.009, 3.0]), *END[1:])
+    found = judged(trained(weights([2.05, 3.0]), *END[1:]), STRAIGHT, again, save=saved)
+    assert found.status is Status.ERROR
+    assert "by more than 2% of what the resumed epochs change (1): state may be lost" in (
+        found.message
+    )
+    near = judged(trained(weights([2.015, 3.0]), *END[1:]), STRAIGHT, again, save=saved)
+    assert near.status is Status.PASSED
+
+
 def test_many_tensors_that_differ_by_little_each_are_too_much_together():
     def many(value: float, stage: str = "final") -> Digest:
         each = [tensor(f"t{number}", value) for number in range(400)]
