@@ -19,7 +19,7 @@ class Interrupt(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-shutil.rmtree("/tmp/backup", ignore_errors=True)
+shutil.rmtree("backup", ignore_errors=True)
 ran = []
 for interrupt in (Interrupt(2, 2), Interrupt(2, 2), Interrupt(9, 9)):
     model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(1)])
@@ -31,7 +31,7 @@ for interrupt in (Interrupt(2, 2), Interrupt(2, 2), Interrupt(9, 9)):
             batch_size=16,
             epochs=4,
             verbose=0,
-            callbacks=[keras.callbacks.BackupAndRestore("/tmp/backup", save_freq=2), interrupt],
+            callbacks=[keras.callbacks.BackupAndRestore("backup", save_freq=2), interrupt],
         )
     except KeyboardInterrupt:
         pass

@@ -36,7 +36,7 @@ def make():
 saved, loaded = make(), make()
 for w in saved.weights:
     w.assign([7.0])
-path = tf.train.Checkpoint(model=saved).save("/tmp/nested/ck")
+path = tf.train.Checkpoint(model=saved).save("nested/ck")
 tf.train.Checkpoint(model=loaded).restore(path).assert_existing_objects_matched()
 for where, c in (
     ("attribute", loaded.one),

@@ -23,8 +23,8 @@ model = keras.Sequential(
 )
 model.compile("sgd", "mean_squared_error")
 model.fit(epochs=2, **fit)
-model.save("/tmp/dropout.keras")
-resumed = keras.models.load_model("/tmp/dropout.keras")
+model.save("dropout.keras")
+resumed = keras.models.load_model("dropout.keras")
 generators = [getattr(m.layers[1], "seed_generator", None) for m in (model, resumed)]
 if hasattr(generators[0], "state"):
     print(

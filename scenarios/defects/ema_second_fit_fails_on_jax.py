@@ -21,7 +21,7 @@ except Exception as problem:
         problem,
     )
     try:
-        model.save("/tmp/ema.keras")
+        model.save("ema.keras")
         print("the model can be saved")
     except Exception as problem:
         print("save:", type(problem).__name__, problem)

@@ -7,8 +7,8 @@ model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(8, "tanh"), kera
 model.compile(keras.optimizers.Adam(0.01), "mean_squared_error")
 fit = dict(x=x, y=y, batch_size=16, shuffle=False, verbose=0)
 model.fit(epochs=2, **fit)
-model.save("/tmp/adam.h5")
-resumed = keras.models.load_model("/tmp/adam.h5")
+model.save("adam.h5")
+resumed = keras.models.load_model("adam.h5")
 saved, loaded = len(model.optimizer.variables), len(resumed.optimizer.variables)
 print(
     "keras", keras.__version__, keras.backend.backend(), "optimizer variables:", saved, "->", loaded
@@ -23,7 +23,7 @@ try:
     resumed.fit(epochs=1, **fit)
 except Exception as problem:
     print("fit after load_model:", type(problem).__name__, str(problem)[:200])
-    resumed = keras.models.load_model("/tmp/adam.h5", compile=False)
+    resumed = keras.models.load_model("adam.h5", compile=False)
     resumed.compile(keras.optimizers.Adam(0.01), "mean_squared_error")
     resumed.fit(epochs=1, **fit)
 model.fit(epochs=1, **fit)

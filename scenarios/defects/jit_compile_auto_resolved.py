@@ -5,8 +5,8 @@ import keras  # save with KERAS_BACKEND=tensorflow on CPUs or torch, load with j
 
 model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(1)])
 model.compile("sgd", keras.losses.MeanSquaredError(), jit_compile="auto")
-model.save("/tmp/auto.keras")
-with zipfile.ZipFile("/tmp/auto.keras") as archive:
+model.save("auto.keras")
+with zipfile.ZipFile("auto.keras") as archive:
     saved = json.loads(archive.read("config.json"))["compile_config"]["jit_compile"]
 print(
     "keras",

@@ -14,7 +14,7 @@ model = models.Sequential(
 )
 model.compile("sgd", "mse")
 model.fit(x, y, batch_size=8, shuffle=False, verbose=0)
-model.save("/tmp/bn.h5")
+model.save("bn.h5")
 
 
 def show(name):
@@ -30,5 +30,5 @@ def show(name):
 show("before the save")
 weights = [w.name for w in model.weights]
 K.clear_session()
-loaded = models.load_model("/tmp/bn.h5")
+loaded = models.load_model("bn.h5")
 show("after the load")

@@ -26,8 +26,8 @@ def steps(model):
 model = keras.models.Sequential([keras.layers.Dense(1, use_bias=False, input_shape=(1,))])
 model.compile(keras.optimizers.Nadam(lr=0.01), loss)
 steps(model)
-model.save("/tmp/nadam22.h5")
-resumed = keras.models.load_model("/tmp/nadam22.h5", custom_objects={"loss": loss})
+model.save("nadam22.h5")
+resumed = keras.models.load_model("nadam22.h5", custom_objects={"loss": loss})
 schedules = [float(K.get_value(m.optimizer.m_schedule)) for m in (model, resumed)]
 straight, after_load = steps(model), steps(resumed)
 print("keras", keras.__version__, "m_schedule", schedules[0], "->", schedules[1])

@@ -11,11 +11,11 @@ if sys.argv[1] == "save":
     model = keras.Sequential([keras.layers.Dense(3, activation="softmax", input_shape=(8,))])
     model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
     model.fit(x, y, verbose=0)
-    model.save("/tmp/k2.h5")
+    model.save("k2.h5")
 else:
     import keras
 
-    loaded = keras.models.load_model("/tmp/k2.h5")
+    loaded = keras.models.load_model("k2.h5")
     try:
         loaded.evaluate(x, y, verbose=0)
         print(keras.__version__, "evaluated")

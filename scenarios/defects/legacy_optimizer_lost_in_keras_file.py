@@ -12,8 +12,8 @@ for name in ("legacy.keras", "legacy.h5"):
     )
     model.compile(keras.optimizers.legacy.Adam(0.01), "mse")
     model.fit(epochs=2, **fit)
-    model.save("/tmp/" + name)
-    resumed = keras.models.load_model("/tmp/" + name)
+    model.save(name)
+    resumed = keras.models.load_model(name)
     print(
         name,
         "optimizer variables",

@@ -17,8 +17,8 @@ for name in ("scale.keras", "scale.h5"):
         "mse",
     )
     model.fit(epochs=2, **fit)
-    model.save("/tmp/" + name)
-    resumed = keras.models.load_model("/tmp/" + name)
+    model.save(name)
+    resumed = keras.models.load_model(name)
     for what in ("iterations", "loss_scale", "dynamic_counter"):
         print(
             name,

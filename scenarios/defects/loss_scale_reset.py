@@ -13,8 +13,8 @@ for name in ("scale.keras", "scale.h5", "scale"):
         "mse",
     )
     model.fit(epochs=2, **fit)
-    model.save("/tmp/" + name, **({} if "." in name else {"save_format": "tf"}))
-    resumed = keras.models.load_model("/tmp/" + name)
+    model.save(name, **({} if "." in name else {"save_format": "tf"}))
+    resumed = keras.models.load_model(name)
     scales = [float(m.optimizer.loss_scale) for m in (model, resumed)]
     counters = [int(m.optimizer.dynamic_counter) for m in (model, resumed)]
     print(name, "loss_scale %g -> %g" % tuple(scales), "dynamic_counter %d -> %d" % tuple(counters))

@@ -12,8 +12,8 @@ for name in ("nadam.keras", "nadam.h5"):
     model.compile(keras.optimizers.Nadam(0.01), "mse")
     fit = dict(x=x, y=y, batch_size=16, shuffle=False, verbose=0)
     model.fit(epochs=2, **fit)
-    model.save("/tmp/" + name)
-    resumed = keras.models.load_model("/tmp/" + name)
+    model.save(name)
+    resumed = keras.models.load_model(name)
     saved = [v.numpy() for v in model.optimizer.variables]
     loaded = [v.numpy() for v in resumed.optimizer.variables]
     assert all(np.array_equal(a, b) for a, b in zip(saved, loaded)) and len(saved) == len(loaded)

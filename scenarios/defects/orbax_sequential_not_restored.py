@@ -1,16 +1,19 @@
+import os
 import shutil
 
 import keras
 import numpy as np
 
+PATH = os.path.abspath("orbax_sequential")
+
 x, y = np.random.RandomState(0).rand(64, 8), np.random.RandomState(1).rand(64, 1)
 keras.utils.set_random_seed(1)
 model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(8, "tanh"), keras.layers.Dense(1)])
 model.compile("adam", "mean_squared_error")
-shutil.rmtree("/tmp/orbax_sequential", ignore_errors=True)
-saving = keras.callbacks.OrbaxCheckpoint("/tmp/orbax_sequential")
+shutil.rmtree(PATH, ignore_errors=True)
+saving = keras.callbacks.OrbaxCheckpoint(PATH)
 model.fit(x, y, epochs=2, shuffle=False, verbose=0, callbacks=[saving])
-loaded = keras.saving.load_model("/tmp/orbax_sequential")
+loaded = keras.saving.load_model(PATH)
 print(
     "keras", keras.__version__, "paths:", model.weights[0].path, "loaded:", loaded.weights[0].path
 )

@@ -11,8 +11,8 @@ model.compile(
 )  # see keras#21207
 fit = dict(x=x, y=y, batch_size=16, shuffle=False, verbose=0)
 model.fit(epochs=1, **fit)
-model.save("/tmp/remat.keras")
-resumed = keras.models.load_model("/tmp/remat.keras")
+model.save("remat.keras")
+resumed = keras.models.load_model("remat.keras")
 cloned = keras.models.clone_model(model)
 modes = [
     [getattr(layer, "_remat_mode", None) and layer._remat_mode.mode for layer in m.layers]

@@ -12,8 +12,8 @@ for create in (keras.optimizers.Adam, keras.optimizers.RMSprop, keras.optimizers
     )
     model.compile(create(0.01), "mse")
     model.fit(epochs=2, **fit)
-    model.save("/tmp/savedmodel", save_format="tf")
-    resumed = keras.models.load_model("/tmp/savedmodel")
+    model.save("savedmodel", save_format="tf")
+    resumed = keras.models.load_model("savedmodel")
     count = [
         len(o.variables() if callable(o.variables) else o.variables)
         for o in (model.optimizer, resumed.optimizer)

@@ -8,10 +8,10 @@ saver = tf.train.Saver()
 with tf.Session() as session:
     session.run(tf.global_variables_initializer())
     masks = [session.run(kept) for _ in range(3)]
-    saver.save(session, "/tmp/random.ckpt")
+    saver.save(session, "random.ckpt")
     masks.append(session.run(kept))
 with tf.Session() as session:
-    saver.restore(session, "/tmp/random.ckpt")
+    saver.restore(session, "random.ckpt")
     resumed = session.run(kept)
 print("TensorFlow", tf.__version__, "the fourth mask", masks[3], "after a restore", resumed)
 print("it is the first again:", np.array_equal(resumed, masks[0]))

@@ -14,9 +14,9 @@ model = keras.Sequential(
     ]
 )
 for form in ("h5", "keras"):
-    model.save("/tmp/s." + form, save_format=form)
+    model.save("s." + form, save_format=form)
     try:
-        keras.models.load_model("/tmp/s." + form)
+        keras.models.load_model("s." + form)
         print("TensorFlow", tf.__version__, form, "loaded")
     except Exception as e:
         print("TensorFlow", tf.__version__, form, type(e).__name__, str(e)[:120])

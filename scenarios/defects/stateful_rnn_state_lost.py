@@ -18,8 +18,8 @@ fit = dict(x=x, y=y, batch_size=16, shuffle=False, verbose=0)
 model.fit(epochs=1, **fit)
 lost = []
 for name in ("state.keras", "state.h5"):
-    model.save("/tmp/" + name)
-    loaded = keras.models.load_model("/tmp/" + name)
+    model.save(name)
+    loaded = keras.models.load_model(name)
     states = [np.array(m.layers[1].states[0]) for m in (model, loaded)]
     print(
         name, "largest value of the state:", np.abs(states[0]).max(), "->", np.abs(states[1]).max()

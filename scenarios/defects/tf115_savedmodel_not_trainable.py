@@ -11,11 +11,11 @@ model = keras.models.Sequential(
 )
 model.compile(keras.optimizers.Adam(0.01), "mse")
 model.fit(epochs=2, **fit)
-shutil.rmtree("/tmp/savedmodel115", ignore_errors=True)
-model.save("/tmp/savedmodel115", save_format="tf")
+shutil.rmtree("savedmodel115", ignore_errors=True)
+model.save("savedmodel115", save_format="tf")
 before = model.predict(x)
 keras.backend.clear_session()
-resumed = keras.models.load_model("/tmp/savedmodel115")
+resumed = keras.models.load_model("savedmodel115")
 print(
     "tensorflow",
     tf.__version__,

@@ -10,10 +10,10 @@ heads = [keras.layers.Dense(1, name=name)(inputs) for name in ("first", "second"
 model = keras.Model(inputs, heads)
 model.compile("sgd", "mse", metrics={"first": "mae", "second": "mae"})
 model.fit(np.ones((8, 4)), [np.ones((8, 1))] * 2, verbose=0)
-shutil.rmtree("/tmp/outputs", ignore_errors=True)
-model.save("/tmp/outputs", save_format="tf")
+shutil.rmtree("outputs", ignore_errors=True)
+model.save("outputs", save_format="tf")
 try:
-    keras.models.load_model("/tmp/outputs")
+    keras.models.load_model("outputs")
     print("nothing lost")
 except ValueError as problem:
     print("TensorFlow", tf.__version__, problem)

@@ -12,7 +12,7 @@ print(
     "class in the config:",
     keras.optimizers.serialize(model.optimizer)["module"],
 )
-path = "/tmp/saved-on-torch.keras"
+path = "saved-on-torch.keras"
 if keras.backend.backend() == "torch":
     model.optimizer.build(model.trainable_variables)
     model.save(path)

@@ -16,12 +16,12 @@ def build():
 
 model = build()
 model.fit(epochs=2, **fit)
-model.save_weights("/tmp/adam.weights.h5")
+model.save_weights("adam.weights.h5")
 unbuilt, built = build(), build()
 built.optimizer.build(built.trainable_variables)
 model_steps = int(keras.ops.convert_to_numpy(model.optimizer.iterations))
 for resumed in (unbuilt, built):
-    resumed.load_weights("/tmp/adam.weights.h5")
+    resumed.load_weights("adam.weights.h5")
 steps = [
     int(keras.ops.convert_to_numpy(resumed.optimizer.iterations)) for resumed in (unbuilt, built)
 ]

@@ -12,6 +12,7 @@ from harness.record.checks import CheckId, Status
 from harness.record.models import RunRecord
 from tests import records
 from tests.catalog.test_defects import ENTRY, checkout, toml
+from tests.paths import ROOT
 
 UPSTREAM = ENTRY["upstream"]
 RUN = "run 20250301-100000-3f2a"
@@ -118,7 +119,18 @@ def test_a_defect_of_many_cases_names_some(tmp_path):
     lines = list(defects.lines(entries))
     assert lines[-1] == "    and 3 more"
     assert sum(line.startswith("    test-flavor.") for line in lines) == defects.MEASURED
-    assert defects.page(entries).endswith("\n  - and 3 more\n")
+    beyond = defects.MEASURED + 3 - defects.ON_THE_PAGE
+    assert defects.page(entries).endswith(f"\n  - and {beyond} more\n")
+
+
+def test_each_smallest_script_of_the_project_is_that_of_a_defect():
+    named = {defect.script for defect in catalog.load(ROOT).defects} - {None}
+    assert named == {path.name for path in (ROOT / "scenarios" / "defects").glob("*.py")}
+
+
+def test_each_defect_of_the_project_is_reported_or_ready_to_be():
+    for defect in catalog.load(ROOT).defects:
+        assert defect.upstream is not None or len(defect.report) > 300, defect.id
 
 
 def test_a_script_cannot_end_its_block_of_code(tmp_path):
