@@ -114,7 +114,7 @@ def corruption_shows(flavor: str, saved: Ended, sound: Ended, directory: Path) -
     losses = [m["value"] for m in corrupt.of("metric", name="loss")]
     expected = [m["value"] for m in sound.of("metric", name="loss")]
     assert None not in losses
-    assert losses != pytest.approx(expected, rel=1e-3, abs=1e-4)
+    assert losses != pytest.approx(expected, rel=1e-5, abs=1e-6)
     for of in ("weights", "optimizer"):
         assert corrupt.digests("restored")[of] == saved.digests("saved")[of]
 
@@ -129,5 +129,5 @@ def test_stale_artifact_is_of_an_earlier_epoch(flavor: str, tmp_path: Path) -> N
     loaded = run_phase(flavor, LOAD, tmp_path / "load", saved)
     assert loaded.code == 0, loaded.log
     before, after = saved.digests("saved"), loaded.digests("restored")
-    assert set(before) == set(after) == {"weights", "optimizer", "predictions"}
+    assert set(before) == set(after) == {"weights", "optimizer", "random", "predictions"}
     assert not set(before.items()) & set(after.items())

@@ -81,7 +81,11 @@ def test_keras_alone_opens_no_file_of_torch_without_torch(
     keras3_model: Saved, tmp_path: Path
 ) -> None:
     path = keras3_model("torch").output / "mnistsavedmodel.keras"
-    code = f"import keras; keras.models.load_model({str(path)!r})"
+    ours = "{dropout.NAME: dropout.of(keras, True, False)}"
+    code = (
+        "import keras; from workload import dropout;"
+        f" keras.models.load_model({str(path)!r}, custom_objects={ours})"
+    )
     ended = run_code("keras3-jax", code, tmp_path)
     assert ended.code == 1
     assert "parent module keras.src.backend.torch.optimizers.torch_adadelta" in ended.log
