@@ -44,6 +44,7 @@ def test_family_shares_one_training_and_leaves_no_script_over() -> None:
     scenarios = catalog.load(SCENARIOS.parent).select(families=[FAMILY]).scenarios
     assert all(scenario.requires == ("distribution",) for scenario in scenarios)
     used = {phase.script for scenario in scenarios for phase in scenario.phase}
+    used |= {scenario.straight.script for scenario in scenarios if scenario.straight is not None}
     scripts = (SCENARIOS / "families" / FAMILY).glob("*.py")
     assert used == {path.name for path in scripts if "__main__" in path.read_text()}
     first = {repr(scenario.phase[0].variables) for scenario in scenarios[:-1]}

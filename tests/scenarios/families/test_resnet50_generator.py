@@ -31,7 +31,9 @@ def test_family_has_the_three_paths_and_no_script_is_left_over() -> None:
         "train_saveweights-loadweights_train": ("weights", "predictions"),
         "train_saveweights_h5-loadweights_train_h5": ("weights", "predictions"),
     }
-    assert sorted(phase.script for scenario in scenarios for phase in scenario.phase) == SCRIPTS
+    used = {phase.script for scenario in scenarios for phase in scenario.phase}
+    used |= {scenario.straight.script for scenario in scenarios if scenario.straight is not None}
+    assert sorted(used) == SCRIPTS
 
 
 @pytest.mark.slow

@@ -112,6 +112,7 @@ def test_family_runs_in_sessions_and_no_script_is_left_over() -> None:
         for phase in scenario.phase
         for script in (phase.script, phase.client)
     }
+    used |= {scenario.straight.script for scenario in scenarios if scenario.straight is not None}
     runnable = {
         path.name
         for path in (SCENARIOS / "families" / FAMILY).glob("*.py")

@@ -19,10 +19,10 @@ class Recorded(Workload):
     batch_size = 4
 
     def weights(self, model: Any) -> Any:
-        return [model]
+        return digest.Tensors([model], ["kernel"])
 
     def optimizer_state(self, model: Any) -> Any:
-        return self.state
+        return digest.Tensors(self.state, ["momentum"] * len(self.state))
 
     def predictions(self, model: Any) -> Any:
         return f"predictions of {model}"
@@ -54,8 +54,8 @@ def test_digest_and_finish_mark_in_one_order(marked: list[tuple[Any, ...]]) -> N
     work.digest("model", "saved", optimizer=True)
     work.finish("model", "predict")
     assert marked == [
-        ("weights", "saved", ["model"]),
-        ("optimizer", "saved", ("slot",)),
+        ("weights", "saved", ["model"], ["kernel"]),
+        ("optimizer", "saved", ("slot",), ["momentum"]),
         ("predictions of model", "saved"),
         ("predictions of model", "final"),
         ("trace", {"role": "predict"}),
@@ -68,7 +68,19 @@ def test_optimizer_is_marked_where_there_is_one_to_compare(
     optimizer: bool, state: tuple[str, ...], marked: list[tuple[Any, ...]]
 ) -> None:
     workload(state=state).digest_state("model", "restored", optimizer)
-    assert marked == [("weights", "restored", ["model"])]
+    assert marked == [("weights", "restored", ["model"], ["kernel"])]
+
+
+def test_training_marks_its_state_before_its_last_predictions(
+    marked: list[tuple[Any, ...]],
+) -> None:
+    workload().finish("model")
+    assert marked == [
+        ("weights", "final", ["model"], ["kernel"]),
+        ("optimizer", "final", ("slot",), ["momentum"]),
+        ("predictions of model", "final"),
+        ("trace", {"role": "train"}),
+    ]
 
 
 def test_nothing_is_marked_where_nothing_is_measured(marked: list[tuple[Any, ...]]) -> None:
