@@ -8,9 +8,6 @@ import typing
 from frameworks import gpu_memory
 from frameworks.resources import Resources, UnavailableError
 
-# Index of the pool with one thread, on the virtual accelerator.
-SERIAL_POOL = 1
-
 
 def start() -> typing.Any:
     """Imports TensorFlow and turns version 2's behaviour off; returns `tensorflow.compat.v1`."""
@@ -51,7 +48,10 @@ def config(tf: typing.Any, resources: Resources) -> typing.Any:
         # Not every operation has a kernel for every device.
         allow_soft_placement=True,
         intra_op_parallelism_threads=resources.intra_threads,
-        inter_op_parallelism_threads=resources.inter_threads,
+        # The virtual accelerator: one after the other, as on the stream of a GPU. With two threads
+        # the peak would depend on which operations happen to overlap, and the Adam of Keras before
+        # 2.4 would read its count of steps before or after it is raised, so no training repeats.
+        inter_op_parallelism_threads=resources.inter_threads if resources.on_gpu else 1,
     )
     if resources.on_gpu:
         # Without it TensorFlow takes all memory at once, and no peak could be seen from outside.
@@ -61,8 +61,4 @@ def config(tf: typing.Any, resources: Resources) -> typing.Any:
             made.gpu_options.per_process_gpu_memory_fraction = fraction
     else:
         made.device_count["CPU"] = 1 + resources.replicas
-        # Two pools, for RunOptions.inter_op_thread_pool to choose from: the usual one, and
-        # one thread that executes operations one after the other, as the stream of a GPU does.
-        made.session_inter_op_thread_pool.add()
-        made.session_inter_op_thread_pool.add(num_threads=1)
     return made

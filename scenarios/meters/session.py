@@ -10,7 +10,6 @@ import typing
 
 from common.phase import Phase
 from common.runtime import Runtime
-from frameworks.session import SERIAL_POOL
 from meters import run_metadata
 from meters.measurement import Measurement
 
@@ -37,7 +36,7 @@ def measure_keras(
     function = getattr(model, name + "_function")
 
     def measure() -> Measurement:
-        with tracing(runtime.tf, function, _pool(phase)) as metadata:
+        with tracing(runtime.tf, function) as metadata:
             if phase.on_gpu:
                 run()  # cuDNN tries its algorithms, and takes memory for them, in a first run
             run()
@@ -59,7 +58,7 @@ def measure(runtime: Runtime, run: typing.Callable[..., typing.Any]) -> Measurem
 
     def once() -> Measurement:
         tf, metadata = runtime.tf, runtime.tf.RunMetadata()
-        options = _options(tf, _pool(phase))
+        options = _options(tf)
         for _ in range(1 + phase.on_gpu):
             run(options=options, run_metadata=metadata)
         return run_metadata.measure(metadata, phase.accelerator_device, phase.host_device)
@@ -68,16 +67,14 @@ def measure(runtime: Runtime, run: typing.Callable[..., typing.Any]) -> Measurem
 
 
 @contextlib.contextmanager
-def tracing(tf: typing.Any, function: typing.Any, pool: int = 0) -> typing.Iterator[typing.Any]:
+def tracing(tf: typing.Any, function: typing.Any) -> typing.Iterator[typing.Any]:
     """Makes a function of Keras' backend fill the `RunMetadata` that this gives.
-
-    pool: index of the session's thread pool that executes the operations.
 
     It holds the last call. Keras reads the attributes when it makes the callable of a session.
     """
     metadata = tf.RunMetadata()
     before = function.run_options, function.run_metadata
-    function.run_options = _options(tf, pool)
+    function.run_options = _options(tf)
     function.run_metadata = metadata
     function._callable_fn = None
     try:
@@ -87,13 +84,8 @@ def tracing(tf: typing.Any, function: typing.Any, pool: int = 0) -> typing.Itera
         function._callable_fn = None
 
 
-def _options(tf: typing.Any, pool: int) -> typing.Any:
-    return tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE, inter_op_thread_pool=pool)
-
-
-def _pool(phase: Phase) -> int:
-    # With two threads the peak would depend on which operations happen to overlap.
-    return 0 if phase.on_gpu else SERIAL_POOL
+def _options(tf: typing.Any) -> typing.Any:
+    return tf.RunOptions(trace_level=tf.RunOptions.FULL_TRACE)
 
 
 def _lowest(phase: Phase, measure: typing.Callable[[], Measurement]) -> Measurement:

@@ -67,7 +67,6 @@ def opened(resources: Resources, *kinds: str) -> list[str]:
         ConfigProto=lambda **options: SimpleNamespace(
             gpu_options=SimpleNamespace(),
             device_count={},
-            session_inter_op_thread_pool=SimpleNamespace(add=lambda **options: None),
         ),
         Session=lambda config: SimpleNamespace(list_devices=lambda: devices),
     )
