@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from harness.base.error import UsageError
 from harness.catalog.entry import read as toml
 from harness.catalog.entry import validated
-from harness.catalog.scenarios import OfFamily, Scenario, script_path
+from harness.catalog.scenarios import OfFamily, Scenario, script_path, scripts
 from harness.catalog.variants import Exclusion, Value, Variants
 
 # Keys of the table [variants]; any other is an axis.
@@ -63,9 +63,7 @@ def _scenario(entry: object, shared: Mapping[str, Any], path: Path) -> Scenario:
     scenario = validated(Scenario, {**shared, **entry, "family": path.parent.name}, path)
     if scenario.values:
         raise UsageError(f"{path}: {scenario.id}: values: a scenario that is written out has none")
-    scripts = [script for phase in scenario.phase for script in phase.scripts]
-    scripts += [scenario.straight.script] if scenario.straight is not None else []
-    _check_scripts(scenario, scripts, f"{path}: {scenario.id}", path)
+    _check_scripts(scenario, f"{path}: {scenario.id}", path)
     return scenario
 
 
@@ -94,14 +92,12 @@ def _variants(table: object, shared: Mapping[str, Any], path: Path) -> Variants:
         for number, entry in enumerate(excluded, 1)
     )
     found = validated(Variants, {**shared, **content, "family": path.parent.name}, path, "variants")
-    scripts = [script for phase in found.phase for script in phase.scripts]
-    scripts += [found.straight.script] if found.straight is not None else []
-    _check_scripts(found, scripts, f"{path}: variants", path)
+    _check_scripts(found, f"{path}: variants", path)
     return found
 
 
-def _check_scripts(owner: OfFamily, scripts: Iterable[str | None], place: str, path: Path) -> None:
-    for script in (script_path(owner, script) for script in scripts if script):
+def _check_scripts(owner: OfFamily, place: str, path: Path) -> None:
+    for script in (script_path(owner, script) for script in scripts(owner)):
         if not (path.parent.parent.parent / script).is_file():
             raise UsageError(f"{place}: script {script} is not there")
 

@@ -146,6 +146,28 @@ class OfFamily(Protocol):
     def family(self) -> str:
         """The family's id."""
 
+    @property
+    def phase(self) -> tuple[Phase, ...]:
+        """The phases."""
+
+    @property
+    def straight(self) -> Scripted | None:
+        """The uninterrupted training."""
+
+
+class Scripted(Protocol):
+    """What is one script."""
+
+    @property
+    def script(self) -> str:
+        """The script, as a phase names it."""
+
+
+def scripts(owner: OfFamily) -> list[str]:
+    """The scripts that are named: of all phases, and of the uninterrupted training."""
+    named = [script for phase in owner.phase for script in phase.scripts if script is not None]
+    return named if owner.straight is None else [*named, owner.straight.script]
+
 
 def script_path(scenario: OfFamily, script: str) -> str:
     """Path of a scenario's script below `scenarios`."""

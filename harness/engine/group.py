@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from harness.engine import handle
 from harness.engine.protocol import Exit, Launch
 from harness.record.models import Outcome
 
@@ -150,22 +151,14 @@ def _exit(status: Mapping[str, Any], phase: Launch) -> Exit:
     if stopped is not None:
         return Exit(Outcome.FAILED, None, "wrote more than 256 MiB of log")
     if isinstance(number, int) and 0 < number < signal.NSIG:
-        return _killed(number, bool(status.get("oom")))
+        if number == signal.SIGKILL and status.get("oom"):
+            reason = "the kernel killed it for the memory limit"
+            return Exit(Outcome.OUT_OF_MEMORY, 128 + number, reason)
+        return handle.exit_of(-number, {})
     if not isinstance(code, int) or not 0 <= code < 256:
         reason = " ".join(str(status.get("error", "nothing of its exit is told")).split())
         return Exit(Outcome.ENGINE_ERROR, None, f"could not start the phase: {reason[:200]}")
-    if code == 0:
-        return Exit(Outcome.COMPLETED, 0)
-    return Exit(Outcome.FAILED, code, f"exit code {code}")
-
-
-def _killed(number: int, oom: bool) -> Exit:
-    if oom and number == signal.SIGKILL:
-        reason = "the kernel killed it for the memory limit"
-        return Exit(Outcome.OUT_OF_MEMORY, 128 + number, reason)
-    name = (signal.strsignal(number) or f"signal {number}").lower()
-    hint = "; the kernel's out-of-memory killer sends it too" if number == signal.SIGKILL else ""
-    return Exit(Outcome.KILLED, 128 + number, f"ended by a signal ({name}){hint}")
+    return handle.exit_of(code, {})
 
 
 def _as_the_group(group: Exit) -> Exit:

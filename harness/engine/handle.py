@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from harness.engine.protocol import Exit
 from harness.record.models import Outcome
@@ -67,3 +69,18 @@ def beyond_limit(part: Handle) -> Stopped | None:
     """`Handle.over_limit` as a reason to stop."""
     reason = part.over_limit()
     return None if reason is None else (Outcome.FAILED, reason)
+
+
+def exit_of(code: int, details: Mapping[str, Any]) -> Exit:
+    """How a process ended by itself.
+
+    Args:
+        code: its exit code, minus the signal's number where one ended it.
+    """
+    if code == 0:
+        return Exit(Outcome.COMPLETED, 0, "", details)
+    if code > 0:
+        return Exit(Outcome.FAILED, code, f"exit code {code}", details)
+    name = (signal.strsignal(-code) or f"signal {-code}").lower()
+    hint = "; the kernel's out-of-memory killer sends it too" if code == -signal.SIGKILL else ""
+    return Exit(Outcome.KILLED, 128 - code, f"ended by a signal ({name}){hint}", details)

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from harness.engine import handle
 from harness.engine.protocol import Exit
 from harness.engine.venv import supervisor
-from harness.record.models import Outcome
 
 GRACE_S = 5.0  # between TERM and KILL
 LOG_LIMIT = 256 * 2**20  # bytes of one log
@@ -239,16 +239,7 @@ class Running:
     def finish(self) -> Exit:
         """How it ended."""
         code = self._process.wait()
-        details = {"pid": self.pid, "command": self.command.arguments}
-        if code == 0:
-            return Exit(Outcome.COMPLETED, 0, "", details)
-        if code > 0:
-            return Exit(Outcome.FAILED, code, f"exit code {code}", details)
-        name = (signal.strsignal(-code) or f"signal {-code}").lower()
-        kills = code == -signal.SIGKILL
-        hint = "; the kernel's out-of-memory killer sends it too" if kills else ""
-        reason = f"ended by a signal ({name}){hint}"
-        return Exit(Outcome.KILLED, 128 - code, reason, details)
+        return handle.exit_of(code, {"pid": self.pid, "command": self.command.arguments})
 
 
 def exit_code(answer: Mapping[str, Any]) -> int:
