@@ -25,6 +25,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "scenarios"
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from frameworks.resources import Resources
+from frameworks.session import config
 from meters.run_metadata import measure
 from providers.parameters import Parameters
 from providers.tensorflow.graph import edit
@@ -133,8 +135,8 @@ class TrainingStep:
             initializer = tf.global_variables_initializer()
             if lms:
                 edit(self._graph, Parameters(), accelerator=ACCELERATOR, host=HOST)
-        config = tf.ConfigProto(device_count={"CPU": 2}, allow_soft_placement=True)
-        self._session = tf.Session(graph=self._graph, config=config)
+        devices = config(tf, Resources(on_gpu=False))
+        self._session = tf.Session(graph=self._graph, config=devices)
         self._session.run(initializer)
         random = np.random.RandomState(1)
         labels = np.eye(CLASSES)[random.randint(0, CLASSES, BATCH_SIZE)]

@@ -13,6 +13,8 @@ sys.path.insert(0, sys.argv[1])
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from frameworks.resources import Resources
+from frameworks.session import config
 from meters.run_metadata import measure
 from providers.parameters import Parameters
 from providers.tensorflow import broken
@@ -26,8 +28,7 @@ LABELS = np.eye(10)[np.arange(64) % 10].astype("float32")
 
 
 def session(graph):
-    config = tf.ConfigProto(device_count={"CPU": 2}, allow_soft_placement=True)
-    return tf.Session(graph=graph, config=config)
+    return tf.Session(graph=graph, config=config(tf, Resources(on_gpu=False)))
 
 
 def edited(graph, **options):

@@ -49,8 +49,9 @@ def test_consumers_share_a_swap_in_when_grouped(cases):
 
 def test_peak_falls_and_the_host_takes_the_rest(cases):
     control, swapped = cases["control"]["trace"], cases["modes"][3]["trace"]
-    assert swapped["accelerator_peak_bytes"] < 0.6 * control["accelerator_peak_bytes"]
-    assert swapped["accelerator_peak_bytes"] >= swapped["accelerator_bound_bytes"] > 0
+    peak, bound = swapped["accelerator_peak_bytes"], swapped["accelerator_bound_bytes"]
+    # How far it can fall depends on the CPU: the workspace of its convolutions is in the bound.
+    assert 0 < bound <= peak <= 1.02 * bound < control["accelerator_peak_bytes"]
     assert swapped["host_peak_bytes"] > 0.5 * swapped["swap_out_bytes"]
 
 
