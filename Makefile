@@ -2,15 +2,25 @@
 
 # `make repro SHELL=1` asks for a shell in the phase that failed; make itself would take the
 # variable for its own shell.
-WANT_SHELL := $(filter 1,$(SHELL))
+WANT_SHELL := $(filter 1,$(value SHELL))
 override SHELL := /bin/sh
+
+# A value is text: make would run the command in a `$(shell ...)` of it, and eat the `$` of a path,
+# here and on its way into an environment. None is expanded: neither what the command line sets,
+# under whatever name, nor an option from the environment.
+OPTIONS := GPU ENGINE FLAVORS FAMILIES SCENARIOS DEPTH ALL SHARE JOBS KEEP STRICT N RUN REPORTS \
+  ACTIVATIONS_MIB FLAVOR SCENARIO LMS_PROVIDER LMS_PATH LMS_PARAMS DATA_DIR PYTHON
+set_by = $(filter command environment,$(firstword $(origin $(1))))
+typed := $(foreach name,$(.VARIABLES),$(if $(filter command,$(call set_by,$(name))),$(name)))
+$(foreach name,$(typed) $(OPTIONS),$(if $(call set_by,$(name)),\
+  $(eval override $(name) := $$(value $(name)))))
 
 PYTHON ?= python3
 VENV := .venv
 HARNESS := $(VENV)/bin/harness
 READY := $(VENV)/.ready
 
-# Options travel as environment variables, so that no value is ever read by a shell.
+# Options travel as environment variables, so that no value is ever read by a shell either.
 export HARNESS_GPU = $(GPU)
 export HARNESS_ENGINE = $(ENGINE)
 export HARNESS_FLAVORS = $(FLAVORS)
@@ -27,7 +37,7 @@ export HARNESS_ACTIVATIONS_MIB = $(ACTIVATIONS_MIB)
 export HARNESS_REPORTS = $(REPORTS)
 export HARNESS_REPEATS = $(N)
 export HARNESS_SHELL = $(WANT_SHELL)
-export LMS_PROVIDER LMS_PATH LMS_PARAMS DATA_DIR FLAVOR SCENARIO RUN
+export LMS_PROVIDER LMS_PATH LMS_PARAMS DATA_DIR FLAVOR SCENARIO RUN PYTHON
 
 .DEFAULT_GOAL := help
 .PHONY: help matrix soak repro proof sensitivity list describe defects doctor images lock data report clean test lint bench
@@ -91,12 +101,12 @@ bench: $(READY) ## the benchmarks
 # The driver's own environment, from hash-locked pins. ensurepip is missing where a distribution
 # packs it apart, and then one line says what to install.
 $(READY): requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
-	  { echo "make: $(PYTHON) is older than Python 3.10; set PYTHON=/path/to/python3.10 or later"; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
-	  { echo "make: $(PYTHON) has no venv module; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@"$$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "make: $$PYTHON is older than Python 3.10; set PYTHON=/path/to/python3.10 or later"; exit 1; }
+	@"$$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "make: $$PYTHON has no venv module; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 	@echo "make: installing the harness into $(VENV) (once)"
-	@$(PYTHON) -m venv --clear $(VENV)
+	@"$$PYTHON" -m venv --clear $(VENV)
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
