@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 
 from pydantic import Field, model_validator
 
-from harness.catalog.entry import Entry, Fault, Id, Mode, Script, Variable, Words
+from harness.catalog.entry import Entry, Fault, Id, Mode, PhaseVariable, Script, Words
 from harness.record.checks import CheckId
 
 Restores = Literal["weights", "optimizer", "predictions", "epochs"]
@@ -26,7 +26,7 @@ class Reference(Entry):
 
     script: Script | None = None
     loads: bool = True
-    variables: dict[Variable, str] = {}
+    variables: dict[PhaseVariable, str] = {}
 
 
 class Straight(Entry):
@@ -40,7 +40,7 @@ class Straight(Entry):
     """
 
     script: Script
-    variables: dict[Variable, str] = {}
+    variables: dict[PhaseVariable, str] = {}
 
 
 class Phase(Entry):
@@ -69,7 +69,7 @@ class Phase(Entry):
     lms: Literal["on", "off"] = "on"
     fault: Fault | None = None
     timeout_s: float = Field(default=600.0, gt=0)
-    variables: dict[Variable, str] = {}
+    variables: dict[PhaseVariable, str] = {}
 
     @property
     def scripts(self) -> tuple[Script | None, ...]:

@@ -135,13 +135,13 @@ class Launch:
                 provider.
         """
         variables = {
+            **self.variables,
             "HOME": home,
             "TMPDIR": temporary,
             "PYTHONPATH": scenarios,
             "PYTHONHASHSEED": "0",
             "DATA_DIR": data,
             "OUTPUT_DIR": output,
-            **self.variables,
         }
         if self.input is not None:
             variables["INPUT_DIR"] = input_directory
@@ -149,7 +149,7 @@ class Launch:
             variables["LMS_PATH"] = lms
         if self.threads is not None:
             for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
-                variables.setdefault(name, str(self.threads))
+                variables[name] = str(self.threads)
         return variables
 
 

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import re
+
 import pytest
+from pydantic import ValidationError
 
 from harness.base.error import UsageError
 from harness.catalog import catalog
 from harness.catalog.flavors import Image
+from harness.catalog.scenarios import Phase
 from tests.paths import ROOT
 from tests.projects import FAMILY, FLAVOR, lay_out
 
@@ -149,6 +153,67 @@ def test_bad_family_is_one_clear_line(tmp_path, old, changed, message):
         catalog.load(lay_out(tmp_path, families={"basic": text}))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+_OWN = """
+LMS_PROVIDER LMS_PARAMS LMS_PATH LMS_FAULT LMS_REFERENCE LMS_MEASURE ACCELERATOR KERAS
+EXECUTION_MODE DATA_DIR INPUT_DIR OUTPUT_DIR BATCH_SCALE MEMORY_CEILING SERVER_URL
+SERVER_HOST SERVER_PORT OMP_NUM_THREADS TF_NUM_INTRAOP_THREADS PYTHONPATH
+HOME PATH TMPDIR LD_PRELOAD LD_LIBRARY_PATH LD_AUDIT GCONV_PATH GLIBC_TUNABLES
+DYLD_INSERT_LIBRARIES PYTHONHOME PYTHONSTARTUP PYTHONHASHSEED BASH_ENV ENV
+NVIDIA_VISIBLE_DEVICES NVIDIA_DRIVER_CAPABILITIES NVIDIA_REQUIRE_CUDA
+CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER CUDA_INJECTION64_PATH
+"""
+_FREE = ["REPLICAS", "LMS_EDIT_IN_PLACE", "VARIANT_MODEL", "EPOCHS", "TF_CPP_MIN_LOG_LEVEL"]
+_FREE += ["NVIDIA_TF32_OVERRIDE", "XLA_FLAGS", "CUDA_LAUNCH_BLOCKING", "PYTHONWARNINGS", "HOMEPAGE"]
+_PLACES = [
+    ('id = "load"', 'id = "load"\nvariables = {{ {0} = "x" }}'),
+    (
+        'id = "load"',
+        'id = "load"\nreference = {{ script = "load.py", variables = {{ {0} = "x" }} }}',
+    ),
+    (
+        '[[scenario.phase]]\nid = "save"',
+        'straight = {{ script = "load.py", variables = {{ {0} = "x" }} }}\n'
+        '[[scenario.phase]]\nid = "save"',
+    ),
+]
+
+
+@pytest.mark.parametrize("place", _PLACES, ids=["phase", "reference", "straight"])
+@pytest.mark.parametrize("name", [*_OWN.split(), "KERAS_BACKEND"])
+def test_what_the_harness_tells_a_phase_is_no_scenario_s_to_set(tmp_path, place, name):
+    old, changed = place
+    assert old in FAMILY
+    text = FAMILY.replace(old, changed.format(name), 1)
+    with pytest.raises(UsageError, match=f"save-load: .*{name}") as caught:
+        catalog.load(lay_out(tmp_path, families={"basic": text}))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", _OWN.split())
+def test_what_the_harness_tells_a_phase_is_no_flavor_s_to_set(tmp_path, name):
+    text = f'{FLAVOR}\n[variables]\n{name} = "x"\n'
+    with pytest.raises(UsageError, match=f"{name} is set by the harness alone"):
+        catalog.load(lay_out(tmp_path, flavors={"test-flavor": text}))
+
+
+@pytest.mark.parametrize("name", _FREE)
+def test_other_variables_are_a_scenario_s_own(tmp_path, name):
+    text = FAMILY.replace('id = "load"', f'id = "load"\nvariables = {{ {name} = "x" }}', 1)
+    found = catalog.load(lay_out(tmp_path, families={"basic": text}))
+    assert found.scenarios[0].phase[1].variables == {name: "x"}
+
+
+def test_every_variable_of_the_contract_is_refused_or_named_as_free(tmp_path):
+    page = (ROOT / "docs" / "contract.md").read_text().split("## What the script starts with")[1]
+    table = page.split("\n\n")[1]
+    cells = " ".join(line.split(" | ")[0] for line in table.splitlines())
+    names = set(re.findall(r"`([A-Z_]+)`", cells)) - {"REPLICAS", "LMS_EDIT_IN_PLACE"}
+    assert len(names) > 15
+    for name in names:
+        with pytest.raises(ValidationError):
+            Phase(id="p", script="p.py", role="train", variables={name: "x"})
 
 
 def test_a_scenario_of_two_families_is_one_clear_line(tmp_path):

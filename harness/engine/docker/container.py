@@ -78,7 +78,7 @@ def environment(launch: Launch) -> dict[str, str]:
         lms=_LMS,
     )
     # The image says "void"; the daemon adds the GPU's own to what it finds here.
-    return {"NVIDIA_VISIBLE_DEVICES": launch.gpu or "void", **contract}
+    return {**contract, "NVIDIA_VISIBLE_DEVICES": launch.gpu or "void"}
 
 
 def phase_command(launch: Launch, script: str | None = None) -> list[str]:
