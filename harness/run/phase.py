@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -94,6 +95,7 @@ class Executor:
             if launch.client is not None and not self.settings.keep:
                 artifacts.remove(launch.client.output)  # no phase reads it
             facts = facts_of(launch)
+            ended = settled(ended, launch)
             keep_details(directory, ended)
         except StoppedError:  # while it waited for the GPU
             duration = time.monotonic() - clock
@@ -234,6 +236,21 @@ def without_promise(ended: Exit, launch: Launch) -> Exit:
     for line in reversed(read_tail(logs / "stderr.log")):
         if line.startswith(_PROMISE_LINE):
             return replace(ended, outcome=Outcome.ENGINE_ERROR, reason=one_line(line, 500))
+    return ended
+
+
+def settled(ended: Exit, launch: Launch) -> Exit:
+    """The exit of a phase whose artifacts have been made fit to lie among reports.
+
+    Raises:
+        OSError: they cannot be.
+    """
+    problems = [artifacts.settle(launch.output)]
+    if launch.client is not None and os.path.lexists(launch.client.output):
+        problems.append(artifacts.settle(launch.client.output))
+    reason = next(filter(None, problems), "")
+    if reason and ended.outcome is Outcome.COMPLETED:
+        return replace(ended, outcome=Outcome.ENGINE_ERROR, reason=reason)
     return ended
 
 

@@ -67,4 +67,7 @@ def enter(
         memory=memory_limit(engine.resources(), 1),
     )
     print(f"shell of {phase.key} ({phase.outcome.value}); leave it with `exit`")
-    return engine.shell(launch)
+    try:
+        return engine.shell(launch)
+    finally:
+        artifacts.settle(launch.output)

@@ -130,6 +130,62 @@ def test_a_client_has_directories_of_its_own_and_leaves_no_artifacts(tmp_path: P
     assert not clients[1].output.exists()
 
 
+_LEAVES = """
+    import os, shutil
+    output = os.environ["OUTPUT_DIR"]
+    os.symlink("/etc/passwd", os.path.join(output, "link"))
+    os.mkfifo(os.path.join(output, "fifo"))
+    open(os.path.join(output, "program"), "w").close()
+    os.chmod(os.path.join(output, "program"), 0o6755)
+"""
+
+
+def test_neither_a_phase_nor_its_client_leaves_a_link_or_a_setuid_program_in_the_reports(
+    tmp_path: Path,
+) -> None:
+    leaves = _LEAVES.replace("\n    ", "\n")
+    scripts = {
+        "save.py": leaves,
+        "load.py": serving_cases.server(
+            ready=_LEAVES + "\n    say(event='ready', port=server.server_address[1])\n"
+        ),
+        "predict.py": serving_cases.ASK + "ask()\n" + leaves,
+    }
+    record = execute(tmp_path, ThisPython(tmp_path / "cache"), scripts, keep=True)
+    assert [phase.outcome for phase in record.phases] == [Outcome.COMPLETED] * 2, record.phases
+    run_directory = tmp_path / "reports" / record.id
+    programs = list(run_directory.rglob("program"))
+    assert len(programs) == 3
+    for path in run_directory.rglob("*"):
+        assert not path.is_symlink(), path
+        assert path.is_file() or path.is_dir(), path
+        assert path.stat().st_mode & 0o7000 == 0, path
+
+
+def test_a_phase_that_puts_a_link_in_the_place_of_its_output_is_not_followed(
+    tmp_path: Path,
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret").write_text("x")
+    scripts = {
+        "save.py": f"""
+            import os, shutil
+            shutil.rmtree(os.environ["OUTPUT_DIR"])
+            os.symlink({str(outside)!r}, os.environ["OUTPUT_DIR"])
+        """,
+        "load.py": serving_cases.server(ready=""),
+        "predict.py": "",
+    }
+    record = execute(tmp_path, ThisPython(tmp_path / "cache"), scripts, keep=True)
+    save, serve = record.phases
+    assert save.outcome is Outcome.ENGINE_ERROR
+    assert save.reason == "it left no directory in the place of its OUTPUT_DIR"
+    assert serve.outcome is Outcome.NOT_RUN
+    assert list((tmp_path / "reports").rglob("secret")) == []
+    assert (outside / "secret").exists()
+
+
 @pytest.mark.parametrize(
     ("server", "client", "done"),
     [
