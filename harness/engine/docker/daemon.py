@@ -23,8 +23,11 @@ import requests
 import urllib3
 from docker import APIClient
 from docker.constants import DEFAULT_DOCKER_API_VERSION, MINIMUM_DOCKER_API_VERSION
+from docker.context import ContextAPI
+from docker.context.config import get_current_context_name
 from docker.errors import APIError, DockerException
 from docker.types import CancellableStream, DeviceRequest
+from docker.utils import parse_host
 from packaging.version import Version
 
 from harness.base import text
@@ -120,8 +123,32 @@ class Daemon:
         options = self.info.get("SecurityOptions") or []
         return any(option.split(",")[0] == f"name={name}" for option in options)
 
+    def check_settings(self) -> None:
+        """Raises UsageError when DOCKER_HOST or the Docker context can name no daemon at all.
+
+        The library takes the default daemon in the place of a context that is not there.
+        """
+        if host := os.environ.get("DOCKER_HOST"):
+            try:
+                parse_host(host)
+            except (DockerException, ValueError) as problem:
+                raise UsageError(f"DOCKER_HOST={host} is no address: {problem}") from problem
+            return
+        name = os.environ.get("DOCKER_CONTEXT")
+        setting = f"DOCKER_CONTEXT={name}" if name else "currentContext of Docker's config.json"
+        name, reason = name or str(get_current_context_name()), "there is no such context"
+        try:
+            context = ContextAPI.get_context(name)
+        except Exception as problem:  # a file of Docker's that is broken; the library raises these
+            context, reason = None, text.one_line(str(problem), 200)
+        if context is None or not context.Host:
+            raise UsageError(
+                f"{setting}: Docker context {name!r}: {reason}; see `docker context ls`"
+            )
+
     def check(self) -> None:
         """Raises UsageError with one line when no usable daemon answers."""
+        self.check_settings()
         try:
             theirs = Version(str(self.version["ApiVersion"]))
         except (*ERRORS, KeyError, ValueError) as problem:
