@@ -45,7 +45,8 @@ def images_command(root: Path, flavors_patterns: tuple[str, ...], gpu: str) -> i
     """Build every flavor's image."""
     selected = catalog.load(root).select(flavors_patterns)
     chosen_gpu = choose_gpu(gpu).gpu
-    engine = DockerEngine(None if chosen_gpu is None else chosen_gpu.compute_capability)
+    capability = None if chosen_gpu is None else chosen_gpu.compute_capability
+    engine = DockerEngine(capability, cache=options.cache_of(root))
     engine.preflight(None if chosen_gpu is None else chosen_gpu.uuid)
     accelerator = "virtual" if chosen_gpu is None else "gpu"
     code, cancel = EXIT_PASSED, threading.Event()
@@ -93,7 +94,7 @@ def data_command(root: Path) -> int:
 def clean_command(root: Path) -> int:
     """Remove our containers, images and environments, and nothing else."""
     removed = VenvEngine(options.cache_of(root)).clean()
-    docker = DockerEngine()
+    docker = DockerEngine(cache=options.cache_of(root))
     try:
         docker.preflight(None)
     except UsageError:

@@ -134,17 +134,15 @@ class Daemon:
             except (DockerException, ValueError) as problem:
                 raise UsageError(f"DOCKER_HOST={host} is no address: {problem}") from problem
             return
-        name = os.environ.get("DOCKER_CONTEXT")
-        setting = f"DOCKER_CONTEXT={name}" if name else "currentContext of Docker's config.json"
-        name, reason = name or str(get_current_context_name()), "there is no such context"
+        name = os.environ.get("DOCKER_CONTEXT") or str(get_current_context_name())
+        reason = "there is no such context"
         try:
             context = ContextAPI.get_context(name)
         except Exception as problem:  # a file of Docker's that is broken; the library raises these
             context, reason = None, text.one_line(str(problem), 200)
         if context is None or not context.Host:
-            raise UsageError(
-                f"{setting}: Docker context {name!r}: {reason}; see `docker context ls`"
-            )
+            where = "DOCKER_CONTEXT" if os.environ.get("DOCKER_CONTEXT") else "Docker's config.json"
+            raise UsageError(f"{where}: Docker context {name!r}: {reason}; see `docker context ls`")
 
     def check(self) -> None:
         """Raises UsageError with one line when no usable daemon answers."""

@@ -8,28 +8,19 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from docker import APIClient
-from docker.errors import NotFound
 
 from harness.base.error import EngineError, UsageError
 from harness.catalog.flavors import Flavor, Image
-from harness.engine import handle, owner, resources, serving
+from harness.engine import handle, resources, serving
 from harness.engine.docker import base_image, container, image, logs, network, shared_files
 from harness.engine.docker.container_run import Run
-from harness.engine.docker.daemon import (
-    DEADLINE_LABEL,
-    ERRORS,
-    LABEL,
-    NAMESPACE_LABEL,
-    OWNER_LABEL,
-    Daemon,
-    pid_namespace,
-)
+from harness.engine.docker.daemon import ERRORS, Daemon
+from harness.engine.docker.ledger import Ledger
 from harness.engine.docker.logs import LogFile
 from harness.engine.handle import Handle, Limits
 from harness.engine.protocol import Environment, Exit, Launch
@@ -37,9 +28,8 @@ from harness.engine.resources import Resources
 from harness.measure.target import Target
 from harness.record.models import Outcome
 
-# A driver that cannot be looked up (another machine, another pid namespace) is taken for dead
-# when its container is this long over the deadline at which a living one would have stopped it.
-_OVERDUE_S = 120.0
+# Of the checkout that this file belongs to.
+_CACHE = Path(__file__).resolve().parents[3] / ".cache"
 
 
 class DockerEngine:
@@ -50,6 +40,7 @@ class DockerEngine:
         grace_s: seconds between TERM and KILL.
         log_limit: bytes of each log that are kept.
         directories: where the files of phases will be: the daemon has to see the same.
+        cache: where is written down what is made on the daemon.
     """
 
     name = "docker"
@@ -60,12 +51,18 @@ class DockerEngine:
         grace_s: float = 5.0,
         log_limit: int = logs.LIMIT,
         directories: Sequence[Path] = (),
+        cache: Path = _CACHE,
     ) -> None:
         self.capability = capability
         self._directories = list(directories)
         self._grace_s = grace_s
         self._log_limit = log_limit
         self._daemon = Daemon()
+        self._ledger = Ledger(self._daemon, cache)
+
+    def check_settings(self) -> None:
+        """Raises UsageError when DOCKER_HOST or the Docker context can name no daemon at all."""
+        self._daemon.check_settings()
 
     def preflight(self, gpu: str | None) -> None:
         """Raises UsageError when no usable daemon answers, or it cannot hand out the GPU.
@@ -74,10 +71,11 @@ class DockerEngine:
         """
         self._daemon.check()
         try:
+            self._ledger.check()
             if gpu is not None:
                 self._daemon.check_gpu(gpu)
             if self._directories:
-                shared_files.check(self._daemon, self._directories)
+                shared_files.check(self._daemon, self._ledger, self._directories)
                 self._directories.clear()
         except ERRORS as problem:
             raise UsageError(f"Docker: {self._daemon.explain(problem)}") from problem
@@ -108,7 +106,9 @@ class DockerEngine:
         cancel: threading.Event,
     ) -> Environment:
         """Builds the flavor's image unless there is one of the same inputs."""
-        built = image.prepare(self._daemon, flavor, accelerator, self.capability, progress, cancel)
+        built = image.prepare(
+            self._daemon, self._ledger, flavor, accelerator, self.capability, progress, cancel
+        )
         return Environment(
             flavor.id,
             built.id,
@@ -136,7 +136,7 @@ class DockerEngine:
                     return handle.run(run, limits)
             served = launch.serving(container.HOST, container.PORT)
             with (
-                network.private(client, launch) as private,
+                network.private(client, self._ledger, launch) as private,
                 self._running(client, served, private) as server,
             ):
                 limits = Limits(launch.deadline_s, cancel)
@@ -174,7 +174,7 @@ class DockerEngine:
                 run.start()
                 yield run
         finally:
-            _remove(client, name)
+            self._ledger.remove(client, name)
 
     def shell(self, launch: Launch) -> int:
         """Opens a shell in a container like the phase's; its end removes the container.
@@ -207,42 +207,22 @@ class DockerEngine:
                 del arguments[1:3]  # TLS and ssh: the command reads the same settings itself
             return subprocess.run(arguments).returncode
         finally:
-            _remove(client, name)
+            self._ledger.remove(client, name)
 
     def reap(self) -> list[str]:
-        """Removes containers and networks whose driver is dead; a line for each."""
-        removed = []
+        """Removes what drivers of this checkout have left that are dead; a line for each thing."""
         with contextlib.suppress(*ERRORS):
-            client = self._daemon.client()
-            for entry in client.containers(all=True, filters={"label": LABEL}):
-                labels = entry.get("Labels") or {}
-                if _abandoned(labels, self._daemon.local) and _remove(client, entry["Id"]):
-                    removed.append(_leftover("container", entry["Id"], labels))
-            for entry in client.networks(filters={"label": LABEL}):
-                labels = entry.get("Labels") or {}
-                if _abandoned(labels, self._daemon.local) and network.remove(client, entry["Id"]):
-                    removed.append(_leftover("network", entry["Id"], labels))
-        return removed
+            return self._ledger.reap(self._daemon.client())
+        return []
 
     def clean(self) -> list[str]:
-        """Removes every container, network and image of ours; a line for each.
+        """Removes what this checkout has made and no living run needs; a line for each thing.
 
         Raises:
             EngineError: the daemon does not answer.
         """
         try:
-            client = self._daemon.client()
-            removed = [
-                f"container {entry['Id'][:12]}"
-                for entry in client.containers(all=True, filters={"label": LABEL})
-                if _remove(client, entry["Id"])
-            ]
-            removed += [
-                f"network {entry['Id'][:12]}"
-                for entry in client.networks(filters={"label": LABEL})
-                if network.remove(client, entry["Id"])
-            ]
-            return removed + image.remove_all(client)
+            return self._ledger.clean(self._daemon.client())
         except ERRORS as problem:
             raise EngineError(f"clean: {self._daemon.explain(problem)}") from problem
 
@@ -256,8 +236,7 @@ class DockerEngine:
         """Creates the container, which never pulls an image, and returns its ID."""
         container.give_output(launch, self._daemon)
         configuration = container.configuration(client, self._daemon, launch, terminal, private)
-        answer = client.create_container_from_config(configuration)  # type: ignore[no-untyped-call]
-        return str(answer["Id"])
+        return self._ledger.container(client, configuration)
 
     def base_state(self, flavor: Flavor, entry: Image) -> tuple[bool, str]:
         """Whether a base image is here, and a line about it and its pin; asks no registry.
@@ -272,7 +251,8 @@ class DockerEngine:
         return here, f"{reference}: {where}; {pin}"
 
     def close(self) -> None:
-        """Nothing runs between phases."""
+        """Nothing runs between phases; the images are needed no more."""
+        self._ledger.release()
 
     def facts(self) -> dict[str, str]:
         """Version, address and drivers of the daemon."""
@@ -288,36 +268,3 @@ class DockerEngine:
                 "docker operating system": str(info.get("OperatingSystem")),
             }
         return facts
-
-
-def _leftover(kind: str, name: str, labels: Mapping[str, str]) -> str:
-    return (
-        f"{kind} {name[:12]} ({labels.get(f'{LABEL}.key', '?')} of run"
-        f" {labels.get(f'{LABEL}.run', '?')}) of a driver that is gone"
-    )
-
-
-def _remove(client: APIClient, name: str) -> bool:
-    """Removes a container with its volumes; False where it could not be."""
-    try:
-        client.remove_container(name, v=True, force=True)
-    except NotFound:
-        return True
-    except ERRORS:
-        return False  # `reap` finds it by its labels
-    return True
-
-
-def _abandoned(labels: Mapping[str, str], local: bool) -> bool:
-    """Whether the driver that these labels name is dead; False where that is not known."""
-    driver = owner.parse(labels.get(OWNER_LABEL, ""))
-    if driver is None:
-        return False
-    same_boot = driver.boot == owner.current().boot
-    if same_boot and labels.get(NAMESPACE_LABEL, "") == pid_namespace():
-        return not driver.alive()
-    if not same_boot and local:
-        return True  # the daemon is this machine's, which has been restarted since
-    with contextlib.suppress(ValueError):
-        return time.time() > float(labels.get(DEADLINE_LABEL, "")) + _OVERDUE_S
-    return False

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
 from collections.abc import Iterator
 
 from docker import APIClient
-from docker.errors import NotFound
 
 from harness.engine.docker.container import launch_labels
-from harness.engine.docker.daemon import ERRORS, LABEL
+from harness.engine.docker.ledger import NETWORK, Ledger
 from harness.engine.protocol import Launch
 
 # `internal` closes the way out through the host, and not the way to the host itself, whose bridge
@@ -19,32 +17,15 @@ _OPTIONS = {"com.docker.network.bridge.inhibit_ipv4": "true"}
 
 
 @contextlib.contextmanager
-def private(client: APIClient, launch: Launch) -> Iterator[str]:
+def private(client: APIClient, ledger: Ledger, launch: Launch) -> Iterator[str]:
     """Makes a network, gives its ID, and removes it; its containers have to be gone by then.
 
     Raises:
         ERRORS: the daemon could not make it.
     """
-    answer = client.create_network(
-        f"{LABEL}-{secrets.token_hex(8)}",
-        driver="bridge",
-        options=_OPTIONS,
-        internal=True,
-        labels=launch_labels("network", launch),
-    )
-    name = str(answer["Id"])
+    labels = launch_labels("network", launch)
+    name = ledger.network(client, labels, driver="bridge", options=_OPTIONS, internal=True)
     try:
         yield name
     finally:
-        remove(client, name)
-
-
-def remove(client: APIClient, name: str) -> bool:
-    """Removes a network; False where it could not be: `reap` finds it by its labels."""
-    try:
-        client.remove_network(name)
-    except NotFound:
-        return True
-    except ERRORS:
-        return False
-    return True
+        ledger.remove(client, name, NETWORK)
