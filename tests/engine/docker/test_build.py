@@ -24,7 +24,7 @@ from harness.engine.docker.daemon import Daemon
 from harness.engine.docker.engine import DockerEngine
 from harness.engine.docker.ledger import Ledger
 from tests.engine.docker import private_daemon
-from tests.engine.docker.test_image import locked_six, make_flavor
+from tests.engine.docker.test_image import locked_six, make_empty_flavor, make_flavor
 from tests.paths import ROOT
 
 
@@ -275,7 +275,7 @@ def test_a_whole_build_has_written_no_password_anywhere(
 def test_two_runs_that_need_the_same_image_build_it_once(
     daemon: Daemon, base_image: str, tmp_path: Path
 ) -> None:
-    flavor, said = make_flavor(tmp_path, locked_six(), base_image), []
+    flavor, said = make_empty_flavor(tmp_path, base_image), []
     engines = [DockerEngine(cache=tmp_path / ".cache") for _ in range(2)]
     handles: list[str] = []
 

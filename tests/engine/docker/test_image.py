@@ -48,6 +48,13 @@ def make_flavor(root: Path, requirements: str, base: str = "base") -> Flavor:
     )
 
 
+def make_empty_flavor(root: Path, base: str) -> Flavor:
+    """One of no package: its image takes seconds, and no index."""
+    flavor = make_flavor(root, "", base)
+    (root / "docker" / "requirements-build.txt").write_text("")
+    return flavor
+
+
 # --- without a daemon -----------------------------------------------------------------------------
 
 

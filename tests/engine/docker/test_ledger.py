@@ -22,7 +22,7 @@ from harness.engine import owner
 from harness.engine.docker.daemon import LABEL, Daemon, owner_labels
 from harness.engine.docker.engine import DockerEngine
 from harness.engine.docker.ledger import CONTAINER, IMAGE, NETWORK, USE, Ledger, abandoned
-from tests.engine.docker.test_image import locked_six, make_flavor
+from tests.engine.docker.test_image import make_empty_flavor
 from tests.paths import ROOT
 
 GONE = owner.Owner(2**22 + 1, owner.current().started, owner.current().boot).text()
@@ -173,7 +173,7 @@ def made(daemon: Daemon) -> Iterator[list[str]]:
 @pytest.fixture
 def flavor(tmp_path: Path, base_image: str, monkeypatch: pytest.MonkeyPatch) -> Flavor:
     monkeypatch.delenv("BASE_IMAGE", raising=False)
-    return make_flavor(tmp_path, locked_six(), base_image)
+    return make_empty_flavor(tmp_path, base_image)
 
 
 def prepare(engine: DockerEngine, flavor: Flavor) -> str:
@@ -201,17 +201,18 @@ def test_what_is_built_on_our_image_is_neither_used_nor_removed(
     (name,) = client.inspect_image(ours)["RepoTags"]
     dressed = {**client.inspect_image(ours)["Config"]["Labels"], **whose()}
     for tag in (theirs, f"{theirs}-2"):  # more than one, and younger than ours
-        base = client.create_container(ours, ["true"], labels=dressed)["Id"]
-        made.append(base)
+        base = client.create_container(ours, ["true"])["Id"]
         repository, _, version = tag.rpartition(":")
         client.commit(base, repository, version, conf={"Labels": dressed})
         made.append(tag)
+        client.remove_container(base)
     container = client.create_container(theirs, ["true"], labels=whose())["Id"]
     made.append(container)
 
-    assert prepare(DockerEngine(cache=tmp_path / ".cache"), flavor) == ours
-    engine.close()
     other = DockerEngine(cache=tmp_path / ".cache")
+    assert prepare(other, flavor) == ours
+    for entry in (engine, other):
+        entry.close()
     assert other.reap() == []
     assert all(there(client, entry) for entry in made)
     other.clean()
@@ -285,10 +286,10 @@ from pathlib import Path
 from harness.engine.docker.daemon import Daemon, owner_labels
 from harness.engine.docker.engine import DockerEngine
 from harness.engine.docker.ledger import Ledger
-from tests.engine.docker.test_image import locked_six, make_flavor
+from tests.engine.docker.test_image import make_empty_flavor
 root, base = Path(sys.argv[1]), sys.argv[2]
 engine = DockerEngine(cache=root / ".cache")
-flavor = make_flavor(root, locked_six(), base)
+flavor = make_empty_flavor(root, base)
 image = engine.prepare(flavor, "virtual", lambda line: None, threading.Event()).handle
 daemon = Daemon()
 client, ledger = daemon.client(), Ledger(daemon, root / ".cache")
