@@ -27,7 +27,6 @@ from tests.engine.docker import private_daemon
 from tests.engine.docker.test_image import locked_six, make_empty_flavor, make_flavor
 from tests.paths import ROOT
 
-
 _SOON_S = 400.0  # an environment is made first, on cores that are busy
 
 
