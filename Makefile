@@ -88,6 +88,15 @@ lint: $(READY) ## ruff and mypy
 bench: $(READY) ## the benchmarks
 	@$(VENV)/bin/python benchmarks/all.py
 
+# An environment whose interpreter is gone, as after an update of the system's Python or a move of the
+# checkout, is made again. The driver names its interpreter in its first line.
+BROKEN := $(shell test ! -e $(READY) || { \
+  { test -e $(VENV)/bin/python3 || test ! -L $(VENV)/bin/python3; } && \
+  "$$(sed -n '1s/^\#! *//p' $(HARNESS))" -c ''; } >/dev/null 2>&1 || echo broken)
+ifneq ($(BROKEN),)
+.PHONY: $(READY)
+endif
+
 # The driver's own environment, from hash-locked pins. ensurepip is missing where a distribution
 # packs it apart, and then one line says what to install.
 $(READY): requirements.txt pyproject.toml
@@ -95,6 +104,7 @@ $(READY): requirements.txt pyproject.toml
 	  { echo "make: $(PYTHON) is older than Python 3.10; set PYTHON=/path/to/python3.10 or later"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 	  { echo "make: $(PYTHON) has no venv module; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@$(if $(BROKEN),echo "make: $(VENV) is broken: the interpreter of $(HARNESS) does not run")
 	@echo "make: installing the harness into $(VENV) (once)"
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
