@@ -7,13 +7,15 @@ import subprocess
 from pathlib import Path
 
 
-def remove(directory: Path) -> None:
+def remove(directory: Path) -> bool:
     """Removes a directory with all that is in it; a link, or nothing at all, is left as it is.
 
-    What another user owns may stay: nobody has to be told, since nothing reads it again.
+    Returns:
+        Whether no directory is there any more. What another user owns, or what is on read-only
+        storage, may stay.
     """
     if directory.is_symlink() or not directory.is_dir():
-        return
+        return True
     try:
         shutil.rmtree(directory)
     except (OSError, RecursionError):
@@ -26,3 +28,4 @@ def remove(directory: Path) -> None:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
+    return not directory.is_dir()

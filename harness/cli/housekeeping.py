@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from pathlib import Path
 
@@ -13,10 +14,10 @@ from harness.base.error import (
     EXIT_USAGE,
     HarnessError,
     StoppedError,
-    UsageError,
 )
 from harness.catalog import catalog
 from harness.cli import doctor, options
+from harness.engine import leftovers
 from harness.engine.docker import base_image
 from harness.engine.docker.daemon import Daemon
 from harness.engine.docker.engine import DockerEngine
@@ -49,7 +50,9 @@ def images_command(root: Path, flavors_patterns: tuple[str, ...], gpu: str) -> i
     engine.preflight(None if chosen_gpu is None else chosen_gpu.uuid)
     accelerator = "virtual" if chosen_gpu is None else "gpu"
     code, cancel = EXIT_PASSED, threading.Event()
-    with stop_signals(cancel):
+    with stop_signals(cancel), contextlib.closing(engine):
+        for line in engine.reap():
+            click.echo(f"removed {line}")
         for flavor in selected.flavors:
             try:
                 environment = engine.prepare(flavor, accelerator, click.echo, cancel)
@@ -89,18 +92,35 @@ def data_command(root: Path) -> int:
 
 
 @click.command("clean")
+@click.option(
+    "--reports",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="HARNESS_REPORTS",
+    help="Where runs are, whose leftovers go [default: reports/ of the checkout].",
+)
 @click.pass_obj
-def clean_command(root: Path) -> int:
-    """Remove our containers, images and environments, and nothing else."""
-    removed = VenvEngine(options.cache_of(root)).clean()
-    docker = DockerEngine()
+def clean_command(root: Path, reports: Path | None) -> int:
+    """Remove our containers, images and environments, and nothing that a living run has."""
+    found = VenvEngine(options.cache_of(root)).clean()
+    found.removed += leftovers.reap(reports or root / "reports")
+    docker, notes = DockerEngine(), []
     try:
         docker.preflight(None)
-    except UsageError:
-        pass  # no daemon: nothing of ours can be there
-    else:
-        removed += docker.clean()
-    for line in removed:
+        found += docker.clean(root)
+    except HarnessError as problem:
+        notes.append(f"containers and images were not looked at: {problem}")
+    for line in found.removed:
         click.echo(f"removed {line}")
-    click.echo(f"{len(removed)} removed")
-    return EXIT_PASSED
+    for line in found.used:
+        click.echo(f"left {line}")
+    for line in notes:
+        click.echo(f"note: {line}")
+    for line in found.failed:
+        click.echo(f"could not remove {line}", err=True)
+    counts = [
+        f"{len(found.removed)} removed",
+        f"{len(found.used)} left",
+        f"{len(found.failed)} not removed",
+    ]
+    click.echo(", ".join(counts))
+    return EXIT_NOT_JUDGED if found.failed else EXIT_PASSED

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+from harness.engine import leftovers
 from harness.engine.protocol import Engine
 from harness.measure.gpu import Gpu
 from harness.plan.plan import Plan
@@ -41,6 +42,23 @@ def enter(
     phase = phase_to_enter(record)
     if phase is None:
         return 0
+    claim = leftovers.claim(directory)
+    try:
+        return _enter(plan, phase, record.id, directory, engine, settings, gpu)
+    finally:
+        engine.close()
+        leftovers.give_up(claim)
+
+
+def _enter(
+    plan: Plan,
+    phase: PhaseRecord,
+    run_id: str,
+    directory: Path,
+    engine: Engine,
+    settings: Settings,
+    gpu: Gpu | None,
+) -> int:
     task = plan.tasks[phase.key]
     beside, input_directory = directory / "shell" / phase.key, None
     artifacts.remove(beside)
@@ -59,7 +77,7 @@ def enter(
         task,
         environment,
         settings,
-        record.id,
+        run_id,
         gpu,
         input_directory,
         beside,

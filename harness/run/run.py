@@ -16,6 +16,7 @@ from typing import Any, Literal
 from harness.base import crash
 from harness.base.error import EngineError, StoppedError, UnavailableError
 from harness.base.text import one_line
+from harness.engine import leftovers
 from harness.engine.protocol import Engine, Environment
 from harness.measure.gpu import Gpu
 from harness.plan.order import Schedule
@@ -92,6 +93,7 @@ class _Run:
         host = {**host_facts(self._resources), **engine.facts()}
         self.directory = settings.reports / run_id
         self.directory.mkdir(parents=True)
+        self._claim = leftovers.claim(self.directory)
         self._record = RunRecord(
             id=run_id,
             state="running",
@@ -112,7 +114,7 @@ class _Run:
 
     def prepare(self) -> None:
         """Makes every flavor's environment; a flavor that cannot be had is skipped, loudly."""
-        for line in self._engine.reap():
+        for line in (*self._engine.reap(), *leftovers.reap(self._settings.reports)):
             self._observer.message(f"removed {line}")
         missing: dict[str, str] = {}
         for flavor in self._plan.needed:
@@ -312,5 +314,6 @@ class _Run:
     def _end(self, state: State) -> RunRecord:
         self._record = self._record.model_copy(update={"state": state, "finished": utc()})
         self._record = self._snapshot()
+        leftovers.give_up(self._claim)
         reports.write_all(self._record, self.directory)
         return self._record

@@ -220,8 +220,11 @@ def signal_group(pid: int, number: int) -> None:
 def end_descendants() -> None:
     """Ends what a phase has left behind: all there is below this process.
 
-    The children of one that ends become children of this process.
+    The children of one that ends become children of this process. One that forks and ends, again
+    and again, is another process each time it is looked for: each is killed as soon as it is found,
+    and there is no pause as long as others are.
     """
+    ended = set()  # type: typing.Set[int]
     deadline = time.monotonic() + _PATIENCE_S
     while time.monotonic() < deadline:
         try:
@@ -229,28 +232,30 @@ def end_descendants() -> None:
                 pass
         except ChildProcessError:
             return
+        found = set()  # type: typing.Set[int]
         for pid in children():
+            found.add(pid)
             try:
                 os.kill(pid, signal.SIGKILL)
             except OSError:
                 pass
-        time.sleep(0.002)
+        if found <= ended:
+            time.sleep(0.002)
+        ended |= found
 
 
-def children() -> typing.List[int]:
-    """Pids of the children of this process."""
-    found = []  # type: typing.List[int]
-    for name in os.listdir("/proc") if sys.platform == "linux" else ():
-        if name.isdigit():
-            try:
-                with open("/proc/%s/stat" % name, "rb") as file:
-                    stat = file.read()
-            except OSError:
-                continue
-            # The name before it, in brackets, may hold anything.
-            if int(stat.rpartition(b")")[2].split()[1]) == os.getpid():
-                found.append(int(name))
-    return found
+def children() -> typing.Iterator[int]:
+    """Pids of the children of this process, the latest first."""
+    names = os.listdir("/proc") if sys.platform == "linux" else []
+    for pid in sorted((int(name) for name in names if name.isdigit()), reverse=True):
+        try:
+            with open("/proc/%d/stat" % pid, "rb") as file:
+                stat = file.read()
+        except OSError:
+            continue
+        # The name before it, in brackets, may hold anything.
+        if int(stat.rpartition(b")")[2].split()[1]) == os.getpid():
+            yield pid
 
 
 def oom_kills() -> int:

@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import signal
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,8 @@ from docker import APIClient
 from docker.types import LogConfig, Mount, Ulimit
 
 from harness.base import text
-from harness.engine.docker.daemon import (
-    DEADLINE_LABEL,
-    LABEL,
-    Daemon,
-    owner_labels,
-    with_advice,
-)
+from harness.engine import owner
+from harness.engine.docker.daemon import LABEL, Daemon, with_advice
 from harness.engine.protocol import Exit, Launch
 from harness.record.models import Outcome
 
@@ -132,11 +126,11 @@ def configuration(
         device_requests=daemon.device_requests(launch.gpu) if launch.gpu else None,
         log_config=_log_config(daemon, terminal),
     )
-    labels = launch_labels("phase" if terminal is None else "shell", launch)
     if terminal is None:
+        labels = launch_labels("phase", launch, launch.deadline_s)
         entry, arguments = phase_command(launch)[:1], phase_command(launch)[1:]
     else:
-        del labels[DEADLINE_LABEL]  # a person has none
+        labels = launch_labels("shell", launch, None)  # a person has no deadline
         entry, arguments = ["/bin/sh"], ["-c", "command -v bash >/dev/null && exec bash || exec sh"]
     configuration: dict[str, Any] = client.create_container_config(
         launch.environment.handle,
@@ -159,13 +153,16 @@ def configuration(
     return configuration
 
 
-def launch_labels(kind: str, launch: Launch) -> dict[str, str]:
-    """Labels of what is made for a launch: whose it is, and when it has to be gone."""
+def launch_labels(kind: str, launch: Launch, seconds: float | None) -> dict[str, str]:
+    """Labels of what is made for a launch: whose it is, and when it has to be gone.
+
+    Args:
+        seconds: as for `owner.labels`.
+    """
     return {
-        **owner_labels(kind),
+        **owner.labels(kind, seconds),
         f"{LABEL}.run": launch.run_id,
         f"{LABEL}.key": launch.key,
-        DEADLINE_LABEL: str(int(time.time() + launch.deadline_s) + 1),
     }
 
 

@@ -29,7 +29,7 @@ from packaging.version import Version
 
 from harness.base import text
 from harness.base.error import StoppedError, UsageError
-from harness.engine import owner
+from harness.engine.owner import LABEL as LABEL
 from harness.engine.resources import Resources
 
 # Everything that a call of the Docker library raises when the daemon or the way to it is at fault.
@@ -37,13 +37,6 @@ ERRORS = (DockerException, requests.RequestException, urllib3.exceptions.HTTPErr
 
 # Device requests came with 1.40 (Docker 19.03).
 OLDEST_API = Version("1.40")
-
-# Label of everything that the harness makes, and prefix of its other labels.
-LABEL = "lms-harness"
-
-# Labels of a container: who started it, and when it has to be over, in seconds since the epoch.
-OWNER_LABEL, NAMESPACE_LABEL = f"{LABEL}.owner", f"{LABEL}.pid-namespace"
-DEADLINE_LABEL = f"{LABEL}.deadline"
 
 _TIMEOUT_S = 120  # seconds without an answer; removing a large container takes a while
 _LOOK_S = 0.2  # how late the end of a run may be seen while the daemon is at work
@@ -329,18 +322,6 @@ def with_advice(reason: str) -> str:
         " `docker run --rm --gpus all IMAGE nvidia-smi`, repair the NVIDIA container toolkit or"
         " restart Docker, or use ENGINE=venv"
     )
-
-
-def owner_labels(kind: str) -> dict[str, str]:
-    """Labels that every container of ours carries; `kind` is what it is for."""
-    return {LABEL: kind, OWNER_LABEL: owner.current().text(), NAMESPACE_LABEL: pid_namespace()}
-
-
-def pid_namespace() -> str:
-    """The namespace that this process's pid belongs to, "" where there is no such thing."""
-    with contextlib.suppress(OSError):
-        return os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - not a path
-    return ""
 
 
 def _client(version: str) -> APIClient:

@@ -8,38 +8,29 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 from docker import APIClient
 from docker.errors import NotFound
 
+from harness.base.claim import Claim
 from harness.base.error import EngineError, UsageError
 from harness.catalog.flavors import Flavor, Image
 from harness.engine import handle, owner, resources, serving
 from harness.engine.docker import base_image, container, image, logs, network, shared_files
 from harness.engine.docker.container_run import Run
-from harness.engine.docker.daemon import (
-    DEADLINE_LABEL,
-    ERRORS,
-    LABEL,
-    NAMESPACE_LABEL,
-    OWNER_LABEL,
-    Daemon,
-    pid_namespace,
-)
+from harness.engine.docker.daemon import ERRORS, LABEL, Daemon
 from harness.engine.docker.logs import LogFile
 from harness.engine.handle import Handle, Limits
+from harness.engine.leftovers import Removal
+from harness.engine.owner import NAME_LABEL
 from harness.engine.protocol import Environment, Exit, Launch
 from harness.engine.resources import Resources
 from harness.measure.target import Target
 from harness.record.models import Outcome
-
-# A driver that cannot be looked up (another machine, another pid namespace) is taken for dead
-# when its container is this long over the deadline at which a living one would have stopped it.
-_OVERDUE_S = 120.0
 
 
 class DockerEngine:
@@ -66,6 +57,7 @@ class DockerEngine:
         self._grace_s = grace_s
         self._log_limit = log_limit
         self._daemon = Daemon()
+        self._used: list[Claim] = []
 
     def preflight(self, gpu: str | None) -> None:
         """Raises UsageError when no usable daemon answers, or it cannot hand out the GPU.
@@ -108,7 +100,12 @@ class DockerEngine:
         cancel: threading.Event,
     ) -> Environment:
         """Builds the flavor's image unless there is one of the same inputs."""
-        built = image.prepare(self._daemon, flavor, accelerator, self.capability, progress, cancel)
+        root = flavor.directory.parent.parent.parent
+        with image.claimed(root, flavor.id, progress, cancel) as claim:
+            built = image.prepare(
+                self._daemon, flavor, accelerator, self.capability, progress, cancel
+            )
+        self._used.append(claim)
         return Environment(
             flavor.id,
             built.id,
@@ -210,41 +207,53 @@ class DockerEngine:
             _remove(client, name)
 
     def reap(self) -> list[str]:
-        """Removes containers and networks whose driver is dead; a line for each."""
-        removed = []
+        """Removes what dead drivers made on the daemon; a line for each."""
+        removed: list[str] = []
         with contextlib.suppress(*ERRORS):
-            client = self._daemon.client()
-            for entry in client.containers(all=True, filters={"label": LABEL}):
-                labels = entry.get("Labels") or {}
-                if _abandoned(labels, self._daemon.local) and _remove(client, entry["Id"]):
-                    removed.append(_leftover("container", entry["Id"], labels))
-            for entry in client.networks(filters={"label": LABEL}):
-                labels = entry.get("Labels") or {}
-                if _abandoned(labels, self._daemon.local) and network.remove(client, entry["Id"]):
-                    removed.append(_leftover("network", entry["Id"], labels))
+            removed += self._remove_abandoned().removed
+            removed += shared_files.reap(self._daemon.client(), self._daemon.local)
         return removed
 
-    def clean(self) -> list[str]:
-        """Removes every container, network and image of ours; a line for each.
+    def clean(self, root: Path) -> Removal:
+        """Removes what dead drivers made on the daemon, and the images that no run uses.
+
+        Args:
+            root: the checkout.
 
         Raises:
             EngineError: the daemon does not answer.
         """
         try:
+            found = self._remove_abandoned()
             client = self._daemon.client()
-            removed = [
-                f"container {entry['Id'][:12]}"
-                for entry in client.containers(all=True, filters={"label": LABEL})
-                if _remove(client, entry["Id"])
-            ]
-            removed += [
-                f"network {entry['Id'][:12]}"
-                for entry in client.networks(filters={"label": LABEL})
-                if network.remove(client, entry["Id"])
-            ]
-            return removed + image.remove_all(client)
+            found.removed += shared_files.reap(client, self._daemon.local)
+            return found + image.remove_all(client, image.directory(root))
         except ERRORS as problem:
             raise EngineError(f"clean: {self._daemon.explain(problem)}") from problem
+
+    def _remove_abandoned(self) -> Removal:
+        """Removes containers and networks whose driver is dead.
+
+        Raises:
+            ERRORS: the daemon does not answer.
+        """
+        client, found = self._daemon.client(), Removal()
+        for kind, entries, remove in (
+            ("container", client.containers(all=True, filters={"label": LABEL}), _remove),
+            ("network", client.networks(filters={"label": LABEL}), network.remove),
+        ):
+            for entry in entries:
+                labels, names = entry.get("Labels") or {}, _names(entry)
+                if not owner.owned(labels, names):
+                    continue  # of an image that was built on one of ours
+                what = _told(kind, entry["Id"], labels)
+                if not owner.abandoned(labels, self._daemon.local):
+                    found.used.append(what)
+                elif remove(client, entry["Id"]):
+                    found.removed.append(f"{what} of a driver that is gone")
+                else:
+                    found.failed.append(f"{what}: the daemon does not remove it")
+        return found
 
     def _create(
         self,
@@ -256,7 +265,8 @@ class DockerEngine:
         """Creates the container, which never pulls an image, and returns its ID."""
         container.give_output(launch, self._daemon)
         configuration = container.configuration(client, self._daemon, launch, terminal, private)
-        answer = client.create_container_from_config(configuration)  # type: ignore[no-untyped-call]
+        name = configuration["Labels"][NAME_LABEL]
+        answer = client.create_container_from_config(configuration, name)  # type: ignore[no-untyped-call]
         return str(answer["Id"])
 
     def base_state(self, flavor: Flavor, entry: Image) -> tuple[bool, str]:
@@ -272,7 +282,9 @@ class DockerEngine:
         return here, f"{reference}: {where}; {pin}"
 
     def close(self) -> None:
-        """Nothing runs between phases."""
+        """Ends the claims on images; nothing runs between phases."""
+        while self._used:
+            self._used.pop().release()
 
     def facts(self) -> dict[str, str]:
         """Version, address and drivers of the daemon."""
@@ -290,11 +302,15 @@ class DockerEngine:
         return facts
 
 
-def _leftover(kind: str, name: str, labels: Mapping[str, str]) -> str:
-    return (
-        f"{kind} {name[:12]} ({labels.get(f'{LABEL}.key', '?')} of run"
-        f" {labels.get(f'{LABEL}.run', '?')}) of a driver that is gone"
-    )
+def _told(kind: str, name: str, labels: Mapping[str, str]) -> str:
+    key, run = labels.get(f"{LABEL}.key"), labels.get(f"{LABEL}.run")
+    what = f"{key} of run {run}" if key and run else str(labels.get(LABEL))
+    return f"{kind} {name[:12]} ({what})"
+
+
+def _names(entry: Mapping[str, Any]) -> list[str]:
+    """Names of a container, or of a network."""
+    return [*(entry.get("Names") or []), str(entry.get("Name", ""))]
 
 
 def _remove(client: APIClient, name: str) -> bool:
@@ -306,18 +322,3 @@ def _remove(client: APIClient, name: str) -> bool:
     except ERRORS:
         return False  # `reap` finds it by its labels
     return True
-
-
-def _abandoned(labels: Mapping[str, str], local: bool) -> bool:
-    """Whether the driver that these labels name is dead; False where that is not known."""
-    driver = owner.parse(labels.get(OWNER_LABEL, ""))
-    if driver is None:
-        return False
-    same_boot = driver.boot == owner.current().boot
-    if same_boot and labels.get(NAMESPACE_LABEL, "") == pid_namespace():
-        return not driver.alive()
-    if not same_boot and local:
-        return True  # the daemon is this machine's, which has been restarted since
-    with contextlib.suppress(ValueError):
-        return time.time() > float(labels.get(DEADLINE_LABEL, "")) + _OVERDUE_S
-    return False

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
+import stat
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from docker import APIClient
 
+from harness.base import text
+from harness.base.claim import Claim
 from harness.base.error import EngineError, UnavailableError, UsageError
 from harness.catalog.flavors import Flavor, Image
 from harness.engine.docker import base_image, build, contents
 from harness.engine.docker.daemon import ERRORS, LABEL, Daemon
+from harness.engine.leftovers import Removal
 
 # Digest of everything that goes into an image; the image with the same one is reused.
 INPUTS_LABEL = f"{LABEL}.inputs"
@@ -81,8 +86,8 @@ def prepare(
     image = choose(flavor, accelerator, capability)
     reference, variable = base_reference(flavor, image)
     docker = flavor.directory.parent.parent
-    logs = _log_directory(docker.parent)
     try:
+        logs = directory(docker.parent)
         client = daemon.client()
         base = base_image.find(daemon, reference, variable, docker, progress, cancel)
         files = {
@@ -144,16 +149,76 @@ def inputs_digest(files: Mapping[str, bytes], base: str, python: str) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
-def remove_all(client: APIClient) -> list[str]:
-    """Removes every image of ours, with what a killed build left; a line for each image."""
-    ours = client.images(filters={"label": INPUTS_LABEL})
-    removed = []
-    for entry in ours:
-        with contextlib.suppress(*ERRORS):
+@contextlib.contextmanager
+def claimed(
+    root: Path, flavor: str, progress: Progress, cancel: threading.Event
+) -> Iterator[Claim]:
+    """Claims a flavor's images: one driver at a time builds; gives the claim on their use.
+
+    That one is shared, and stays when this ends, unless something is raised.
+
+    Args:
+        root: the checkout.
+
+    Raises:
+        EngineError: there is no place for the claims.
+        StoppedError: `cancel` was set.
+    """
+    try:
+        place = directory(root)
+        making, using = Claim(place / f"{flavor}.lock"), Claim(place / f"{flavor}.use")
+        try:
+            if not making.take():
+                progress(f"{flavor}: another run builds the same image; waiting")
+                making.wait(cancel)
+            using.take(shared=True)
+            yield using
+        except BaseException:
+            using.release()
+            raise
+        finally:
+            making.release()
+    except OSError as problem:
+        raise EngineError(f"{flavor}: {problem}") from problem
+
+
+def remove_all(client: APIClient, place: Path) -> Removal:
+    """Removes every image of ours that no run of this checkout uses, and what builds have left.
+
+    Args:
+        place: the checkout's `directory`.
+
+    Raises:
+        ERRORS: the daemon does not answer.
+    """
+    found = Removal()
+    for entry in client.images(filters={"label": INPUTS_LABEL}):
+        what = f"image {' '.join(entry.get('RepoTags') or [entry['Id']])}"
+        flavor = (entry.get("Labels") or {}).get(f"{LABEL}.flavor", "")
+        if not _unused(place, flavor):
+            found.used.append(f"{what}: a run builds or uses it")
+            continue
+        try:
             client.remove_image(entry["Id"], force=True)
-            removed.append(f"image {' '.join(entry.get('RepoTags') or [entry['Id']])}")
+            found.removed.append(what)
+        except ERRORS as problem:
+            reason = getattr(problem, "explanation", None) or problem
+            found.failed.append(f"{what}: {text.one_line(str(reason), 200)}")
     build.clear(client, build.BUILD_LABEL)
-    return removed
+    return found
+
+
+def _unused(place: Path, flavor: str) -> bool:
+    """Whether no run of this checkout builds or uses a flavor's images."""
+    with contextlib.ExitStack() as held:
+        for kind in ("lock", "use"):
+            claim = Claim(place / f"{flavor}.{kind}")
+            held.callback(claim.release)
+            with contextlib.suppress(OSError):
+                if claim.take():
+                    continue
+            return False
+    return True
 
 
 def _find(client: APIClient, inputs: str) -> str | None:
@@ -162,12 +227,27 @@ def _find(client: APIClient, inputs: str) -> str | None:
     return None if newest is None else str(newest["Id"])
 
 
-def _log_directory(root: Path) -> Path:
-    """Where logs are kept: the checkout's cache, or a temporary place where it is not writable."""
-    directory = root / ".cache" / "images"
+def directory(root: Path) -> Path:
+    """Where build logs and what is known of images are kept: the checkout's cache.
+
+    Where that is not writable: a place for temporary files, the same one each time.
+
+    Raises:
+        OSError: there is none.
+    """
+    cached = root / ".cache" / "images"
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        probe = os.access(directory, os.W_OK)
+        cached.mkdir(parents=True, exist_ok=True)
+        probe = os.access(cached, os.W_OK)
     except OSError:
         probe = False
-    return directory if probe else Path(tempfile.mkdtemp(prefix=f"{LABEL}-images-"))
+    if probe:
+        return cached
+    checkout = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:12]
+    made = Path(tempfile.gettempdir(), f"{LABEL}-images-{os.getuid()}-{checkout}")
+    with contextlib.suppress(FileExistsError):
+        made.mkdir(mode=0o700)
+    found = made.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise PermissionError(errno.EPERM, "another user has made it", str(made))
+    return made

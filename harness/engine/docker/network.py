@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
 from collections.abc import Iterator
 
 from docker import APIClient
 from docker.errors import NotFound
 
 from harness.engine.docker.container import launch_labels
-from harness.engine.docker.daemon import ERRORS, LABEL
+from harness.engine.docker.daemon import ERRORS
+from harness.engine.owner import NAME_LABEL
 from harness.engine.protocol import Launch
 
 # `internal` closes the way out through the host, and not the way to the host itself, whose bridge
@@ -25,12 +25,13 @@ def private(client: APIClient, launch: Launch) -> Iterator[str]:
     Raises:
         ERRORS: the daemon could not make it.
     """
+    labels = launch_labels("network", launch, launch.deadline_s)
     answer = client.create_network(
-        f"{LABEL}-{secrets.token_hex(8)}",
+        labels[NAME_LABEL],
         driver="bridge",
         options=_OPTIONS,
         internal=True,
-        labels=launch_labels("network", launch),
+        labels=labels,
     )
     name = str(answer["Id"])
     try:

@@ -8,21 +8,25 @@ have been built, which takes long.
 from __future__ import annotations
 
 import contextlib
+import json
 import secrets
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from docker import APIClient
 from docker.errors import APIError
 from docker.types import Mount
 
+from harness.base import claim
+from harness.base.claim import ClaimedDirectory
 from harness.base.error import EngineError, UsageError
+from harness.engine import owner
 from harness.engine.docker import build, contents
-from harness.engine.docker.daemon import ERRORS, LABEL, Daemon, owner_labels
+from harness.engine.docker.daemon import ERRORS, LABEL, Daemon
+from harness.engine.owner import NAME_LABEL
 
-_TARGET, _NAME = "/shared", "token"
-# No layer, nothing to pull, nothing that could run.
-_DOCKERFILE = f"FROM scratch\nLABEL {LABEL}=shared-files\n".encode()
+_TARGET, _NAME, _PREFIX = "/shared", "token", ".shared-"
+_KIND = "shared-files"
 
 
 def check(daemon: Daemon, directories: Sequence[Path]) -> None:
@@ -35,7 +39,7 @@ def check(daemon: Daemon, directories: Sequence[Path]) -> None:
         UsageError: the daemon sees other files, or makes no container.
     """
     try:
-        image = build.empty(daemon.client(), _DOCKERFILE)
+        image = build.empty(daemon.client(), _dockerfile())
         try:
             for directory in directories:
                 _check(daemon, directory, image)
@@ -48,19 +52,44 @@ def check(daemon: Daemon, directories: Sequence[Path]) -> None:
         ) from problem
 
 
+def reap(client: APIClient, local: bool) -> list[str]:
+    """Removes images of dead drivers' checks; a line for each.
+
+    Raises:
+        ERRORS: the daemon does not answer.
+    """
+    removed = []
+    for entry in client.images(filters={"label": f"{LABEL}={_KIND}"}, all=True):
+        # Nothing of a user's is made of an image that has neither a name nor a file.
+        names = set(entry.get("RepoTags") or []) - {"<none>:<none>"}
+        empty = not entry.get("Size") and not names
+        if empty and owner.abandoned(entry.get("Labels") or {}, local):
+            with contextlib.suppress(*ERRORS):
+                client.remove_image(entry["Id"])
+                removed.append(f"image {entry['Id'][7:19]} of a driver that is gone")
+    return removed
+
+
+def _dockerfile() -> bytes:
+    """Of an image of this driver alone: no layer, nothing to pull, nothing that could run."""
+    labels = " ".join(f"{name}={json.dumps(value)}" for name, value in owner.labels(_KIND).items())
+    return f"FROM scratch\nLABEL {labels}\n".encode()
+
+
 def _check(daemon: Daemon, directory: Path, image: str) -> None:
     token = secrets.token_hex(16).encode()
     made = not directory.exists()
+    for _ in claim.abandoned(directory, _PREFIX):
+        pass  # it is removed
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        written = tempfile.TemporaryDirectory(prefix=".shared-", dir=directory)
+        written = ClaimedDirectory(directory, _PREFIX)
     except OSError:
         return  # what needs it says so
     try:
-        with written as name:
-            (Path(name) / _NAME).write_bytes(token)
-            said = _seen(daemon, Path(name).resolve(), image, token)
+        (written.path / _NAME).write_bytes(token)
+        said = _seen(daemon, written.path.resolve(), image, token)
     finally:
+        written.remove()
         if made:  # a run that is refused leaves no empty directory of reports
             with contextlib.suppress(OSError):
                 directory.rmdir()
@@ -75,12 +104,13 @@ def _check(daemon: Daemon, directory: Path, image: str) -> None:
 
 def _seen(daemon: Daemon, source: Path, image: str, token: bytes) -> str | None:
     """What the daemon has in the place of the file; None where it is that very file."""
-    client = daemon.client()
+    client, labels = daemon.client(), owner.labels(_KIND)
     try:
         container = client.create_container(
             image,
             ["none"],
-            labels=owner_labels("shared-files"),
+            name=labels[NAME_LABEL],
+            labels=labels,
             host_config=client.create_host_config(
                 mounts=[Mount(_TARGET, str(source), type="bind", read_only=True)],
                 network_mode="none",

@@ -6,13 +6,14 @@ import contextlib
 import json
 import signal
 import subprocess
-import tempfile
 import threading
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from harness.base import directory as directories
+from harness.base.claim import ClaimedDirectory
 from harness.engine.protocol import Launch
+from harness.engine.venv import scratch
 from harness.engine.venv.process import Answers, Command, Process, Supervised, exit_code, stop_group
 
 _START_S = 120.0  # an import from a cold disk
@@ -26,6 +27,9 @@ class ForkServer:
     ) -> None:
         """Starts the server.
 
+        Args:
+            environment: with a HOME of its own, by which its forks are known.
+
         Raises:
             OSError: it could not be started, or says that it cannot fork safely.
         """
@@ -37,6 +41,7 @@ class ForkServer:
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
+        self._home = environment.get("HOME")
         self._requests = self._process.stdin
         self._answers = Answers(self._process.stdout)
         first = self._answers.next(_START_S)
@@ -62,7 +67,20 @@ class ForkServer:
         answer = self._answers.next(_START_S)
         if answer is None or "pid" not in answer:
             raise OSError("the fork server ended")
-        return _Forked(int(answer["pid"]), self._answers, self._process)
+        return _Forked(int(answer["pid"]), self)
+
+    def status(self, timeout: float | None) -> dict[str, Any] | None:
+        """How the phase that was forked last has ended; None when that is not told in time.
+
+        All that descends from it has ended then. Nothing is told where the server has ended too.
+        """
+        answer = self._answers.next(timeout)
+        if answer is not None and "status" in answer:
+            self._process.end_descendants()
+        elif answer is not None:  # the server itself is gone, or about to be: so is its phase
+            self._process.close()
+            self._end_lost()
+        return answer
 
     def close(self) -> None:
         """Ends the server, and a phase that still runs."""
@@ -70,14 +88,24 @@ class ForkServer:
             self._requests.close()
         self._process.close()
         self._answers.close()
+        self._end_lost()
+
+    def _end_lost(self) -> None:
+        """Ends what has lost its supervisor: a fork still has the environment of the server."""
+        if self.unsupervised and self._home is not None:
+            scratch.end_processes(Path(self._home))
+
+    @property
+    def unsupervised(self) -> bool:
+        """See `Process`."""
+        return self._process.unsupervised
 
 
 class _Forked:
     """A phase whose exit status the fork server tells."""
 
-    def __init__(self, pid: int, answers: Answers, server: Supervised) -> None:
+    def __init__(self, pid: int, server: ForkServer) -> None:
         self.pid = pid
-        self._answers = answers
         self._server = server
         self._code: int | None = None
         self._lock = threading.Lock()
@@ -85,13 +113,9 @@ class _Forked:
     def wait(self, timeout: float | None = None) -> int:
         with self._lock:
             if self._code is None:
-                answer = self._answers.next(timeout)
+                answer = self._server.status(timeout)
                 if answer is None:
                     raise subprocess.TimeoutExpired(str(self.pid), timeout or 0.0)
-                if "status" in answer:
-                    self._server.end_descendants()
-                else:  # the server itself is gone, or about to be: so is its phase
-                    self._server.close()
                 self._code = exit_code(answer)
             return self._code
 
@@ -99,15 +123,19 @@ class _Forked:
         stop_group(self.pid, signal.SIGKILL)
         self.wait()
 
+    @property
+    def unsupervised(self) -> bool:
+        return self._server.unsupervised
+
 
 class ForkServers:
     """The fork servers of an engine: one for each thread that runs phases."""
 
-    def __init__(self, scratch: Path) -> None:
-        """Servers get their home directories below `scratch`."""
-        self._scratch = scratch
+    def __init__(self, directory: Path) -> None:
+        """Servers get their home directories below the scratch directory."""
+        self._scratch = directory
         self._local = threading.local()
-        self._servers: dict[ForkServer, Path] = {}
+        self._servers: dict[ForkServer, ClaimedDirectory] = {}
         self._lock = threading.Lock()
 
     def start(self, command: Command, launch: Launch) -> Process | None:
@@ -136,9 +164,8 @@ class ForkServers:
             self._end(server)
 
     def _serve(self, command: Command, launch: Launch) -> ForkServer | None:
-        self._scratch.mkdir(parents=True, exist_ok=True)
-        home = Path(tempfile.mkdtemp(prefix=f"{launch.run_id}.home.", dir=self._scratch))
-        variables = {**command.environment, "HOME": str(home), "TMPDIR": str(home)}
+        home = ClaimedDirectory(self._scratch, f"{launch.run_id}.home.")
+        variables = {**command.environment, "HOME": str(home.path), "TMPDIR": str(home.path)}
         for name in ("INPUT_DIR", "OUTPUT_DIR", *launch.variables):
             variables.pop(name, None)
         variables.update(launch.environment.variables)
@@ -150,7 +177,7 @@ class ForkServers:
                 variables,
             )
         except OSError:
-            directories.remove(home)
+            home.remove()
             return None  # what cannot be preloaded is imported by each phase itself
         with self._lock:
             self._servers[server] = home
@@ -161,7 +188,7 @@ class ForkServers:
             home = None if server is None else self._servers.pop(server, None)
         if server is not None and home is not None:
             server.close()
-            directories.remove(home)
+            home.remove()
 
 
 def _key(launch: Launch) -> Hashable:

@@ -49,6 +49,10 @@ class Process(Protocol):
     def close(self) -> None:
         """Ends it with all that descends from it, where that has not ended."""
 
+    @property
+    def unsupervised(self) -> bool:
+        """Whether, once it is closed, what left its process group may run: nobody ended that."""
+
 
 @dataclass(frozen=True)
 class Command:
@@ -132,8 +136,12 @@ class Supervised:
         stdout: Stream = subprocess.DEVNULL,
         stderr: Stream = subprocess.DEVNULL,
         directory: Path | None = None,
+        held: Sequence[int] = (),
     ) -> None:
         """Starts it.
+
+        Args:
+            held: descriptors that the supervisor keeps open until all it has to end has ended.
 
         Raises:
             OSError: it could not be started.
@@ -155,7 +163,7 @@ class Supervised:
                     stderr=stderr,
                     cwd=directory,
                     env=dict(environment),
-                    pass_fds=(its.fileno(),),
+                    pass_fds=(its.fileno(), *held),
                     start_new_session=True,
                 )
         except BaseException:
@@ -204,6 +212,11 @@ class Supervised:
         except subprocess.TimeoutExpired:
             self._supervisor.kill()
             self._supervisor.wait()
+
+    @property
+    def unsupervised(self) -> bool:
+        """See `Process`."""
+        return self._supervisor.returncode not in (None, 0)
 
 
 class Running:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from harness.base import atomic, crash
 from harness.base.error import CrashError, EngineError, StoppedError, UsageError
+from harness.engine import leftovers
 from harness.engine.protocol import Engine, Environment
 from harness.measure.gpu import Gpu
 from harness.plan import scale
@@ -67,6 +68,7 @@ def prove(
                 made = _measured(made, prover, task, most)
         finally:
             engine.close()
+            leftovers.give_up(prover.claim)
         found = {"findings": proof.findings(made), "versions": prover.versions}
         made = made.model_copy(update=found)
         atomic.write(prover.directory / FILE, made.model_dump_json(indent=1) + "\n")
@@ -116,6 +118,7 @@ class _Prover:
         name = f"proof-{datetime.now(timezone.utc):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         self.directory = settings.reports / name
         self.directory.mkdir(parents=True)
+        self.claim = leftovers.claim(self.directory)
         resources = engine.resources()
         self._executor = Executor(
             engine=engine,
@@ -131,6 +134,8 @@ class _Prover:
 
     def prepare(self, task: Task) -> None:
         """Makes the environments, and runs what comes before the phase."""
+        for line in (*self._engine.reap(), *leftovers.reap(self.directory.parent)):
+            self._observer.message(f"removed {line}")
         before: list[Task] = []
         while task.input is not None:
             task = self._plan.tasks[task.input]

@@ -12,8 +12,9 @@ import pytest
 
 from harness.base.error import EngineError, UnavailableError
 from harness.catalog.flavors import Flavor, Image
+from harness.engine import owner
 from harness.engine.docker import build, build_settings, image
-from harness.engine.docker.daemon import LABEL, Daemon, owner_labels
+from harness.engine.docker.daemon import LABEL, Daemon
 from harness.engine.docker.engine import DockerEngine
 from tests.paths import ROOT
 
@@ -263,7 +264,7 @@ def test_a_base_that_brings_tensorflow_lends_its_packages(
         assert "six==1.17.0" in environment.provenance["packages"].split()
         script = "import six, tensorflow; print(six.from_base)"
         container = client.create_container(
-            environment.handle, ["python3", "-c", script], labels=owner_labels("test")
+            environment.handle, ["python3", "-c", script], labels=owner.labels("test")
         )["Id"]
         try:
             client.start(container)

@@ -94,7 +94,7 @@ def test_a_daemon_in_another_place_is_refused_before_anything_is_built(
 def test_a_daemon_that_makes_no_container_is_one_line(
     daemon: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shared_files, "_DOCKERFILE", b"FROM scratch\nRUN nothing\n")
+    monkeypatch.setattr(shared_files, "_dockerfile", lambda: b"FROM scratch\nRUN nothing\n")
     with pytest.raises(UsageError, match="makes no container") as caught:
         shared_files.check(daemon, [tmp_path])
     assert "\n" not in str(caught.value)

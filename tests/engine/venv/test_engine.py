@@ -17,7 +17,6 @@ import pytest
 
 from tests import users
 from tests.paths import ROOT
-from harness.engine import owner
 from harness.engine.protocol import Environment, Launch
 from harness.engine.venv.engine import VenvEngine
 from harness.record.models import Outcome
@@ -91,7 +90,7 @@ def test_contract_of_a_phase(engine, tmp_path, monkeypatch):
     assert environ["TF_NUM_INTRAOP_THREADS"] == "1"
     assert environ["CUDA_VISIBLE_DEVICES"] == ""
     assert environ["HOME"].startswith(str(tmp_path / "cache/scratch"))
-    assert not (tmp_path / "cache/scratch/run.flavor.family.scenario.phase").exists()
+    assert list((tmp_path / "cache/scratch").iterdir()) == []
 
 
 def test_exit_code_of_a_phase(engine, tmp_path):
@@ -196,32 +195,76 @@ def test_a_killed_driver_leaves_nothing_that_runs(engine, tmp_path):
     while psutil.pid_exists(pid):
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    assert [path.name for path in (tmp_path / "cache/scratch").iterdir()] == ["r.k"]
+    names = sorted(path.name for path in (tmp_path / "cache/scratch").iterdir())
+    assert len(names) == 2
+    assert names[0].startswith("r.k.")
+    assert names[1] == f"{names[0]}.lock"
     engine.reap()
     assert list((tmp_path / "cache/scratch").iterdir()) == []
-    assert list((tmp_path / "cache/processes").iterdir()) == []
 
 
-@pytest.mark.parametrize("scratch", ["r.k", "../../outside", "..", ""])
-def test_next_start_ends_what_lost_driver_and_supervisor(engine, tmp_path, scratch):
-    (tmp_path / "outside").mkdir()
-    (tmp_path / "cache/scratch/r.k").mkdir(parents=True)
-    gone = subprocess.Popen(["/bin/true"])
-    driver = owner.of(gone.pid)
-    gone.wait()
-    left = subprocess.Popen(["/bin/sleep", "60"], start_new_session=True)
-    leader = owner.of(left.pid)
-    assert driver is not None
-    assert leader is not None
-    entry = {"driver": driver.text(), "process": leader.text(), "scratch": scratch}
-    (tmp_path / "cache/processes").mkdir()
-    (tmp_path / "cache/processes/1.json").write_text(json.dumps(entry))
+_LOST = """
+    import os, signal, sys, threading
+    from pathlib import Path
+    sys.path.insert(0, {root!r})
+    import psutil
+    from harness.engine.protocol import Environment, Launch
+    from harness.engine.venv.engine import VenvEngine
+    paths = Path({paths!r})
+    VenvEngine(paths / "cache").execute(
+        Launch("k", "r", Environment("f", sys.executable), "phase.py", {{}}, paths / "scenarios",
+               paths / "data", None, paths / "output", paths / "logs"),
+        lambda target: None, threading.Event())
+"""
+
+
+def test_next_start_ends_what_lost_driver_and_supervisor(engine, tmp_path):
+    """What was killed at once leaves a process of a session of its own that nobody looks after."""
+    script = """
+        import os, subprocess, sys, time
+        code = "import os, time; os.setsid(); os.fork() and os._exit(0); time.sleep(600)"
+        subprocess.run([sys.executable, "-c", code], env={"TMPDIR": os.environ["TMPDIR"]})
+        print(os.getppid(), flush=True)
+        time.sleep(600)
+    """
+    phase = launch(tmp_path, script)
+    code = dedent(_LOST).format(root=str(ROOT), paths=str(tmp_path))
+    driver = subprocess.Popen([sys.executable, "-c", code])
+    log = phase.logs / "stdout.log"
+    deadline = time.monotonic() + 20
+    while not (log.exists() and log.read_text().endswith("\n")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    supervisor = psutil.Process(int(log.read_text()))
+    (left,) = set(supervisor.children()) - {_phase_of(supervisor)}
+    assert engine.reap() == []  # the driver lives
+    driver.send_signal(signal.SIGSTOP)  # or it would see the other's end
+    supervisor.kill()
+    driver.kill()
+    driver.wait()
+    assert left.is_running()
     assert engine.reap() == [f"process {left.pid} of a driver that is gone"]
-    assert left.wait(20) == -signal.SIGKILL
+    assert not psutil.pid_exists(left.pid) or left.status() == psutil.STATUS_ZOMBIE
+    assert list((tmp_path / "cache/scratch").iterdir()) == []
     assert engine.reap() == []
-    assert (tmp_path / "cache/scratch/r.k").exists() == (scratch != "r.k")
-    assert (tmp_path / "outside").exists()
-    assert (tmp_path / "cache/processes").exists()
+
+
+def _phase_of(supervisor: psutil.Process) -> psutil.Process:
+    (found,) = (child for child in supervisor.children() if "phase.py" in " ".join(child.cmdline()))
+    return found
+
+
+def test_processes_of_others_are_left_alone(engine, tmp_path):
+    """A home that only begins like a scratch directory of ours, and none at all."""
+    scratch = tmp_path / "cache/scratch"
+    (scratch / "r.k.01234567").mkdir(parents=True)
+    environs = [{}, {"HOME": str(scratch)}, {"HOME": f"{scratch}/r.k.012345678"}, {"HOME": "/"}]
+    others = [subprocess.Popen(["/bin/sleep", "60"], env=environ) for environ in environs]
+    assert engine.reap() == []
+    assert list(scratch.iterdir()) == []
+    for other in others:
+        assert other.poll() is None
+        other.kill()
+        other.wait()
 
 
 def test_a_preloaded_module_sees_the_flavor_s_variables(engine, tmp_path):
