@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import os
 import re
@@ -45,14 +44,17 @@ def damage(directory: Path, recorded: Mapping[str, tuple[int, int]]) -> str:
 
 def _count(entry: Path) -> tuple[int, int]:
     count = size = 0
-    base = str(entry.parent)
-    with (
-        contextlib.suppress(OSError, csv.Error),
-        (entry / "RECORD").open(encoding="utf-8", errors="replace", newline="") as stream,
-    ):
-        for row in csv.reader(stream):
-            if row and not row[0].endswith(".pyc"):
-                with contextlib.suppress(OSError):
-                    size += os.stat(os.path.join(base, row[0])).st_size  # noqa: PTH116, PTH118
-                    count += 1
+    prefix = f"{entry.parent}/"
+    try:
+        with (entry / "RECORD").open(encoding="utf-8", errors="replace", newline="") as stream:
+            names = [row[0] for row in csv.reader(stream) if row]
+    except (OSError, csv.Error):
+        return 0, 0
+    for name in names:  # tens of thousands: a path is put together in a third of the time
+        if not name.endswith(".pyc"):
+            try:
+                size += os.stat(prefix + name).st_size  # noqa: PTH116
+            except OSError:
+                continue
+            count += 1
     return count, size
