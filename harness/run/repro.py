@@ -35,9 +35,9 @@ def enter(
 ) -> int:
     """Opens the shell of `phase_to_enter`; returns the shell's exit code.
 
-    The phase's input is laid out as it was; its output directory is another one, so that the
-    run's artifacts stay what they were. For a phase that serves it is the server's directory,
-    and its client is run by hand in it: the engine prints how.
+    The phase's input is laid out as it was, for as long as the shell is there; its output
+    directory is another one, so that the run's artifacts stay what they were. For a phase that
+    serves it is the server's directory, and its client is run by hand in it: the engine prints how.
     """
     phase = phase_to_enter(record)
     if phase is None:
