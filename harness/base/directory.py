@@ -1,10 +1,14 @@
-"""Directories that a phase wrote: removed whatever it did to their modes and their depth."""
+"""Directories: those that a phase wrote are removed whatever it did to them; room in others."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
+
+_PROBE = 2**16  # bytes
 
 
 def remove(directory: Path) -> None:
@@ -26,3 +30,11 @@ def remove(directory: Path) -> None:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
+
+
+def require_room(directory: Path) -> None:
+    """Raises OSError where a small file cannot be written into a directory, as on a full disk."""
+    with tempfile.TemporaryFile(dir=directory) as file:
+        file.write(bytes(_PROBE))
+        file.flush()
+        os.fsync(file.fileno())

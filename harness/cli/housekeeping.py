@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import threading
+from functools import partial
 from pathlib import Path
 
 import click
 
+from harness.base import streams
 from harness.base.error import (
     EXIT_NOT_JUDGED,
     EXIT_PASSED,
@@ -15,6 +16,8 @@ from harness.base.error import (
     StoppedError,
     UsageError,
 )
+from harness.base.signals import stop_signals
+from harness.base.stop import Stop, waited_for
 from harness.catalog import catalog
 from harness.cli import doctor, options
 from harness.engine.docker import base_image
@@ -24,7 +27,6 @@ from harness.engine.venv import lock
 from harness.engine.venv.engine import VenvEngine
 from harness.run import data
 from harness.run.gpu_choice import choose_gpu
-from harness.run.signals import stop_signals
 
 
 @click.command("doctor")
@@ -43,19 +45,27 @@ def doctor_command(root: Path) -> int:
 @click.pass_obj
 def images_command(root: Path, flavors_patterns: tuple[str, ...], gpu: str) -> int:
     """Build every flavor's image."""
+    streams.standard.spare()
     selected = catalog.load(root).select(flavors_patterns)
     chosen_gpu = choose_gpu(gpu).gpu
     engine = DockerEngine(None if chosen_gpu is None else chosen_gpu.compute_capability)
     engine.preflight(None if chosen_gpu is None else chosen_gpu.uuid)
     accelerator = "virtual" if chosen_gpu is None else "gpu"
-    code, cancel = EXIT_PASSED, threading.Event()
+    code, cancel = EXIT_PASSED, Stop()
     with stop_signals(cancel):
         for flavor in selected.flavors:
             try:
-                environment = engine.prepare(flavor, accelerator, click.echo, cancel)
+                environment = waited_for(
+                    partial(engine.prepare, flavor, accelerator, click.echo, cancel),
+                    cancel,
+                    f"making the image of {flavor.id}",
+                    click.echo,
+                )
             except StoppedError:
                 raise  # every other flavor would say the same
             except HarnessError as problem:
+                if cancel.is_set():  # what was stopped is not broken
+                    raise StoppedError("the run was stopped") from problem
                 click.echo(f"{flavor.id}: {problem}", err=True)
                 code = EXIT_NOT_JUDGED
                 continue
@@ -70,6 +80,7 @@ def images_command(root: Path, flavors_patterns: tuple[str, ...], gpu: str) -> i
 @click.pass_obj
 def lock_command(root: Path, flavors_patterns: tuple[str, ...]) -> int:
     """Refresh the pins: hash-locked requirements and digests of the base images."""
+    streams.standard.spare()
     selected = catalog.load(root).select(flavors_patterns)
     for line in lock.refresh(selected, root):
         click.echo(line)
@@ -83,8 +94,11 @@ def lock_command(root: Path, flavors_patterns: tuple[str, ...]) -> int:
 @click.pass_obj
 def data_command(root: Path) -> int:
     """Download the real data sets and check their digests."""
-    for line in data.download(options.cache_of(root) / "data"):
-        click.echo(line)
+    streams.standard.spare()
+    cancel = Stop()
+    with stop_signals(cancel):
+        for line in data.download(options.cache_of(root) / "data", cancel):
+            click.echo(line)
     return EXIT_PASSED
 
 
@@ -92,6 +106,7 @@ def data_command(root: Path) -> int:
 @click.pass_obj
 def clean_command(root: Path) -> int:
     """Remove our containers, images and environments, and nothing else."""
+    streams.standard.spare()
     removed = VenvEngine(options.cache_of(root)).clean()
     docker = DockerEngine()
     try:

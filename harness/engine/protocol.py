@@ -155,12 +155,17 @@ class Launch:
 
 @dataclass(frozen=True)
 class Exit:
-    """How a phase ended, as far as the engine can tell."""
+    """How a phase ended, as far as the engine can tell.
+
+    Attributes:
+        lost: the engine itself went away under the phase: executed again it may well end.
+    """
 
     outcome: Outcome
     code: int | None
     reason: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
+    lost: bool = False
 
 
 class Engine(Protocol):
@@ -205,6 +210,15 @@ class Engine(Protocol):
         `cancel` is set, stops the phase and returns `Outcome.INTERRUPTED`. Never raises for what a
         phase does; an infrastructure problem is `Outcome.ENGINE_ERROR` with its reason. Several
         threads may call it at once.
+        """
+
+    def recover(
+        self, launch: Launch, progress: Callable[[str], None], cancel: threading.Event
+    ) -> bool:
+        """Waits, within a bound, until phases can be run again after an `Exit` that is `lost`.
+
+        What the launch has left is removed. False where the engine does not come back, or `cancel`
+        is set.
         """
 
     def shell(self, launch: Launch) -> int:

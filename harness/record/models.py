@@ -19,6 +19,8 @@ from harness.record.model import Model
 SCHEMA_VERSION = 1
 BUG = "bug of the harness"
 """The key of a phase's details that holds the traceback where the harness itself broke."""
+AGAIN = "run again because"
+"""The key of a phase's details that says why its first execution does not count."""
 
 
 class Outcome(str, Enum):

@@ -29,6 +29,7 @@ from harness.run.phase import (
     plain,
     utc,
     without_promise,
+    without_room,
 )
 
 _STREAMS = ("stdout", "stderr")
@@ -131,7 +132,8 @@ class _Group:
                 continue
             if end.exit.outcome is Outcome.COMPLETED:  # all logs are made before the first phase
                 raise EngineError(f"its log {log.name} is not there any more")
-        ended, facts = without_promise(end.exit, launch), facts_of(launch)
+        ended = without_room(without_promise(end.exit, launch), launch.output)
+        facts = facts_of(launch)
         try:
             launch.output.rmdir()
             artifacts.take_over(group.artifacts(self._directory, number), launch.output, task.key)
@@ -182,5 +184,7 @@ def _copy_log(source: Path, target: Path) -> bool:
             while left and (chunk := stream.read(min(_CHUNK, left))):
                 log.write(chunk)
                 left -= len(chunk)
+        if log.problem is not None:
+            raise log.problem
         return True
     return False

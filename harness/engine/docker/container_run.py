@@ -1,23 +1,29 @@
-"""One container from its start to its end: its logs, its stop, and how it ended."""
+"""One container from its start to its end: its logs, its stop, how it ended, and its removal."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from docker.errors import APIError
+import requests
+import urllib3
+from docker import APIClient
+from docker.errors import APIError, NotFound
 
-from harness.engine.docker import container, logs
-from harness.engine.docker.daemon import ERRORS, Daemon
+from harness.base.error import EngineError
+from harness.engine import owner
+from harness.engine.docker import container, logs, network
+from harness.engine.docker.daemon import ERRORS, LABEL, OWNER_LABEL, Daemon
 from harness.engine.docker.logs import STDERR, STDOUT, LogFile
 from harness.engine.protocol import Exit, Launch
 from harness.record.models import Outcome
 
 _KILLED_S = 30.0  # a process in an uninterruptible call of a driver takes its time
 _DRAIN_S = 5.0
+_LOOK_S = 0.1
 
 
 class Run:
@@ -35,6 +41,7 @@ class Run:
         stderr: LogFile,
         grace_s: float,
         log_limit: int,
+        hurry: threading.Event,
     ) -> None:
         self.stdout, self.stderr = stdout, stderr
         self.target = container.ContainerTarget(
@@ -45,6 +52,7 @@ class Run:
         self._launch = launch
         self._grace_s = grace_s
         self._log_limit = log_limit
+        self._hurry = hurry
         self._reader: threading.Thread | None = None
         self._began = 0.0
         self._ended = threading.Event()
@@ -89,6 +97,10 @@ class Run:
         facts = self._daemon.client().inspect_container(self._name)
         state = facts["State"]
         details = _details(facts, again)
+        problem = next((log.problem for log in again if log.problem is not None), None)
+        if problem is not None:
+            reason = f"its log could not be written: {problem.strerror}"
+            return Exit(Outcome.ENGINE_ERROR, None, reason, details)
         if state.get("Running"):
             return Exit(Outcome.ENGINE_ERROR, None, "the container cannot be killed", details)
         return container.read_exit(state, self._out_of_memory(state), details)
@@ -123,13 +135,23 @@ class Run:
         self._ended.set()
 
     def stop(self) -> bool:
-        """TERM, and KILL after the grace period; whether TERM was enough."""
+        """TERM, and KILL after the grace period or in a hurry; whether TERM was enough.
+
+        Raises:
+            EngineError: the daemon does not answer.
+        """
+        if not self._daemon.answers():
+            raise EngineError(f"{self._daemon.address} does not answer, its container may go on")
         for signal, patience in (("SIGTERM", self._grace_s), ("SIGKILL", _KILLED_S)):
             # It may end at any moment, and then there is nothing to signal.
             with contextlib.suppress(APIError):
                 self._daemon.client().kill(self._name, signal)
-            if self._ended.wait(patience):
-                return signal == "SIGTERM"
+            late = time.monotonic() + patience
+            while (left := late - time.monotonic()) > 0:
+                if self._ended.wait(min(left, _LOOK_S)):
+                    return signal == "SIGTERM"
+                if signal == "SIGTERM" and self._hurry.is_set():
+                    break
         return False
 
     def _logs(self, stdout: bool = False, stderr: bool = False) -> Any:
@@ -153,6 +175,72 @@ class Run:
             since=int(self._began) - 1, until=int(time.time()) + 1, filters=filters
         )
         return any(True for _ in events)
+
+
+class Disposal:
+    """Removes the containers and networks of phases."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        self._left = False  # one may be
+
+    @contextlib.contextmanager
+    def of(
+        self, make: Callable[[], str], remove: Callable[[str], bool], cancel: threading.Event
+    ) -> Iterator[str]:
+        """Makes one, gives its ID, and removes it afterwards.
+
+        A run that is stopped does not wait for a daemon that does not answer.
+
+        Raises:
+            ERRORS: the daemon could not make it.
+        """
+        try:
+            name = make()
+        except BaseException:
+            self._left = True  # it may have been made
+            raise
+        try:
+            yield name
+        finally:
+            silent = cancel.is_set() and not self._daemon.answers()
+            if silent or not remove(name):
+                self._left = True
+
+    def remove_labelled(self, *labels: str) -> None:
+        """Removes those of ours that have these labels too, as far as the daemon does."""
+        filters = {"label": [LABEL, *labels]}
+        with contextlib.suppress(*ERRORS):
+            client = self._daemon.client()
+            for entry in client.containers(all=True, filters=filters):
+                remove(client, entry["Id"])
+            for entry in client.networks(filters=filters):
+                network.remove(client, entry["Id"])
+
+    def close(self) -> None:
+        """Removes what could not be removed at its time."""
+        if self._left and self._daemon.answers():
+            self.remove_labelled(f"{OWNER_LABEL}={owner.current().text()}")
+            self._left = False
+
+
+def remove(client: APIClient, name: str) -> bool:
+    """Removes a container with its volumes; False where it could not be."""
+    try:
+        client.remove_container(name, v=True, force=True)
+    except NotFound:
+        return True
+    except ERRORS:
+        return False  # `reap` finds it by its labels
+    return True
+
+
+def went_away(problem: BaseException) -> bool:
+    """Whether an error says that the daemon is not there, and nothing of what was asked of it."""
+    if isinstance(problem, APIError) or getattr(problem, "filename", None) is not None:
+        return False
+    broken = (requests.ConnectionError, urllib3.exceptions.HTTPError, ConnectionError)
+    return isinstance(problem, broken)
 
 
 def _details(facts: Mapping[str, Any], logs: tuple[LogFile, LogFile]) -> dict[str, Any]:

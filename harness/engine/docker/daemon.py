@@ -14,6 +14,7 @@ import queue
 import re
 import ssl
 import threading
+import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from functools import cached_property
 from typing import Any
@@ -48,6 +49,8 @@ DEADLINE_LABEL = f"{LABEL}.deadline"
 _TIMEOUT_S = 120  # seconds without an answer; removing a large container takes a while
 _LOOK_S = 0.2  # how late the end of a run may be seen while the daemon is at work
 _CUT_S = 2.0
+_ANSWER_S = 1.0  # a daemon that is well takes a few milliseconds
+_SILENT_S = 2.0
 _WAITING = 1000  # events of a long call that are kept in memory
 
 # What the daemon, runc and the container toolkit say when they cannot hand a GPU to a container.
@@ -63,6 +66,7 @@ class Daemon:
 
     def __init__(self) -> None:
         self._local = threading.local()
+        self._silent = -_SILENT_S  # when it did not answer, on the monotonic clock
 
     def client(self) -> APIClient:
         """This thread's client: a requests session is not meant to be shared.
@@ -74,6 +78,24 @@ class Daemon:
         if client is None:
             client = self._local.client = _client(self.api_version)
         return client
+
+    def answers(self) -> bool:
+        """Whether it answers, at once.
+
+        Whoever stops a run asks this before a call that would be waited for; one that is silent is
+        not asked again for a moment.
+        """
+        if time.monotonic() - self._silent < _SILENT_S:
+            return False
+        try:
+            with contextlib.closing(_client(MINIMUM_DOCKER_API_VERSION, _ANSWER_S)) as client:
+                client.ping()
+        except APIError:
+            return True  # an answer it is
+        except ERRORS:
+            self._silent = time.monotonic()
+            return False
+        return True
 
     @cached_property
     def version(self) -> dict[str, Any]:
@@ -343,8 +365,8 @@ def pid_namespace() -> str:
     return ""
 
 
-def _client(version: str) -> APIClient:
-    client = docker.from_env(version=version, timeout=_TIMEOUT_S).api
+def _client(version: str, timeout_s: float = _TIMEOUT_S) -> APIClient:
+    client = docker.from_env(version=version, timeout=timeout_s).api  # type: ignore[arg-type]
     merge = client.merge_environment_settings
 
     def keep_certificates(url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:

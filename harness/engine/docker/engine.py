@@ -11,16 +11,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from docker import APIClient
-from docker.errors import NotFound
 
 from harness.base.error import EngineError, UsageError
+from harness.base.stop import hurry_of
 from harness.catalog.flavors import Flavor, Image
 from harness.engine import handle, owner, resources, serving
 from harness.engine.docker import base_image, container, image, logs, network, shared_files
-from harness.engine.docker.container_run import Run
+from harness.engine.docker.container_run import Disposal, Run, remove, went_away
 from harness.engine.docker.daemon import (
     DEADLINE_LABEL,
     ERRORS,
@@ -40,6 +42,7 @@ from harness.record.models import Outcome
 # A driver that cannot be looked up (another machine, another pid namespace) is taken for dead
 # when its container is this long over the deadline at which a living one would have stopped it.
 _OVERDUE_S = 120.0
+_AGAIN_S = 0.5  # between two questions to a daemon that is away
 
 
 class DockerEngine:
@@ -50,6 +53,7 @@ class DockerEngine:
         grace_s: seconds between TERM and KILL.
         log_limit: bytes of each log that are kept.
         directories: where the files of phases will be: the daemon has to see the same.
+        back_s: seconds to wait for a daemon that went away.
     """
 
     name = "docker"
@@ -60,12 +64,15 @@ class DockerEngine:
         grace_s: float = 5.0,
         log_limit: int = logs.LIMIT,
         directories: Sequence[Path] = (),
+        back_s: float = 60.0,
     ) -> None:
         self.capability = capability
         self._directories = list(directories)
         self._grace_s = grace_s
         self._log_limit = log_limit
+        self._back_s = back_s
         self._daemon = Daemon()
+        self._disposal = Disposal(self._daemon)
 
     def preflight(self, gpu: str | None) -> None:
         """Raises UsageError when no usable daemon answers, or it cannot hand out the GPU.
@@ -128,31 +135,74 @@ class DockerEngine:
         if cancel.is_set():
             return Exit(Outcome.INTERRUPTED, None, "the run was stopped")
         try:
-            client = self._daemon.client()
-            if launch.client is None:
-                with self._running(client, launch) as run:
-                    limits = Limits(launch.deadline_s, cancel)
-                    started(run.target)
-                    return handle.run(run, limits)
-            served = launch.serving(container.HOST, container.PORT)
-            with (
-                network.private(client, launch) as private,
-                self._running(client, served, private) as server,
-            ):
+            ended = self._execute(launch, started, cancel)
+        except (*ERRORS, EngineError) as problem:
+            reason = str(problem) if isinstance(problem, EngineError) else self._explain(problem)
+            if cancel.is_set():
+                return Exit(Outcome.INTERRUPTED, None, f"the run was stopped: {reason}")
+            return Exit(Outcome.ENGINE_ERROR, None, reason, lost=went_away(problem))
+        # A daemon that is stopped ends its containers before it goes.
+        if ended.outcome is Outcome.KILLED and not self._daemon.answers():
+            reason = f"the Docker daemon went away and took it along: {ended.reason}"
+            return replace(ended, outcome=Outcome.ENGINE_ERROR, reason=reason, lost=True)
+        return ended
+
+    def _explain(self, problem: BaseException) -> str:
+        reason = self._daemon.explain(problem)
+        return f"the Docker daemon went away: {reason}" if went_away(problem) else reason
+
+    def _execute(
+        self, launch: Launch, started: Callable[[Target], None], cancel: threading.Event
+    ) -> Exit:
+        """As `execute`.
+
+        Raises:
+            ERRORS: the daemon is at fault.
+            EngineError: it does not answer when the phase is to be stopped.
+        """
+        client = self._daemon.client()
+        if launch.client is None:
+            with self._running(client, launch, cancel) as run:
                 limits = Limits(launch.deadline_s, cancel)
-                started(server.target)
+                started(run.target)
+                return handle.run(run, limits)
+        served = launch.serving(container.HOST, container.PORT)
+        with (
+            self._disposal.of(
+                partial(network.make, client, launch), partial(network.remove, client), cancel
+            ) as private,
+            self._running(client, served, cancel, private) as server,
+        ):
+            limits = Limits(launch.deadline_s, cancel)
+            started(server.target)
 
-                def start_client(port: int) -> AbstractContextManager[Handle]:
-                    url = f"http://{container.SERVER}:{port}"
-                    return self._running(client, launch.of_client(url), private)
+            def start_client(port: int) -> AbstractContextManager[Handle]:
+                url = f"http://{container.SERVER}:{port}"
+                return self._running(client, launch.of_client(url), cancel, private)
 
-                return serving.run(server, server.stdout.path, start_client, limits)
-        except ERRORS as problem:
-            return Exit(Outcome.ENGINE_ERROR, None, self._daemon.explain(problem))
+            return serving.run(server, server.stdout.path, start_client, limits)
+
+    def recover(
+        self, launch: Launch, progress: Callable[[str], None], cancel: threading.Event
+    ) -> bool:
+        """Waits for the daemon; removes the launch's containers and networks."""
+        late = time.monotonic() + self._back_s
+        progress(f"{launch.key}: the Docker daemon is away; waiting for it ({self._back_s:g} s)")
+        while not self._daemon.answers():
+            if time.monotonic() > late or cancel.wait(_AGAIN_S):
+                return False
+        run = f"{LABEL}.run={launch.run_id}"
+        for key in (launch.key, f"{launch.key}.client"):
+            self._disposal.remove_labelled(run, f"{LABEL}.key={key}")
+        return not cancel.is_set()
 
     @contextlib.contextmanager
     def _running(
-        self, client: APIClient, launch: Launch, private: str | None = None
+        self,
+        client: APIClient,
+        launch: Launch,
+        cancel: threading.Event,
+        private: str | None = None,
     ) -> Iterator[Run]:
         """A started container, which is removed afterwards.
 
@@ -162,19 +212,27 @@ class DockerEngine:
         Raises:
             ERRORS: the daemon could not create or start it.
         """
-        name = self._create(client, launch, private=private)
-        try:
-            with (
-                LogFile(launch.logs / "stdout.log", self._log_limit) as stdout,
-                LogFile(launch.logs / "stderr.log", self._log_limit) as stderr,
-            ):
-                run = Run(
-                    self._daemon, name, launch, stdout, stderr, self._grace_s, self._log_limit
-                )
-                run.start()
-                yield run
-        finally:
-            _remove(client, name)
+        with (
+            self._disposal.of(
+                lambda: self._create(client, launch, private=private),
+                partial(remove, client),
+                cancel,
+            ) as name,
+            LogFile(launch.logs / "stdout.log", self._log_limit) as stdout,
+            LogFile(launch.logs / "stderr.log", self._log_limit) as stderr,
+        ):
+            run = Run(
+                self._daemon,
+                name,
+                launch,
+                stdout,
+                stderr,
+                self._grace_s,
+                self._log_limit,
+                hurry_of(cancel),
+            )
+            run.start()
+            yield run
 
     def shell(self, launch: Launch) -> int:
         """Opens a shell in a container like the phase's; its end removes the container.
@@ -207,7 +265,7 @@ class DockerEngine:
                 del arguments[1:3]  # TLS and ssh: the command reads the same settings itself
             return subprocess.run(arguments).returncode
         finally:
-            _remove(client, name)
+            remove(client, name)
 
     def reap(self) -> list[str]:
         """Removes containers and networks whose driver is dead; a line for each."""
@@ -216,7 +274,7 @@ class DockerEngine:
             client = self._daemon.client()
             for entry in client.containers(all=True, filters={"label": LABEL}):
                 labels = entry.get("Labels") or {}
-                if _abandoned(labels, self._daemon.local) and _remove(client, entry["Id"]):
+                if _abandoned(labels, self._daemon.local) and remove(client, entry["Id"]):
                     removed.append(_leftover("container", entry["Id"], labels))
             for entry in client.networks(filters={"label": LABEL}):
                 labels = entry.get("Labels") or {}
@@ -235,7 +293,7 @@ class DockerEngine:
             removed = [
                 f"container {entry['Id'][:12]}"
                 for entry in client.containers(all=True, filters={"label": LABEL})
-                if _remove(client, entry["Id"])
+                if remove(client, entry["Id"])
             ]
             removed += [
                 f"network {entry['Id'][:12]}"
@@ -272,7 +330,8 @@ class DockerEngine:
         return here, f"{reference}: {where}; {pin}"
 
     def close(self) -> None:
-        """Nothing runs between phases."""
+        """Removes what could not be removed at once: nothing runs between phases."""
+        self._disposal.close()
 
     def facts(self) -> dict[str, str]:
         """Version, address and drivers of the daemon."""
@@ -295,17 +354,6 @@ def _leftover(kind: str, name: str, labels: Mapping[str, str]) -> str:
         f"{kind} {name[:12]} ({labels.get(f'{LABEL}.key', '?')} of run"
         f" {labels.get(f'{LABEL}.run', '?')}) of a driver that is gone"
     )
-
-
-def _remove(client: APIClient, name: str) -> bool:
-    """Removes a container with its volumes; False where it could not be."""
-    try:
-        client.remove_container(name, v=True, force=True)
-    except NotFound:
-        return True
-    except ERRORS:
-        return False  # `reap` finds it by its labels
-    return True
 
 
 def _abandoned(labels: Mapping[str, str], local: bool) -> bool:

@@ -25,15 +25,18 @@ class LogFile:
     """A file that keeps the beginning and the end of what is written to it.
 
     The beginning is on disk at once, for whoever follows the file; where the limit is exceeded the
-    end comes with `close`, after a line that says how much is left out.
+    end comes with `close`, after a line that says how much is left out. Where the disk takes no
+    more, all that comes is dropped: who writes the log must not be kept waiting.
 
     Attributes:
         total: bytes that were written, kept or not.
+        problem: why it is not whole on disk, e.g. that this is full.
     """
 
     def __init__(self, path: Path, limit: int = LIMIT) -> None:
         self.path = path
         self.total = 0
+        self.problem: OSError | None = None
         self._head = limit // 2
         self._room = limit - self._head
         self._digest = hashlib.blake2b()
@@ -42,14 +45,19 @@ class LogFile:
         self._tail_total = 0
 
     def write(self, data: bytes) -> None:
-        """Appends; raises OSError when the disk is full."""
+        """Appends, or drops it."""
         self._digest.update(data)
         head = max(self._head - self.total, 0)
         self.total += len(data)
-        if head:
-            self._file.write(data[:head])
-        if len(data) > head:
-            self._keep(data[head:])
+        if self.problem is not None:
+            return
+        try:
+            if head:
+                _write_all(self._file, data[:head])
+            if len(data) > head:
+                self._keep(data[head:])
+        except OSError as problem:
+            self.problem = problem
 
     @property
     def dropped(self) -> int:
@@ -64,10 +72,13 @@ class LogFile:
         """Writes the end, if it is not there yet; again, does nothing."""
         if self._file.closed:
             return
-        with self._file:
-            if self._tail is not None:
-                with self._tail as tail:
-                    self._append(tail)
+        try:
+            with self._file:
+                if self._tail is not None:
+                    with self._tail as tail:
+                        self._append(tail)
+        except OSError as problem:
+            self.problem = self.problem or problem
 
     def __enter__(self) -> LogFile:
         return self
@@ -99,14 +110,21 @@ class LogFile:
         start = 0
         if self.dropped:
             note = f"\n[lms-harness] {self.dropped} bytes of this log are left out here\n"
-            self._file.write(note.encode("ascii"))
+            _write_all(self._file, note.encode("ascii"))
             start = self._tail_total % self._room
         size = min(self._tail_total, self._room)
         for begin, end in ((start, size), (0, start)):
             tail.seek(begin)
             while begin < end and (chunk := tail.read(min(end - begin, 2**20))):
-                self._file.write(chunk)
+                _write_all(self._file, chunk)
                 begin += len(chunk)
+
+
+def _write_all(file: IO[bytes], data: bytes) -> None:
+    """Writes to a file without a buffer, which may take a part only."""
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) :]
 
 
 def buffered(attached: Any) -> BinaryIO:
@@ -154,6 +172,9 @@ def replace(log: LogFile, chunks: Iterable[bytes], limit: int = LIMIT) -> LogFil
             for chunk in chunks:
                 again.write(chunk)
         if again.same_as(log) or again.total < log.total:
+            return log
+        if again.problem is not None:
+            log.problem = log.problem or again.problem
             return log
         temporary.replace(path)
         again.path = path

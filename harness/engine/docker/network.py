@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import secrets
-from collections.abc import Iterator
 
 from docker import APIClient
 from docker.errors import NotFound
@@ -18,9 +16,8 @@ from harness.engine.protocol import Launch
 _OPTIONS = {"com.docker.network.bridge.inhibit_ipv4": "true"}
 
 
-@contextlib.contextmanager
-def private(client: APIClient, launch: Launch) -> Iterator[str]:
-    """Makes a network, gives its ID, and removes it; its containers have to be gone by then.
+def make(client: APIClient, launch: Launch) -> str:
+    """Makes a network and returns its ID; its containers have to be gone before it is removed.
 
     Raises:
         ERRORS: the daemon could not make it.
@@ -32,11 +29,7 @@ def private(client: APIClient, launch: Launch) -> Iterator[str]:
         internal=True,
         labels=launch_labels("network", launch),
     )
-    name = str(answer["Id"])
-    try:
-        yield name
-    finally:
-        remove(client, name)
+    return str(answer["Id"])
 
 
 def remove(client: APIClient, name: str) -> bool:

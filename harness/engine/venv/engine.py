@@ -24,6 +24,7 @@ from pathlib import Path
 from harness.base import atomic
 from harness.base import directory as directories
 from harness.base.error import EngineError
+from harness.base.stop import hurry_of
 from harness.catalog.flavors import Flavor
 from harness.engine import handle, owner, resources, serving
 from harness.engine.handle import Handle, Limits
@@ -105,7 +106,7 @@ class VenvEngine:
         """Runs a phase, and its client, each as a process group; stops both at the deadline."""
         served = launch.serving(_HOST, 0)
         try:
-            with self._running(served) as phase:
+            with self._running(served, cancel) as phase:
                 limits = Limits(launch.deadline_s, cancel)
                 started(ProcessTree(phase.pid))
                 if launch.client is None:
@@ -114,14 +115,16 @@ class VenvEngine:
                 def start_client(port: int) -> AbstractContextManager[Handle]:
                     # It imports no framework: there is nothing to fork it from.
                     client = launch.of_client(f"http://{_HOST}:{port}")
-                    return self._running(client, cold=True)
+                    return self._running(client, cancel, cold=True)
 
                 return serving.run(phase, phase.command.stdout, start_client, limits)
         except EngineError as problem:
             return Exit(Outcome.ENGINE_ERROR, None, str(problem))
 
     @contextlib.contextmanager
-    def _running(self, launch: Launch, cold: bool = False) -> Iterator[Running]:
+    def _running(
+        self, launch: Launch, cancel: threading.Event, cold: bool = False
+    ) -> Iterator[Running]:
         """A started script in a scratch directory of its own; nothing of it is left afterwards.
 
         Raises:
@@ -134,12 +137,12 @@ class VenvEngine:
             (scratch / "tmp").mkdir()
             command = _command(launch, scratch)
             try:
-                started = process.start(command) if cold else self._start(command, launch)
+                started = process.start(command) if cold else self._start(command, launch, cancel)
             except OSError as problem:
                 raise EngineError(f"could not start the phase: {problem}") from problem
             with contextlib.closing(started):
                 registration = self._register(started.pid, scratch)
-                yield Running(started, command)
+                yield Running(started, command, hurry_of(cancel))
             registration.unlink(missing_ok=True)
         finally:
             directories.remove(scratch)
@@ -147,6 +150,12 @@ class VenvEngine:
     def close(self) -> None:
         """Ends the fork servers."""
         self._servers.close()
+
+    def recover(
+        self, launch: Launch, progress: Callable[[str], None], cancel: threading.Event
+    ) -> bool:
+        """Never: this engine is this process."""
+        return False
 
     def shell(self, launch: Launch) -> int:
         """Opens a shell with the phase's environment, in a scratch directory.
@@ -218,14 +227,14 @@ class VenvEngine:
             )
         return facts
 
-    def _start(self, command: Command, launch: Launch) -> Process:
+    def _start(self, command: Command, launch: Launch, cancel: threading.Event) -> Process:
         """Starts a phase: forked where the flavor names modules to preload, else from nothing.
 
         A GPU's phases start from nothing, as they do in a container.
         """
         forked = None
         if self._warm and launch.environment.preload and launch.gpu is None:
-            forked = self._servers.start(command, launch)
+            forked = self._servers.start(command, launch, cancel)
         return process.start(command) if forked is None else forked
 
     def _register(self, pid: int, scratch: Path) -> Path:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 
@@ -16,18 +17,24 @@ from harness.engine.protocol import Launch
 from harness.engine.venv.process import Answers, Command, Process, Supervised, exit_code, stop_group
 
 _START_S = 120.0  # an import from a cold disk
+_LOOK_S = 0.1  # how late a cancellation is seen
 
 
 class ForkServer:
     """One process; it forks one phase at a time. See `scenarios/forks/server.py`."""
 
     def __init__(
-        self, python: str, server: Path, modules: Sequence[str], environment: Mapping[str, str]
+        self,
+        python: str,
+        server: Path,
+        modules: Sequence[str],
+        environment: Mapping[str, str],
+        cancel: threading.Event | None = None,
     ) -> None:
         """Starts the server.
 
         Raises:
-            OSError: it could not be started, or says that it cannot fork safely.
+            OSError: it could not be started, says that it cannot fork safely, or `cancel` was set.
         """
         self._process = Supervised(
             [python, "-s", "-u", str(server), *modules],
@@ -39,7 +46,10 @@ class ForkServer:
         assert self._process.stdout is not None
         self._requests = self._process.stdin
         self._answers = Answers(self._process.stdout)
-        first = self._answers.next(_START_S)
+        cancel = cancel or threading.Event()
+        late, first = time.monotonic() + _START_S, None
+        while first is None and time.monotonic() < late and not cancel.is_set():
+            first = self._answers.next(_LOOK_S)
         if first is None or "ready" not in first:
             self.close()
             raise OSError(str((first or {}).get("error", "the fork server did not start")))
@@ -110,7 +120,7 @@ class ForkServers:
         self._servers: dict[ForkServer, Path] = {}
         self._lock = threading.Lock()
 
-    def start(self, command: Command, launch: Launch) -> Process | None:
+    def start(self, command: Command, launch: Launch, cancel: threading.Event) -> Process | None:
         """Forks a phase; None where it has to start from nothing.
 
         Each thread goes flavor by flavor: what it forked from last is done when another is needed.
@@ -120,7 +130,7 @@ class ForkServers:
         closed = server is not None and server not in self._servers
         if closed or getattr(self._local, "key", None) != key:
             self._end(server)
-            server = self._serve(command, launch)
+            server = self._serve(command, launch, cancel)
             self._local.key, self._local.server = key, server
         if server is None:
             return None
@@ -135,7 +145,9 @@ class ForkServers:
         for server in list(self._servers):
             self._end(server)
 
-    def _serve(self, command: Command, launch: Launch) -> ForkServer | None:
+    def _serve(
+        self, command: Command, launch: Launch, cancel: threading.Event
+    ) -> ForkServer | None:
         self._scratch.mkdir(parents=True, exist_ok=True)
         home = Path(tempfile.mkdtemp(prefix=f"{launch.run_id}.home.", dir=self._scratch))
         variables = {**command.environment, "HOME": str(home), "TMPDIR": str(home)}
@@ -148,6 +160,7 @@ class ForkServers:
                 launch.scenarios / "forks" / "server.py",
                 launch.environment.preload,
                 variables,
+                cancel,
             )
         except OSError:
             directories.remove(home)

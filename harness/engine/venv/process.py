@@ -24,6 +24,7 @@ from harness.engine.venv import supervisor
 GRACE_S = 5.0  # between TERM and KILL
 LOG_LIMIT = 256 * 2**20  # bytes of one log
 _START_S = 60.0  # a supervisor's own start on a loaded machine
+_LOOK_S = 0.1
 _END_S = 20.0  # its patience with what it has to end, and more
 
 Stream = int | IO[bytes]
@@ -209,9 +210,10 @@ class Supervised:
 class Running:
     """A started process group, as `handle.Handle`."""
 
-    def __init__(self, started: Process, command: Command) -> None:
+    def __init__(self, started: Process, command: Command, hurry: threading.Event) -> None:
         self.pid = started.pid
         self.command = command
+        self._hurry = hurry
         self._process = started
 
     def ended(self, seconds: float) -> bool:
@@ -229,9 +231,11 @@ class Running:
         return None
 
     def stop(self) -> bool:
-        """TERM to the whole group, and KILL when it is still there after the grace period."""
+        """TERM to the whole group, and KILL after the grace period, or in a hurry."""
         stop_group(self.pid, signal.SIGTERM)
-        stopped_by_term = self.ended(GRACE_S)
+        late, stopped_by_term = time.monotonic() + GRACE_S, False
+        while not stopped_by_term and not self._hurry.is_set() and time.monotonic() < late:
+            stopped_by_term = self.ended(_LOOK_S)
         stop_group(self.pid, signal.SIGKILL)
         self._process.wait()
         return stopped_by_term

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import secrets
-import threading
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 
 from harness.base import atomic, crash
 from harness.base.error import CrashError, EngineError, StoppedError, UsageError
+from harness.base.signals import stop_signals
+from harness.base.stop import Stop, waited_for
 from harness.engine.protocol import Engine, Environment
 from harness.measure.gpu import Gpu
 from harness.plan import scale
@@ -20,7 +22,6 @@ from harness.run.phase import Executor, Observer, plain
 from harness.run.proof import proof
 from harness.run.proof.proof import Measurement, Proof
 from harness.run.settings import Settings, memory_limit
-from harness.run.signals import stop_signals
 
 FILE = "proof.json"
 
@@ -106,7 +107,7 @@ class _Prover:
     def __init__(
         self, plan: Plan, engine: Engine, settings: Settings, gpu: Gpu, observer: Observer
     ) -> None:
-        self.cancel = threading.Event()
+        self.cancel = Stop()
         self.versions: Mapping[str, object] = {}
         self._plan = plan
         self._engine = engine
@@ -136,8 +137,12 @@ class _Prover:
             task = self._plan.tasks[task.input]
             before.insert(0, task)
         for flavor in self._plan.needed:
-            self._environments[flavor.id] = self._engine.prepare(
-                flavor, "gpu", self._observer.message, self.cancel
+            say = self._observer.message
+            self._environments[flavor.id] = waited_for(
+                partial(self._engine.prepare, flavor, "gpu", say, self.cancel),
+                self.cancel,
+                f"making the environment of {flavor.id}",
+                say,
             )
         for earlier in before:
             record = self._execute(earlier)
