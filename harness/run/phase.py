@@ -131,6 +131,9 @@ class Executor:
         if not ended.lost:
             return ended, samples
         if not self.engine.recover(launch, self.observer.message, self.cancel):
+            if self.cancel.is_set():
+                reason = f"the run was stopped: {ended.reason}"
+                ended = replace(ended, outcome=Outcome.INTERRUPTED, reason=reason)
             return ended, samples
         self.observer.message(f"{launch.key}: again: {ended.reason}")
         for part in (launch, launch.client):

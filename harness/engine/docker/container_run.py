@@ -236,10 +236,15 @@ def remove(client: APIClient, name: str) -> bool:
 
 
 def went_away(problem: BaseException) -> bool:
-    """Whether an error says that the daemon is not there, and nothing of what was asked of it."""
-    if isinstance(problem, APIError) or getattr(problem, "filename", None) is not None:
+    """Whether an error says that the daemon is not there, and nothing of what was asked of it.
+
+    An answer that is cut has as many names as there are places to cut it.
+    """
+    if isinstance(problem, (APIError, requests.Timeout)):
         return False
-    broken = (requests.ConnectionError, urllib3.exceptions.HTTPError, ConnectionError)
+    if getattr(problem, "filename", None) is not None:
+        return False  # a file of ours
+    broken = (requests.RequestException, urllib3.exceptions.HTTPError, ConnectionError)
     return isinstance(problem, broken)
 
 

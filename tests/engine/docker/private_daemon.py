@@ -47,6 +47,11 @@ class PrivateDaemon:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def stopped(self) -> bool:
+        """Whether it has ended."""
+        return self._process is None or self._process.poll() is not None
+
     def start(self, wait: bool = True) -> None:
         """Starts it; returns when it answers."""
         program = shutil.which("dockerd")
@@ -112,7 +117,7 @@ class PrivateDaemon:
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Ends it as a service manager would, or kills it; returns when it has ended."""
-        if self._process is None or self._process.poll() is not None:
+        if self._process is None or self.stopped:
             return
         self._process.send_signal(number)
         try:
@@ -136,14 +141,18 @@ class PrivateDaemon:
         with contextlib.closing(self.client()) as client:
             return [entry["Id"] for entry in client.containers(all=True)]
 
+    def remove_container(self, name: str) -> None:
+        """Removes a container, whatever it does."""
+        with contextlib.closing(self.client()) as client:
+            client.remove_container(name, force=True, v=True)
+
     def remove(self) -> None:
         """Ends it with all that it started, and removes its folder."""
         with contextlib.suppress(*ERRORS, AssertionError):
             self.send(signal.SIGCONT)
             if self.answers():
-                with contextlib.closing(self.client()) as client:
-                    for name in self.containers():
-                        client.remove_container(name, force=True, v=True)
+                for name in self.containers():
+                    self.remove_container(name)
         self.stop()
         for process in self._processes():
             with contextlib.suppress(psutil.Error):
