@@ -77,10 +77,9 @@ def test_the_last_record_is_written_when_there_is_room_again(tmp_path: Path) -> 
         assert "lacks" not in the_line(process.stderr.read())
         record = record_of(reports)
         assert record.state == "aborted"
-        assert [phase.outcome for phase in record.phases[:2]] == [
-            Outcome.COMPLETED,
-            Outcome.INTERRUPTED,
-        ]
+        first, second = (phase.outcome for phase in record.phases[:2])
+        assert first is Outcome.COMPLETED
+        assert second in (Outcome.INTERRUPTED, Outcome.ENGINE_ERROR)
         assert {case.status for case in record.cases} == {Status.ERROR}
         assert any("No space left" in note for note in record.notes)
         assert totals.exit_code(record) == 2
