@@ -16,6 +16,7 @@ Result = TypeVar("Result")
 PATIENCE_S = 1.5
 """Seconds in which what waits has to follow the wish."""
 
+_CLEARING_S = 10.0  # for what has followed it, and clears away what it had begun
 _LOOK_S = 0.1
 
 
@@ -24,11 +25,19 @@ class Stop(threading.Event):
 
     Attributes:
         hurry: set when it gets no more time to end by itself.
+        followed: set by what has seen the wish, and needs a moment to clear away.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.hurry = threading.Event()
+        self.followed = threading.Event()
+
+
+def follow(cancel: threading.Event) -> None:
+    """Says that the wish is followed, by what needs a moment to clear away."""
+    if isinstance(cancel, Stop):
+        cancel.followed.set()
 
 
 def hurry_of(cancel: threading.Event) -> threading.Event:
@@ -69,7 +78,7 @@ def waited_for(
             thread.join(_LOOK_S)
         if thread.is_alive():
             say(f"stopping: {doing}")
-            _leave(thread, hurry_of(cancel))
+            _leave(thread, cancel)
     except KeyboardInterrupt:
         with contextlib.suppress(KeyboardInterrupt):
             thread.join(PATIENCE_S)  # it may have something to clear away
@@ -79,8 +88,11 @@ def waited_for(
     return end.result()
 
 
-def _leave(thread: threading.Thread, hurry: threading.Event) -> None:
+def _leave(thread: threading.Thread, cancel: threading.Event) -> None:
     """Waits for a thread that is to stop, and not for long."""
-    late = time.monotonic() + PATIENCE_S
-    while thread.is_alive() and time.monotonic() < late and not hurry.is_set():
+    hurry, began = hurry_of(cancel), time.monotonic()
+    while thread.is_alive() and not hurry.is_set():
+        followed = isinstance(cancel, Stop) and cancel.followed.is_set()
+        if time.monotonic() > began + (_CLEARING_S if followed else PATIENCE_S):
+            break
         thread.join(_LOOK_S)

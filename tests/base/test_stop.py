@@ -6,7 +6,7 @@ import time
 import pytest
 
 from harness.base.error import EngineError, StoppedError
-from harness.base.stop import Stop, hurry_of, waited_for
+from harness.base.stop import Stop, follow, hurry_of, waited_for
 
 
 def test_what_is_done_is_given_back_or_raised() -> None:
@@ -57,3 +57,19 @@ def test_a_plain_event_hurries_nothing() -> None:
     assert not hurry_of(threading.Event()).is_set()
     stop = Stop()
     assert hurry_of(stop) is stop.hurry
+
+
+def test_what_clears_away_gets_a_moment() -> None:
+    cancel, cleared = Stop(), threading.Event()
+    threading.Timer(0.2, cancel.set).start()
+
+    def clear() -> None:
+        cancel.wait(60)
+        follow(cancel)
+        time.sleep(3)
+        cleared.set()
+        raise StoppedError("cleared")
+
+    with pytest.raises(StoppedError, match="cleared"):
+        waited_for(clear, cancel, "building")
+    assert cleared.is_set()

@@ -30,6 +30,7 @@ from packaging.version import Version
 
 from harness.base import text
 from harness.base.error import StoppedError, UsageError
+from harness.base.stop import follow
 from harness.engine import owner
 from harness.engine.resources import Resources
 
@@ -212,6 +213,7 @@ class Daemon:
         try:
             while True:
                 if cancel.is_set():
+                    follow(cancel)
                     raise StoppedError("the run was stopped")
                 with contextlib.suppress(queue.Empty):
                     event = call.next(_LOOK_S)
