@@ -1,10 +1,40 @@
-"""Directories that a phase wrote: removed whatever it did to their modes and their depth."""
+"""Directories: whether they can be written to, and how they go whatever a phase did to them."""
 
 from __future__ import annotations
 
+import errno
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
+
+from harness.base.error import UsageError
+
+# It is not where the user has pointed at that is wrong.
+_OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE)
+
+
+def require_writable(directory: Path, advice: str = "") -> None:
+    """Makes a directory, unless it is there, and tries whether files can be made in it.
+
+    Modes do not tell: a file system may be read-only, or know other users than this machine.
+
+    Args:
+        advice: what else can be done, for the user.
+
+    Raises:
+        UsageError: they cannot.
+        OSError: it is the machine that cannot, as with a full disk.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as problem:
+        if problem.errno in _OF_THE_MACHINE:
+            raise
+        words = f"cannot write to {directory}: {problem.strerror or problem}"
+        raise UsageError(f"{words}; {advice}" if advice else words) from None
 
 
 def remove(directory: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 
+from harness.base import plain_file
 from harness.base.error import UsageError
 from harness.base.text import one_line
 
@@ -51,12 +52,19 @@ def _own(name: str) -> str:
     return name
 
 
+def _of_a_variable(text: str) -> str:
+    if "\0" in text:  # which ends a variable for the system
+        raise ValueError("holds a NUL character")
+    return text
+
+
 Variable = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$"), AfterValidator(_own)]
+Value = Annotated[str, StringConstraints(max_length=32_768), AfterValidator(_of_a_variable)]
 Fault = Annotated[str, StringConstraints(pattern=r"^[a-z_]+(:\d+:[a-z]+)?$")]
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 ModuleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*$")]
 Index = Annotated[str, StringConstraints(pattern=r"^https://[\w.-]+(/[\w./+-]*)?$")]
-Version = Annotated[str, StringConstraints(pattern=r"^\d+\.\d+$")]
+Version = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,4}\.[0-9]{1,4}$")]
 Accelerator = Literal["gpu", "virtual"]
 Mode = Literal["session", "function", "eager"]
 Script = Annotated[
@@ -80,7 +88,7 @@ def read(path: Path) -> dict[str, Any]:
         UsageError: it cannot be read, or is not TOML.
     """
     try:
-        content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = tomllib.loads(plain_file.read_text(path))
     except (ValueError, RecursionError) as problem:  # no UTF-8, no TOML, or no end of brackets
         raise UsageError(one_line(f"{path}: not TOML: {problem}")) from problem
     except OSError as problem:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from harness.base import directory
 from harness.base.error import (
     EXIT_NOT_JUDGED,
     EXIT_PASSED,
@@ -71,6 +72,7 @@ def images_command(root: Path, flavors_patterns: tuple[str, ...], gpu: str) -> i
 def lock_command(root: Path, flavors_patterns: tuple[str, ...]) -> int:
     """Refresh the pins: hash-locked requirements and digests of the base images."""
     selected = catalog.load(root).select(flavors_patterns)
+    directory.require_writable(root / "docker")
     for line in lock.refresh(selected, root):
         click.echo(line)
     references = dict.fromkeys(image.base for flavor in selected.flavors for image in flavor.image)
@@ -83,7 +85,9 @@ def lock_command(root: Path, flavors_patterns: tuple[str, ...]) -> int:
 @click.pass_obj
 def data_command(root: Path) -> int:
     """Download the real data sets and check their digests."""
-    for line in data.download(options.cache_of(root) / "data"):
+    place = options.cache_of(root) / "data"
+    directory.require_writable(place)
+    for line in data.download(place):
         click.echo(line)
     return EXIT_PASSED
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from harness.base import directory
 from harness.base.error import UsageError
 from harness.checks import log_alone
 from harness.cli import judgement, options
@@ -25,6 +26,7 @@ def report_command(root: Path, run_directory: Path) -> int:
     """Rebuild every report of a run from its record."""
     run_directory = options.run_directory(root, run_directory)
     record = store.load(run_directory)
+    directory.require_writable(run_directory)
     reports.write_all(record, run_directory, latest=False)
     summary.terminal(record, _console)
     return totals.exit_code(record)

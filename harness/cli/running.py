@@ -77,11 +77,12 @@ def _prepare(root: Path, selected: Catalog, how: Mapping[str, Any]) -> _Prepared
     Raises:
         UsageError: an option is wrong, no case is selected, or this machine cannot run it.
     """
-    parameters = options.parameters_of(how["lms_params"], how["provider"], how["lms_path"])
+    parameters = options.parameters_of(root, how["lms_params"], how["provider"], how["lms_path"])
     selected.require_case()
     reports = how["reports"] or root / "reports"
     chosen = machine.choose(how["gpu"], how["engine"], options.cache_of(root), reports)
     settings = options.settings_of(root, how, chosen.notes)
+    options.require_places(settings, chosen.engine)
     goal = None
     if chosen.gpu is not None:
         goal = Goal(how.get("activations_mib", 0), chosen.gpu.total_bytes)
@@ -268,7 +269,7 @@ def sensitivity_command(
 @click.option(
     "--share",
     "goal_share",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=options.Finite(0, 1, min_open=True),
     help="The same as a part of the GPU's memory.",
 )
 @click.option(

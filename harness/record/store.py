@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from harness.base import atomic
+from harness.base import atomic, plain_file
 from harness.base.error import UsageError
 from harness.base.text import clean, one_line
 from harness.record.models import SCHEMA_VERSION, RunRecord
@@ -38,7 +38,7 @@ def load(run_directory: Path) -> RunRecord:
     """
     path = run_directory / FILE
     try:
-        content = path.read_bytes()
+        content = plain_file.read(path)
     except FileNotFoundError:
         raise UsageError(f"no run in {run_directory}: it holds no {FILE}") from None
     except OSError as error:

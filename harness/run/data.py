@@ -10,7 +10,8 @@ from pathlib import Path
 
 import requests
 
-from harness.base.error import HarnessError
+from harness.base import plain_file
+from harness.base.error import HarnessError, UsageError
 
 _CHUNK = 2**20
 _TIMEOUT_S = 30
@@ -66,6 +67,26 @@ def present(directory: Path) -> dict[str, bool]:
     return {entry.name: (directory / entry.file).is_file() for entry in DATA_SETS}
 
 
+def require_intact(directory: Path) -> None:
+    """Refuses data sets that are not what was published: phases could not use them, or differ.
+
+    Raises:
+        UsageError: a file has another digest, or cannot be read.
+    """
+    for data_set in DATA_SETS:
+        path = directory / data_set.file
+        try:
+            if not path.exists() or _digest(path) == data_set.sha256:
+                continue
+            problem = "is damaged, or another file than was published (by its SHA-256)"
+        except OSError as refused:
+            problem = f"cannot be read: {refused.strerror}"
+        raise UsageError(
+            f"{path}: {data_set.name} {problem}; `make data` downloads it, and without it the"
+            " shipped digits are used"
+        )
+
+
 def _fetch(data_set: DataSet, path: Path) -> None:
     temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
     digest = hashlib.sha256()
@@ -93,7 +114,7 @@ def _fetch(data_set: DataSet, path: Path) -> None:
 
 def _digest(path: Path) -> str:
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with plain_file.open_to_read(path) as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from harness.base import crash
 from harness.base.error import StoppedError
 from harness.base.text import one_line
+from harness.engine import ending
 from harness.engine.protocol import Client, Engine, Environment, Exit, Launch
 from harness.logs import parser
 from harness.measure import lease
@@ -88,7 +89,7 @@ class Executor:
                 begin, clock = utc(), time.monotonic()
                 ended, samples = self.measure([task], launch)
             duration = time.monotonic() - clock
-            ended = without_promise(ended, launch)
+            ended = said_by_itself(ended, launch)
             if launch.input is not None:
                 artifacts.remove(launch.input)
             if launch.client is not None and not self.settings.keep:
@@ -221,17 +222,21 @@ def exit_of(problem: Exception) -> Exit:
     return Exit(Outcome.ENGINE_ERROR, None, reason, details)
 
 
-def without_promise(ended: Exit, launch: Launch) -> Exit:
-    """An exit with code 3 and a line `error: ...` on standard error is no failure.
+def said_by_itself(ended: Exit, launch: Launch) -> Exit:
+    """An end of which the script itself says whose fault it is, on standard error.
 
-    A script says so that what the harness promised is not there, such as the GPU: nothing of the
-    product under test was tried. The line is the reason; without one it is a failure like others.
+    With exit code 3 and a line `error: ...` it says that what the harness promised is not there,
+    such as the GPU: nothing of the product under test was tried, and the line is the reason.
+    Without one it is a failure like others. And it says which signal it sends to itself.
     """
-    if ended.outcome is not Outcome.FAILED or ended.code != _BROKEN_PROMISE:
+    if ended.outcome not in (Outcome.FAILED, Outcome.KILLED):
         return ended
     client = launch.client if ended.reason.startswith("client: ") else None
     logs = launch.logs if client is None else client.logs
-    for line in reversed(read_tail(logs / "stderr.log")):
+    lines = read_tail(logs / "stderr.log")
+    if ended.outcome is Outcome.KILLED:
+        return ending.by_itself(ended, lines)
+    for line in reversed(lines if ended.code == _BROKEN_PROMISE else []):
         if line.startswith(_PROMISE_LINE):
             return replace(ended, outcome=Outcome.ENGINE_ERROR, reason=one_line(line, 500))
     return ended

@@ -8,6 +8,7 @@ import json
 import secrets
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
@@ -77,6 +78,8 @@ class _Run:
         self._accelerator = "virtual" if gpu is None else "gpu"
         self._environments: dict[str, Environment] = {}
         self._phases: dict[str, PhaseRecord] = {}
+        # By flavor, what the first phase that told it said of its environment.
+        self._said: dict[str, Mapping[str, Any]] = {}
         self._running: set[concurrent.futures.Future[list[PhaseRecord]]] = set()
         self._verdicts = Verdicts(plan, self._accelerator, settings.reproduce)
         self._flavors = {
@@ -217,6 +220,8 @@ class _Run:
 
     def _settle(self, record: PhaseRecord) -> None:
         self._phases[record.key] = record
+        if record.facts.environment:
+            self._said.setdefault(record.flavor, record.facts.environment)
         self._observer.phase_finished(record)
 
     def _release(self, case: Case) -> None:
@@ -245,16 +250,14 @@ class _Run:
 
     def _with_versions(self, flavor: FlavorRecord) -> FlavorRecord:
         """Adds what the phases themselves said of their environment."""
-        for record in self._phases.values():
-            said = record.facts.environment
-            if record.flavor == flavor.id and said:
-                added = {
-                    name: value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-                    for name, value in said.items()
-                }
-                provenance = {**flavor.provenance, **added}
-                return flavor.model_copy(update={"provenance": provenance})
-        return flavor
+        said = self._said.get(flavor.id)
+        if said is None:
+            return flavor
+        added = {
+            name: value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+            for name, value in said.items()
+        }
+        return flavor.model_copy(update={"provenance": {**flavor.provenance, **added}})
 
     def _write(self) -> None:
         """Brings the run directory up to date; a killed driver leaves what it had by then.

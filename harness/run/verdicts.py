@@ -28,6 +28,7 @@ class Verdicts:
         self._reproduce = reproduce
         self._judged: dict[str, CaseRecord] = {}
         self._waiting = {case.id: set(case.keys) for case in plan.cases}
+        self._ids = tuple(self._waiting)
         self._users: dict[str, list[Case]] = {}
         for case in plan.cases:
             for key in self._waiting[case.id]:
@@ -37,7 +38,7 @@ class Verdicts:
     @property
     def records(self) -> list[CaseRecord]:
         """The cases that have been judged, in the plan's order."""
-        return [self._judged[case.id] for case in self._cases if case.id in self._judged]
+        return [self._judged[name] for name in self._ids if name in self._judged]
 
     @property
     def open(self) -> list[Case]:

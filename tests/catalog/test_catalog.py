@@ -5,6 +5,7 @@ import pytest
 from harness.base.error import UsageError
 from harness.catalog import catalog
 from harness.catalog.flavors import Image
+from tests.base.test_plain_file import KINDS, other_than_a_file
 from tests.paths import ROOT
 from tests.projects import FAMILY, FLAVOR, lay_out
 
@@ -141,6 +142,24 @@ def test_last_phase_is_judged_unless_said_otherwise(tmp_path):
         ("restores", "restroes", "restroes: Extra inputs are not permitted"),
         ('restores = ["weights"]', 'requires = ["magic"]', "requires 'magic', which no flavor"),
         ("[[scenario]]", "[[scenario]", "not TOML"),
+        ('id = "load"', 'id = "load"\ntimeout_s = inf', "phase.1.timeout_s: Input should be"),
+        ('id = "load"', 'id = "load"\ntimeout_s = nan', "phase.1.timeout_s: Input should be"),
+        ('id = "load"', 'id = "load"\ntimeout_s = -1', "phase.1.timeout_s: Input should be"),
+        ('id = "load"', 'id = "load"\ntimeout_s = 0', "phase.1.timeout_s: Input should be"),
+        ('id = "load"', 'id = "load"\ntimeout_s = 1e300', "phase.1.timeout_s: Input should be"),
+        ('id = "load"', 'id = "load"\ntimeout_s = true', "phase.1.timeout_s: Input should be"),
+        ("[[scenario]]", "activations_mib = 1e300\n[[scenario]]", "activations_mib: Input"),
+        ("[[scenario]]", "activations_mib = nan\n[[scenario]]", "activations_mib: Input"),
+        (
+            'id = "load"',
+            'id = "load"\nvariables = { A = "a\\u0000b" }',
+            "phase.1.variables.A: Value error, holds a NUL character",
+        ),
+        (
+            'id = "load"',
+            f'id = "load"\nvariables = {{ A = "{"a" * 40_000}" }}',
+            "phase.1.variables.A: String should have at most",
+        ),
     ],
 )
 def test_bad_family_is_one_clear_line(tmp_path, old, changed, message):
@@ -149,6 +168,70 @@ def test_bad_family_is_one_clear_line(tmp_path, old, changed, message):
         catalog.load(lay_out(tmp_path, families={"basic": text}))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def script_of(root):
+    return root / "scenarios" / "families" / "basic" / "load.py"
+
+
+@pytest.mark.parametrize("kind", ["directory", "FIFO", "device"])
+def test_a_script_that_is_no_file_is_one_clear_line(tmp_path, kind):
+    root = lay_out(tmp_path)
+    script_of(root).unlink()
+    other_than_a_file(script_of(root), kind)
+    with pytest.raises(UsageError, match=rf"save-load: script .*load\.py is a {kind}, and no file"):
+        catalog.load(root)
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "../../../outside.py"])
+def test_a_script_that_no_container_sees_is_one_clear_line(tmp_path, target):
+    root = lay_out(tmp_path / "checkout")
+    (root / "outside.py").write_text("")
+    script_of(root).unlink()
+    script_of(root).symlink_to(target)
+    with pytest.raises(UsageError, match=r"load\.py is a link that leads out of scenarios/"):
+        catalog.load(root)
+
+
+def test_a_script_may_be_a_link_within_the_scenarios(tmp_path):
+    (tmp_path / "checkout").mkdir()
+    (tmp_path / "link").symlink_to("checkout")
+    root = lay_out(tmp_path / "link")
+    script_of(root).unlink()
+    script_of(root).symlink_to("save.py")
+    assert catalog.load(root)
+    script_of(root).unlink()
+    script_of(root).symlink_to("load.py")  # to itself
+    with pytest.raises(UsageError, match=r"load\.py cannot be read: Too many levels"):
+        catalog.load(root)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "docker/flavors/test-flavor/flavor.toml",
+        "scenarios/families/basic/scenarios.toml",
+        "scenarios/known-defects.toml",
+        "docker/bases.toml",
+        "docker/bases.lock.toml",
+    ],
+)
+def test_what_is_in_the_place_of_a_file_is_one_clear_line(tmp_path, name, kind):
+    root = lay_out(tmp_path)
+    (root / name).unlink(missing_ok=True)
+    other_than_a_file(root / name, kind)
+    with pytest.raises(UsageError) as caught:
+        catalog.load(root)
+    assert str(root / name) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("capability", ["7.x", "-1.0", "1" * 5000 + ".0"])
+def test_a_capability_that_is_none_is_one_clear_line(tmp_path, capability):
+    text = f'{FLAVOR}\nmin_compute_capability = "{capability}"'
+    with pytest.raises(UsageError, match="min_compute_capability: String should match"):
+        catalog.load(lay_out(tmp_path, flavors={"test-flavor": text}))
 
 
 def test_a_scenario_of_two_families_is_one_clear_line(tmp_path):

@@ -15,6 +15,7 @@ from docker import APIClient
 from docker.types import LogConfig, Mount, Ulimit
 
 from harness.base import text
+from harness.engine import ending
 from harness.engine.docker.daemon import (
     DEADLINE_LABEL,
     LABEL,
@@ -262,10 +263,15 @@ def _cgroup_directory(
     return None
 
 
-def read_exit(state: Mapping[str, Any], oom: bool, details: Mapping[str, Any]) -> Exit:
+def read_exit(
+    state: Mapping[str, Any], oom: bool, details: Mapping[str, Any], asked: bool = False
+) -> Exit:
     """How a container ended by itself.
 
-    Exit code 137 alone says only SIGKILL, whoever sent it; `oom` says that the kernel did.
+    Args:
+        oom: the kernel has killed a process of it for the memory limit. Exit code 137 alone says
+            only SIGKILL, whoever sent it.
+        asked: somebody else has had the daemon send it a signal, as `docker kill` does.
     """
     code = int(state.get("ExitCode", -1))
     if state.get("Error"):
@@ -275,12 +281,12 @@ def read_exit(state: Mapping[str, Any], oom: bool, details: Mapping[str, Any]) -
         return Exit(Outcome.ENGINE_ERROR, code, f"the container did not start: {reason}", details)
     if code == 0:
         return Exit(Outcome.COMPLETED, 0, "", details)
+    # The init process of the container makes 128 and the number of a signal.
+    ended = ending.exit_of(128 - code if 128 < code < 128 + signal.NSIG else code, details)
     if oom:
-        reason = "the kernel killed it for the container's memory limit"
+        reason = "the kernel's out-of-memory killer ended it: the container's memory limit"
         return Exit(Outcome.OUT_OF_MEMORY, code, reason, details)
-    with contextlib.suppress(ValueError):
-        name = signal.Signals(code - 128).name if code > 128 else ""
-        if name:
-            by = ", not for the container's memory limit" if name == "SIGKILL" else ""
-            return Exit(Outcome.KILLED, code, f"ended by a signal ({name}){by}", details)
-    return Exit(Outcome.FAILED, code, f"exit code {code}", details)
+    if asked:
+        reason = f"{ended.reason}; the daemon was asked to end the container, not by the harness"
+        return Exit(Outcome.KILLED, code, reason, details)
+    return ended

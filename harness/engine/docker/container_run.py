@@ -12,7 +12,8 @@ from docker.errors import APIError
 
 from harness.engine.docker import container, logs
 from harness.engine.docker.daemon import ERRORS, Daemon
-from harness.engine.docker.logs import STDERR, STDOUT, LogFile
+from harness.engine.docker.logs import STDERR, STDOUT
+from harness.engine.log_file import LogFile
 from harness.engine.protocol import Exit, Launch
 from harness.record.models import Outcome
 
@@ -50,6 +51,7 @@ class Run:
         self._ended = threading.Event()
         self._broken: BaseException | None = None
         self._oom_kills = 0
+        self._stopping = False
 
     def start(self) -> None:
         """Starts it, and what follows its logs and waits for its end."""
@@ -67,10 +69,6 @@ class Run:
             # The cgroup is gone when the container has ended.
             self._oom_kills = max(self._oom_kills, self.target.oom_kills())
         return False
-
-    def over_limit(self) -> str | None:
-        """Nothing: a log keeps its beginning and its end, and the kernel sees to the rest."""
-        return None
 
     def finish(self) -> Exit:
         """Reads its logs again, and how it ended.
@@ -91,7 +89,7 @@ class Run:
         details = _details(facts, again)
         if state.get("Running"):
             return Exit(Outcome.ENGINE_ERROR, None, "the container cannot be killed", details)
-        return container.read_exit(state, self._out_of_memory(state), details)
+        return container.read_exit(state, self._out_of_memory(state), details, self._asked(state))
 
     def _attach(self, files: dict[int, LogFile]) -> threading.Thread:
         """Follows the streams in a thread; a quiet phase must not hit a read timeout."""
@@ -124,6 +122,7 @@ class Run:
 
     def stop(self) -> bool:
         """TERM, and KILL after the grace period; whether TERM was enough."""
+        self._stopping = True
         for signal, patience in (("SIGTERM", self._grace_s), ("SIGKILL", _KILLED_S)):
             # It may end at any moment, and then there is nothing to signal.
             with contextlib.suppress(APIError):
@@ -148,9 +147,23 @@ class Run:
             return True
         if self._launch.memory is None or state.get("ExitCode") != 137:
             return False
-        filters = {"container": self._name, "event": "oom"}
+        return self._happened("oom", time.time() + 1)
+
+    def _asked(self, state: Mapping[str, Any]) -> bool:
+        """Whether somebody else has had the daemon send it a signal."""
+        if self._stopping or not state.get("ExitCode"):
+            return False
+        # Of another machine the clock may be another; this one's daemon has told it before the end.
+        return self._happened("kill", time.time() + (0 if self._daemon.local else 1))
+
+    def _happened(self, event: str, until: float) -> bool:
+        """Whether the daemon tells of such an event of the container; waits until that time."""
+        filters = {"container": self._name, "event": event}
+        # The daemon takes fractions of a second too, and would wait for the end of a whole one.
         events = self._daemon.client().events(
-            since=int(self._began) - 1, until=int(time.time()) + 1, filters=filters
+            since=int(self._began) - 1,
+            until=f"{until:.9f}",  # type: ignore[call-overload]
+            filters=filters,
         )
         return any(True for _ in events)
 

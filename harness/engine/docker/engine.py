@@ -18,8 +18,8 @@ from docker.errors import NotFound
 
 from harness.base.error import EngineError, UsageError
 from harness.catalog.flavors import Flavor, Image
-from harness.engine import handle, owner, resources, serving
-from harness.engine.docker import base_image, container, image, logs, network, shared_files
+from harness.engine import handle, log_file, owner, resources, serving
+from harness.engine.docker import base_image, container, image, network, shared_files
 from harness.engine.docker.container_run import Run
 from harness.engine.docker.daemon import (
     DEADLINE_LABEL,
@@ -30,8 +30,8 @@ from harness.engine.docker.daemon import (
     Daemon,
     pid_namespace,
 )
-from harness.engine.docker.logs import LogFile
 from harness.engine.handle import Handle, Limits
+from harness.engine.log_file import LogFile
 from harness.engine.protocol import Environment, Exit, Launch
 from harness.engine.resources import Resources
 from harness.measure.target import Target
@@ -58,7 +58,7 @@ class DockerEngine:
         self,
         capability: tuple[int, int] | None = None,
         grace_s: float = 5.0,
-        log_limit: int = logs.LIMIT,
+        log_limit: int = log_file.LIMIT,
         directories: Sequence[Path] = (),
     ) -> None:
         self.capability = capability

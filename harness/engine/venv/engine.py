@@ -33,6 +33,7 @@ from harness.engine.venv import environment, interpreter, process, uv
 from harness.engine.venv.fork_server import ForkServers
 from harness.engine.venv.process import Command, Process, Running
 from harness.engine.venv.process_tree import ProcessTree
+from harness.engine.venv.streams import Streams
 from harness.measure.target import Target
 from harness.record.models import Outcome
 
@@ -133,13 +134,20 @@ class VenvEngine:
             (scratch / "home").mkdir(parents=True)
             (scratch / "tmp").mkdir()
             command = _command(launch, scratch)
-            try:
-                started = process.start(command) if cold else self._start(command, launch)
-            except OSError as problem:
-                raise EngineError(f"could not start the phase: {problem}") from problem
-            with contextlib.closing(started):
+            with contextlib.ExitStack() as stack:
+                try:
+                    streams = stack.enter_context(
+                        Streams(scratch, (command.stdout, command.stderr))
+                    )
+                    stdout, stderr = streams.pipes
+                    piped = replace(command, stdout=stdout, stderr=stderr)
+                    started = process.start(piped) if cold else self._start(piped, launch)
+                except OSError as problem:
+                    raise EngineError(f"could not start the phase: {problem}") from problem
+                stack.enter_context(contextlib.closing(started))
+                streams.follow()
                 registration = self._register(started.pid, scratch)
-                yield Running(started, command)
+                yield Running(started, command, streams)
             registration.unlink(missing_ok=True)
         finally:
             directories.remove(scratch)

@@ -12,6 +12,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 
 from harness.base import directory as directories
+from harness.base.error import EngineError
 from harness.engine.protocol import Launch
 from harness.engine.venv.process import Answers, Command, Process, Supervised, exit_code, stop_group
 
@@ -80,24 +81,30 @@ class _Forked:
         self._answers = answers
         self._server = server
         self._code: int | None = None
+        self._lost = False
         self._lock = threading.Lock()
 
     def wait(self, timeout: float | None = None) -> int:
         with self._lock:
-            if self._code is None:
+            if self._code is None and not self._lost:
                 answer = self._answers.next(timeout)
                 if answer is None:
                     raise subprocess.TimeoutExpired(str(self.pid), timeout or 0.0)
                 if "status" in answer:
                     self._server.end_descendants()
+                    self._code = exit_code(answer)
                 else:  # the server itself is gone, or about to be: so is its phase
                     self._server.close()
-                self._code = exit_code(answer)
+                    self._lost = True
+            if self._code is None:
+                reason = "what it was forked from was ended, by a signal that the harness did not"
+                raise EngineError(f"{reason} send")
             return self._code
 
     def close(self) -> None:
         stop_group(self.pid, signal.SIGKILL)
-        self.wait()
+        with contextlib.suppress(EngineError):
+            self.wait()
 
 
 class ForkServers:

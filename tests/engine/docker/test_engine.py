@@ -249,7 +249,8 @@ def test_logs_are_on_disk_while_the_phase_runs(make: Make) -> None:
         ("pass", Outcome.COMPLETED, 0, ""),
         ("raise SystemExit(3)", Outcome.FAILED, 3, "exit code 3"),
         ("import os; os.kill(os.getpid(), 9)", Outcome.KILLED, 137, "SIGKILL"),
-        ("import os; os.kill(os.getpid(), 11)", Outcome.KILLED, 139, "SIGSEGV"),
+        ("import os; os.kill(os.getpid(), 11)", Outcome.FAILED, 139, "SIGSEGV"),
+        ("import os; os.abort()", Outcome.FAILED, 134, "SIGABRT"),
     ],
 )
 def test_exit_codes(
@@ -263,6 +264,55 @@ def test_exit_codes(
     assert ended.details["state"]["ExitCode"] == code
     assert left(daemon, launch) == []
     json.dumps(ended.details)
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [("SIGKILL", None), ("SIGTERM", None), ("SIGHUP", None), ("SIGTERM", 5), ("SIGHUP", 1)],
+)
+def test_what_somebody_else_has_the_daemon_kill_has_not_failed(
+    make: Make, daemon: Daemon, number: str, code: int | None
+) -> None:
+    """By its events the daemon tells it from what the script does to itself."""
+    launch = make(
+        f"""
+        import os, signal, time
+        if {code} is not None:
+            signal.signal(signal.{number}, lambda *told: os._exit({code}))
+        print("up", flush=True)
+        time.sleep(60)
+        """
+    )
+
+    def started(target: Target) -> None:
+        def kill() -> None:
+            while stdout(launch) != "up\n":
+                time.sleep(0.02)
+            daemon.client().kill(target._container, number)  # type: ignore[attr-defined]
+
+        threading.Thread(target=kill).start()
+
+    ended = DockerEngine().execute(launch, started, threading.Event())
+    assert ended.outcome is Outcome.KILLED, ended
+    assert ended.code == (code or 128 + getattr(signal, number))
+    assert "the daemon was asked to end the container, not by the harness" in ended.reason
+
+
+@pytest.mark.docker
+def test_a_process_that_is_killed_from_the_host_has_not_failed(make: Make, daemon: Daemon) -> None:
+    launch = make("import time; print('up', flush=True); time.sleep(60)")
+
+    def started(target: Target) -> None:
+        def kill() -> None:
+            while stdout(launch) != "up\n":
+                time.sleep(0.02)
+            os.kill(max(target.pids()), signal.SIGKILL)
+
+        threading.Thread(target=kill).start()
+
+    ended = DockerEngine().execute(launch, started, threading.Event())
+    assert (ended.outcome, ended.code) == (Outcome.KILLED, 137)
 
 
 @pytest.mark.docker

@@ -118,7 +118,8 @@ def test_a_supervisor_that_is_killed_takes_its_phase_along(tmp_path: Path) -> No
         psutil.Process(psutil.Process(pid).ppid()).kill()
 
     ended = VenvEngine(tmp_path / "cache").execute(phase, kill, threading.Event())
-    assert ended.outcome is Outcome.KILLED
+    assert ended.outcome is Outcome.ENGINE_ERROR
+    assert "its supervisor was ended" in ended.reason
     assert not runs(ended.details["pid"])
 
 
