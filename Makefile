@@ -30,16 +30,19 @@ export HARNESS_SHELL = $(WANT_SHELL)
 export LMS_PROVIDER LMS_PATH LMS_PARAMS DATA_DIR FLAVOR SCENARIO RUN
 
 .DEFAULT_GOAL := help
-.PHONY: help matrix soak repro proof sensitivity list describe defects doctor images lock data report clean test lint bench
+.PHONY: help matrix soak soak-faults repro proof sensitivity list describe defects doctor images lock data report clean test lint bench
 
 help: ## show this text
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 matrix: $(READY) ## run the matrix: GPU=0 ENGINE=docker FLAVORS=a,b FAMILIES=… SCENARIOS='train*' DEPTH=full SHARE=0 JOBS=2 STRICT=1
 	@$(HARNESS) run
 
 soak: $(READY) ## run the same plan N times and count what differs: N=20 [FLAVORS=… FAMILIES=… SCENARIOS=…]
 	@$(HARNESS) soak
+
+soak-faults: $(READY) ## kill runs at random, and look at what the next run recovers: N=200 [SEED=…] [ENGINE=venv]
+	@$(VENV)/bin/python -m tests.kills
 
 repro: $(READY) ## one scenario by hand: FLAVOR=… SCENARIO=… [GPU=0] [SHELL=1]
 	@$(HARNESS) repro -- "$$FLAVOR" "$$SCENARIO"
