@@ -91,17 +91,18 @@ say("environment", versions={"stand-in": "1"}, data="none")
 say("digest", of="weights", stage="restored", sha256="a" * 64, tensors=8, bytes=64)
 say("ready", port=server.getsockname()[1])
 while True:
-    connection, _ = server.accept()
-    connection.sendall(b"answer")
-    connection.close()
+    server.accept()[0].close()
 """
 )
+# A bridge of one daemon may be closed by the packet filter of another: an answer is not waited for.
 _PREDICT = """
 import os, socket, time
 host, _, port = os.environ["SERVER_URL"].partition("://")[2].partition(":")
-with socket.create_connection((host, int(port.strip("/"))), 20) as connection:
-    assert connection.recv(100) == b"answer"
-time.sleep(0.3)
+try:
+    socket.create_connection((host, int(port.strip("/"))), 0.3).close()
+except socket.timeout:
+    pass
+time.sleep(0.2)
 """
 
 

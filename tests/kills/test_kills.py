@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -29,12 +30,12 @@ SEEDS = {"venv": 1, "docker": 1}
 
 
 @pytest.fixture
-def checkout(tmp_path):
+def checkout(tmp_path: Path) -> Iterator[Checkout]:
     with Index() as index:
         yield Checkout(tmp_path / "work", index)
 
 
-def test_a_seed_is_one_kill_and_seeds_are_every_kind_of_kill():
+def test_a_seed_is_one_kill_and_seeds_are_every_kind_of_kill() -> None:
     assert draw(7, "venv") == draw(7, "venv")
     for engine, targets in TARGETS.items():
         drawn = {
@@ -47,7 +48,7 @@ def test_a_seed_is_one_kill_and_seeds_are_every_kind_of_kill():
         }
 
 
-def test_the_table_counts_what_was_found_and_names_the_way_back():
+def test_the_table_counts_what_was_found_and_names_the_way_back() -> None:
     kills = [draw(seed, "venv") for seed in range(50)]
     good = [Result(kill, "running+0.10s") for kill in kills[1:]]
     bad = Result(kills[0], "build+1.00s", ["scratch a", "scratch b", "process 7 (uv)"])
@@ -99,7 +100,9 @@ def leave_half_an_environment(checkout: Checkout) -> str:
         leave_half_an_environment,
     ],
 )
-def test_files_that_were_left_are_found_and_then_removed(checkout, leave):
+def test_files_that_were_left_are_found_and_then_removed(
+    checkout: Checkout, leave: Callable[[Checkout], str]
+) -> None:
     assert remains.of_files(checkout) == []
     expected = leave(checkout)
     assert remains.of_files(checkout) == [expected]
@@ -108,7 +111,7 @@ def test_files_that_were_left_are_found_and_then_removed(checkout, leave):
     assert remains.of_files(checkout) == []
 
 
-def test_a_lock_that_is_held_is_found_and_one_that_is_free_is_none(checkout):
+def test_a_lock_that_is_held_is_found_and_one_that_is_free_is_none(checkout: Checkout) -> None:
     path = checkout.cache / "environments" / "cold.lock"
     path.parent.mkdir(parents=True)
     path.write_text("")
@@ -119,7 +122,7 @@ def test_a_lock_that_is_held_is_found_and_one_that_is_free_is_none(checkout):
 
 
 @pytest.mark.parametrize("how", ["arguments", "directory", "variables"])
-def test_a_process_that_was_left_is_found_and_then_ended(tmp_path, how):
+def test_a_process_that_was_left_is_found_and_then_ended(tmp_path: Path, how: str) -> None:
     sleep = [sys.executable, "-c", "input()", *([str(tmp_path)] if how == "arguments" else [])]
     variables = {"TMPDIR": str(tmp_path)} if how == "variables" else {}
     with subprocess.Popen(
@@ -139,7 +142,7 @@ def test_a_process_that_was_left_is_found_and_then_ended(tmp_path, how):
             process.kill()
 
 
-def test_a_record_that_cannot_be_read_or_lacks_a_phase_is_found(checkout):
+def test_a_record_that_cannot_be_read_or_lacks_a_phase_is_found(checkout: Checkout) -> None:
     name = "20200101-000000-aaaa"
     assert remains.records(checkout.reports, {}) == []
     (checkout.reports / name).mkdir()
@@ -147,7 +150,7 @@ def test_a_record_that_cannot_be_read_or_lacks_a_phase_is_found(checkout):
     assert found.startswith(f"record of {name}: no run in ")
 
 
-def test_a_password_is_found_wherever_it_is(checkout):
+def test_a_password_is_found_wherever_it_is(checkout: Checkout) -> None:
     (checkout.reports / "log").write_bytes(b"\0http://user:hidden@host\n")
     (found,) = remains.words("hidden", *checkout.places)
     assert found == f"secret in {checkout.reports}/log"
@@ -173,7 +176,7 @@ def leave_a_layer(client: APIClient, base: str) -> str:
 
 
 @pytest.fixture
-def base(base_image):
+def base(base_image: str) -> str:
     """A base image for a daemon of the test's own; skips where none can be started."""
     if os.geteuid() != 0 or shutil.which("dockerd") is None:
         pytest.skip("a daemon of the test's own takes root and dockerd")
@@ -182,7 +185,7 @@ def base(base_image):
 
 @pytest.mark.slow
 @pytest.mark.docker
-def test_what_is_left_in_a_daemon_is_found_and_then_removed(tmp_path, base):
+def test_what_is_left_in_a_daemon_is_found_and_then_removed(tmp_path: Path, base: str) -> None:
     with Index() as index, contextlib.closing(DockerSide(tmp_path, index, base)) as side:
         for leave in (leave_a_container, leave_a_network, leave_a_volume, leave_a_layer):
             assert side.remains() == []
@@ -195,7 +198,7 @@ def test_what_is_left_in_a_daemon_is_found_and_then_removed(tmp_path, base):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["venv", pytest.param("docker", marks=pytest.mark.docker)])
-def test_a_few_kills_leave_nothing(request, engine):
+def test_a_few_kills_leave_nothing(request: pytest.FixtureRequest, engine: str) -> None:
     base = request.getfixturevalue("base") if engine == "docker" else ""
     results = soak([engine], 4, SEEDS[engine], base, print)
     assert len(results) == 4
