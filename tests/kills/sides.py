@@ -25,7 +25,7 @@ from tests.kills.index import Index
 from tests.kills.watched import Watched
 
 BASE = "lms-harness-test/base"
-# A base with pip and what passes for TensorFlow: a build on it does not make a pip of its own first,
+# A base with pip and what passes for TensorFlow: a build on it makes no pip of its own first,
 # which takes longer than all the rest.
 _DOCKERFILE = b"""FROM %s
 USER root
