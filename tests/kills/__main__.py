@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import sys
 
-from harness.base.error import EXIT_FAILED, EXIT_PASSED, EXIT_USAGE
+from harness.base.error import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PASSED, EXIT_USAGE
+from harness.engine.docker.daemon import ERRORS
 from tests.kills.kill import ENGINES
 from tests.kills.soak import again, soak, table
 
@@ -32,8 +34,10 @@ def main() -> int:
     print(f"{number} kills from seed {seed} on {' and '.join(engines)}", flush=True)
     try:
         results = soak(engines, number, seed, base, lambda line: print(line, flush=True))
-    except (OSError, RuntimeError) as problem:
+    except (*ERRORS, RuntimeError) as problem:
         return _refuse(str(problem))
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
     print()
     for line in table(results):
         print(line)
@@ -52,5 +56,10 @@ def _refuse(reason: str) -> int:
     return EXIT_USAGE
 
 
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _interrupt)  # daemons are ended, and their data removed
     sys.exit(main())

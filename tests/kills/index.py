@@ -57,6 +57,7 @@ class Index:
     """
 
     def __init__(self) -> None:
+        """Listens on this thread's network."""
         self.password = secrets.token_hex(12)
         self._wheels: dict[str, Wheel] = {}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())

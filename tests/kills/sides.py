@@ -22,6 +22,7 @@ from tests.engine.docker.private_daemon import PrivateDaemon
 from tests.kills import remains
 from tests.kills.checkout import COLD, WARM, Checkout
 from tests.kills.index import Index
+from tests.kills.namespace import Namespace
 from tests.kills.watched import Watched
 
 BASE = "lms-harness-test/base"
@@ -146,15 +147,21 @@ class DockerSide:
         daemon: that daemon.
     """
 
-    def __init__(self, work: Path, index: Index, base: str) -> None:
-        """Starts the daemon; `base` names an image of the default one.
+    def __init__(self, work: Path, index: Index, base: str, network: Namespace) -> None:
+        """Starts the daemon.
+
+        Args:
+            work: where everything else is made.
+            index: reached on the daemon's network.
+            base: names an image of the default daemon.
+            network: of the daemon, and of builds.
 
         Raises:
             ERRORS: the default daemon, or the image, is not there.
             OSError: there is no `dockerd`.
         """
         self.checkout = Checkout(work, index)
-        self._work, self._password = work, index.password
+        self._work, self._password, self._network = work, index.password, network
         self._place = Path(tempfile.mkdtemp(prefix="lms-dockerd-", dir="/tmp"))
         self.daemon = PrivateDaemon(self._place)
         self._ended: float | None = None
@@ -162,7 +169,8 @@ class DockerSide:
         try:
             if shutil.which("dockerd") is None:
                 raise FileNotFoundError("there is no dockerd to start")
-            self.daemon.start()
+            with network.entered():
+                self.daemon.start()
             self.daemon.bring(Daemon().client(), base)
             with contextlib.closing(self.daemon.client()) as client:
                 client.tag(build.empty(client, _DOCKERFILE % base.encode()), BASE)
@@ -206,7 +214,8 @@ class DockerSide:
         now = time.monotonic()
         self._ended = self._ended or now
         if now - self._ended >= _RESTART_S:
-            self.daemon.start(wait=False)
+            with self._network.entered():
+                self.daemon.start(wait=False)
             self._ended, self._doomed = None, False
 
     def recover(self) -> None:

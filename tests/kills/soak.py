@@ -5,14 +5,16 @@ from __future__ import annotations
 import itertools
 import shutil
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from tests.kills.index import Index
 from tests.kills.kill import TARGETS, Kill, draw
+from tests.kills.namespace import Namespace
 from tests.kills.sides import DockerSide, Side, VenvSide
 from tests.kills.trial import Result, Trial
 
@@ -34,36 +36,50 @@ def soak(
     """
     shares = [number // len(engines) + (k < number % len(engines)) for k in range(len(engines))]
 
+    stop = threading.Event()
+
     def on(position: int) -> list[Result]:
         engine, share = engines[position], shares[position]
         seeds = itertools.count(seed + position, len(engines))
         with side_of(engine, base) as side:
-            return list(_results(Trial(side), engine, seeds, share, say)) if share else []
+            return list(_results(Trial(side), engine, seeds, share, say, stop)) if share else []
 
     with ThreadPoolExecutor(len(engines)) as pool:
-        return [result for results in pool.map(on, range(len(engines))) for result in results]
+        try:
+            return [result for results in pool.map(on, range(len(engines))) for result in results]
+        finally:
+            stop.set()
 
 
 @contextmanager
 def side_of(engine: str, base: str) -> Iterator[Side]:
     """An engine with a checkout of its own, all of which is removed at the end."""
     work = Path(tempfile.mkdtemp(prefix="lms-harness-kills."))
-    try:
-        with Index() as index:
-            side: Side
-            side = VenvSide(work, index) if engine == "venv" else DockerSide(work, index, base)
-            with closing(side):
-                yield side
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, work, ignore_errors=True)
+        if engine == "venv":
+            side: Side = VenvSide(work, stack.enter_context(Index()))
+        else:
+            network = stack.enter_context(closing(Namespace()))
+            with network.entered():
+                index = Index()
+            side = DockerSide(work, stack.enter_context(index), base, network)
+        yield stack.enter_context(closing(side))
 
 
 def _results(
-    trial: Trial, engine: str, seeds: Iterator[int], share: int, say: Callable[[str], None]
+    trial: Trial,
+    engine: str,
+    seeds: Iterator[int],
+    share: int,
+    say: Callable[[str], None],
+    stop: threading.Event,
 ) -> Iterator[Result]:
     left = share
     for _, seed in zip(range(share * _MISSES), seeds, strict=False):
         result = trial.run(draw(seed, engine))
+        if stop.is_set():
+            return
         if result is None:
             continue
         say(result.line())

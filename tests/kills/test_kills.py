@@ -22,7 +22,7 @@ from tests.kills.checkout import Checkout
 from tests.kills.index import Index
 from tests.kills.kill import SIGNALS, TARGETS, draw
 from tests.kills.sides import BASE, DockerSide
-from tests.kills.soak import again, soak, table
+from tests.kills.soak import again, side_of, soak, table
 from tests.kills.trial import Result
 
 # Seeds of kills that are soon over.
@@ -185,8 +185,9 @@ def base(base_image: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.docker
-def test_what_is_left_in_a_daemon_is_found_and_then_removed(tmp_path: Path, base: str) -> None:
-    with Index() as index, contextlib.closing(DockerSide(tmp_path, index, base)) as side:
+def test_what_is_left_in_a_daemon_is_found_and_then_removed(base: str) -> None:
+    with side_of("docker", base) as side:
+        assert isinstance(side, DockerSide)
         for leave in (leave_a_container, leave_a_network, leave_a_volume, leave_a_layer):
             assert side.remains() == []
             with contextlib.closing(side.daemon.client()) as client:
