@@ -64,12 +64,13 @@ class Kill:
 def draw(seed: int, engine: str) -> Kill:
     """The kill of a seed on an engine, always the same one."""
     numbers = random.Random(f"{engine} {seed}")
-    target = numbers.choice(list(TARGETS[engine]))
+    places = [(target, stage) for target, stages in TARGETS[engine].items() for stage in stages]
+    target, stage = numbers.choice(places)
     return Kill(
         seed=seed,
         engine=engine,
         target=target,
-        stage=numbers.choice(TARGETS[engine][target]),
+        stage=stage,
         moment=numbers.random(),
         choice=numbers.random(),
         name=numbers.choice(list(SIGNALS)),

@@ -16,6 +16,7 @@ _BETWEEN_S = 0.3  # from the first signal to the second
 _ENDS_S = 60.0  # a run that was hit, with the grace that it gives to its phases
 _PASSES_S = 180.0  # the next one, which may have to build
 _SETTLED_S = 3.0  # what was told to end, and is not waited for
+_ALIVE = 0.7  # of a stage: what is alive in it ends before it
 _TOLD_S = 0.1  # a phase that ended so shortly before the kill may not be recorded yet
 
 
@@ -94,7 +95,9 @@ class Trial:
             self._side.tend()
             stage, now = run.stage(), time.monotonic()
             if due is None and kill.stage in run.began:
-                due = run.began[kill.stage] + kill.moment * self._seconds.get(kill.stage, 1.0)
+                reach = 1.0 if kill.target in ("driver", "daemon") else _ALIVE
+                seconds = reach * self._seconds.get(kill.stage, 1.0)
+                due = run.began[kill.stage] + kill.moment * seconds
             victims = self._side.victims(run, kill.target) if due is not None and now >= due else []
             if victims:
                 chosen = victims[int(kill.choice * len(victims))]

@@ -51,6 +51,7 @@ class PrivateDaemon:
         """Starts it; returns when it answers."""
         program = shutil.which("dockerd")
         assert program is not None
+        self._forget_containerd()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
@@ -68,6 +69,26 @@ class PrivateDaemon:
             )
         if wait:
             self.wait()
+
+    def _forget_containerd(self) -> None:
+        """Ends the containerd of a daemon that was killed, which the next would take for its own.
+
+        It ends by itself, and stays there as a zombie where this machine's init reaps none.
+        """
+        for process in self._processes("containerd.toml"):
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        for name in ("containerd.pid", "containerd.sock", "containerd.sock.ttrpc"):
+            (self._folder / "exec" / "containerd" / name).unlink(missing_ok=True)
+
+    def _processes(self, name: str = "") -> list[psutil.Process]:
+        """Those that work below its folder, with this name of a file in their command line."""
+        found = []
+        for process in psutil.process_iter(["cmdline"]):
+            words = process.info["cmdline"] or ()
+            if any(str(self._folder) in word and name in word for word in words):
+                found.append(process)
+        return found
 
     def wait(self) -> None:
         """Waits until it answers."""
@@ -124,10 +145,9 @@ class PrivateDaemon:
                     for name in self.containers():
                         client.remove_container(name, force=True, v=True)
         self.stop()
-        for process in psutil.process_iter(["cmdline"]):
-            if any(str(self._folder) in word for word in process.info["cmdline"] or ()):
-                with contextlib.suppress(psutil.Error):
-                    process.kill()
+        for process in self._processes():
+            with contextlib.suppress(psutil.Error):
+                process.kill()
         with open("/proc/self/mounts", encoding="utf-8", errors="replace") as mounts:
             below = [line.split()[1] for line in mounts if f" {self._folder}/" in line]
         for place in reversed(below):
