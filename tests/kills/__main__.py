@@ -11,7 +11,7 @@ import random
 import signal
 import sys
 
-from harness.base.error import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PASSED, EXIT_USAGE
+from harness.base.error import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_PASSED, EXIT_USAGE, HarnessError
 from harness.engine.docker.daemon import ERRORS
 from tests.kills.kill import ENGINES
 from tests.kills.soak import again, soak, table
@@ -34,7 +34,7 @@ def main() -> int:
     print(f"{number} kills from seed {seed} on {' and '.join(engines)}", flush=True)
     try:
         results = soak(engines, number, seed, base, lambda line: print(line, flush=True))
-    except (*ERRORS, RuntimeError) as problem:
+    except (*ERRORS, HarnessError, RuntimeError) as problem:
         return _refuse(str(problem))
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED

@@ -14,6 +14,7 @@ from tests.projects import FLAVOR, lay_out
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 # One starts its phases cold, the other forks them from a server.
 COLD, WARM = "cold", "warm"
+SERVING = "save-serve"  # the scenario with a phase that serves
 _FLAVOR = FLAVOR.replace("3.11", PYTHON)
 _PRELOAD = '\npreload = ["json"]\n\n[requirements]'
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -162,7 +162,9 @@ class DockerSide:
         """
         self.checkout = Checkout(work, index)
         self._work, self._password, self._network = work, index.password, network
-        self._place = Path(tempfile.mkdtemp(prefix="lms-dockerd-", dir="/tmp"))
+        # Short, for the path of a socket; and a name that containerd takes for a namespace.
+        self._place = Path("/tmp", f"lms-dockerd-{secrets.token_hex(4)}")
+        self._place.mkdir(mode=0o700)
         self.daemon = PrivateDaemon(self._place)
         self._ended: float | None = None
         self._doomed = False

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from harness.base.error import EXIT_CRASHED, EXIT_FAILED
 from tests.kills import remains
+from tests.kills.checkout import SERVING
 from tests.kills.kill import Kill
 from tests.kills.sides import Side
 from tests.kills.watched import Watched
@@ -81,7 +82,7 @@ class Trial:
             run.end()
         if hit is None:
             return None
-        found = found or _verdict(run)
+        found = found or _verdict(run, kill)
         told = {key for key, at in run.ended.items() if at < hit.at - _TOLD_S}
         names = [path.name for path in self._side.checkout.reports.glob("2*")]
         self._side.recover()
@@ -142,11 +143,14 @@ class Trial:
         return left + remains.records(self._side.checkout.reports, told)
 
 
-def _verdict(run: Watched) -> list[str]:
+def _verdict(run: Watched, kill: Kill) -> list[str]:
     """An exit code that takes a kill for a failure of the product, or of the harness."""
     if run.code not in (EXIT_FAILED, EXIT_CRASHED):
         return []
-    return [f"verdict exit code {run.code}: {_told(run)}"]
+    told = _told(run)
+    if kill.target in ("phase", "container") and kill.name == "SIGTERM" and SERVING in told:
+        return []  # a server that is told to stop ends well, and too soon, whoever told it
+    return [f"verdict exit code {run.code}: {told}"]
 
 
 def _told(run: Watched) -> str:
