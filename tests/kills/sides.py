@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import secrets
 import shutil
@@ -14,9 +15,9 @@ from pathlib import Path
 from typing import Protocol
 
 import psutil
+from docker import APIClient
 from docker.errors import DockerException
 
-from harness.engine.docker import build
 from harness.engine.docker.daemon import LABEL, Daemon
 from tests.engine.docker.private_daemon import PrivateDaemon
 from tests.kills import remains
@@ -87,9 +88,9 @@ class VenvSide:
 
     def start(self) -> Watched:
         """See `Side`."""
-        made = self.checkout
-        command = made.command("venv", COLD, WARM)
-        return Watched(command, made.variables(), made.reports)
+        checkout = self.checkout
+        command = checkout.command("venv", COLD, WARM)
+        return Watched(command, checkout.variables(), checkout.reports)
 
     def victims(self, run: Watched, target: str) -> list[Victim]:
         """See `Side`."""
@@ -175,20 +176,20 @@ class DockerSide:
                 self.daemon.start()
             self.daemon.bring(Daemon().client(), base)
             with contextlib.closing(self.daemon.client()) as client:
-                client.tag(build.empty(client, _DOCKERFILE % base.encode()), BASE)
+                made(client, _DOCKERFILE % base.encode(), BASE)
         except BaseException:
             self.daemon.remove()
             raise
 
     def start(self) -> Watched:
         """See `Side`."""
-        made = self.checkout
+        checkout = self.checkout
         variables = {
-            **made.variables(),
+            **checkout.variables(),
             "DOCKER_HOST": self.daemon.address,
             "BASE_IMAGE": BASE,
         }
-        return Watched(made.command("docker", WARM), variables, made.reports)
+        return Watched(checkout.command("docker", WARM), variables, checkout.reports)
 
     def victims(self, run: Watched, target: str) -> list[Victim]:
         """See `Side`."""
@@ -278,6 +279,19 @@ class DockerSide:
             return True
 
         return Victim(send)
+
+
+def made(client: APIClient, dockerfile: bytes, name: str | None = None) -> str:
+    """Builds an image without a context; returns its ID.
+
+    Raises:
+        RuntimeError: the build broke.
+    """
+    said = list(client.build(fileobj=io.BytesIO(dockerfile), tag=name, decode=True, rm=True))
+    found = [event["aux"]["ID"] for event in said if "ID" in event.get("aux", {})]
+    if not found:
+        raise RuntimeError(f"a build broke: {said[-1:]}")
+    return str(found[-1])
 
 
 def victim(pid: int) -> Victim:

@@ -15,13 +15,12 @@ from pathlib import Path
 import pytest
 from docker import APIClient
 
-from harness.engine.docker import build
 from harness.engine.docker.daemon import LABEL
 from tests.kills import remains
 from tests.kills.checkout import Checkout
 from tests.kills.index import Index
 from tests.kills.kill import SIGNALS, TARGETS, draw
-from tests.kills.sides import BASE, DockerSide
+from tests.kills.sides import BASE, DockerSide, made
 from tests.kills.soak import again, side_of, soak, table
 from tests.kills.trial import Result
 
@@ -172,7 +171,7 @@ def leave_a_volume(client: APIClient, base: str) -> str:
 
 
 def leave_a_layer(client: APIClient, base: str) -> str:
-    return f"layer {build.empty(client, f'FROM {base}{chr(10)}LABEL left=yes'.encode())[:19]}"
+    return f"layer {made(client, f'FROM {base}{chr(10)}LABEL left=yes'.encode())[:19]}"
 
 
 @pytest.fixture
@@ -198,6 +197,7 @@ def test_what_is_left_in_a_daemon_is_found_and_then_removed(base: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("engine", ["venv", pytest.param("docker", marks=pytest.mark.docker)])
 def test_a_few_kills_leave_nothing(request: pytest.FixtureRequest, engine: str) -> None:
     base = request.getfixturevalue("base") if engine == "docker" else ""
