@@ -8,7 +8,7 @@ import os
 import shutil
 import stat
 import subprocess
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psutil
@@ -66,18 +66,27 @@ def records(reports: Path, told: Mapping[str, set[str]]) -> list[str]:
     return found
 
 
-def processes(work: Path, beside: Container[str] = ()) -> list[str]:
-    """Processes that have to do with a directory, this one and those with a name of `beside` not.
-
-    Args:
-        work: the directory.
-    """
+def processes(work: Path) -> list[str]:
+    """Processes that have to do with a directory, less this one."""
     found = []
     for process in _of(work):
         with contextlib.suppress(psutil.Error):
-            if process.name() not in beside:
-                line = " ".join(process.cmdline()) or process.name()
-                found.append(f"process {process.pid} ({line[:_SHOWN]})")
+            line = " ".join(process.cmdline()) or process.name()
+            found.append(f"process {process.pid} ({line[:_SHOWN]})")
+    return found
+
+
+def contained(place: Path) -> list[str]:
+    """Processes of containers of a daemon that works in a directory, in whatever state it has them.
+
+    A shim that has none is the daemon's own matter.
+    """
+    found = []
+    for shim in _of(place):
+        with contextlib.suppress(psutil.Error):
+            if shim.name().startswith("containerd-shim"):
+                for process in shim.children(recursive=True):
+                    found.append(f"process {process.pid} ({' '.join(process.cmdline())[:_SHOWN]})")
     return found
 
 

@@ -241,7 +241,7 @@ class DockerSide:
             return [
                 *remains.of_files(self.checkout),
                 *remains.processes(self._work),
-                *remains.processes(self._place, beside=("dockerd", "containerd")),
+                *remains.contained(self._place),
                 *remains.of_daemon(client),
             ]
 

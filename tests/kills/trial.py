@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from harness.base.error import EXIT_CRASHED, EXIT_FAILED
 from tests.kills import remains
 from tests.kills.checkout import SERVING
-from tests.kills.kill import Kill
+from tests.kills.kill import STAGES, Kill
 from tests.kills.sides import Side
 from tests.kills.watched import Watched
 
@@ -101,7 +101,11 @@ class Trial:
                 reach = 1.0 if kill.target in ("driver", "daemon") else _ALIVE
                 seconds = reach * self._seconds.get(kill.stage, 1.0)
                 due = run.began[kill.stage] + kill.moment * seconds
-            victims = self._side.victims(run, kill.target) if due is not None and now >= due else []
+            over = STAGES.index(stage) > STAGES.index(
+                kill.stage
+            )  # it was shorter than the last time
+            ready = due is not None and (over or now >= due)
+            victims = self._side.victims(run, kill.target) if ready else []
             if victims:
                 chosen = victims[int(kill.choice * len(victims))]
                 hit = _Hit(now, f"{stage}+{now - run.began[stage]:.2f}s")
