@@ -2,15 +2,25 @@
 
 # `make repro SHELL=1` asks for a shell in the phase that failed; make itself would take the
 # variable for its own shell.
-WANT_SHELL := $(filter 1,$(SHELL))
+WANT_SHELL := $(filter 1,$(value SHELL))
 override SHELL := /bin/sh
+
+# A value is text: make would run the command in a `$(shell ...)` of it, and eat the `$` of a path,
+# here and on its way into an environment. None is expanded: neither what the command line sets,
+# under whatever name, nor an option from the environment.
+OPTIONS := GPU ENGINE FLAVORS FAMILIES SCENARIOS DEPTH ALL SHARE JOBS KEEP STRICT N RUN REPORTS \
+  ACTIVATIONS_MIB FLAVOR SCENARIO SEED LMS_PROVIDER LMS_PATH LMS_PARAMS DATA_DIR PYTHON
+set_by = $(filter command environment,$(firstword $(origin $(1))))
+typed := $(foreach name,$(.VARIABLES),$(if $(filter command,$(call set_by,$(name))),$(name)))
+$(foreach name,$(typed) $(OPTIONS),$(if $(call set_by,$(name)),\
+  $(eval override $(name) := $$(value $(name)))))
 
 PYTHON ?= python3
 VENV := .venv
 HARNESS := $(VENV)/bin/harness
 READY := $(VENV)/.ready
 
-# Options travel as environment variables, so that no value is ever read by a shell.
+# Options travel as environment variables, so that no value is ever read by a shell either.
 export HARNESS_GPU = $(GPU)
 export HARNESS_ENGINE = $(ENGINE)
 export HARNESS_FLAVORS = $(FLAVORS)
@@ -27,19 +37,22 @@ export HARNESS_ACTIVATIONS_MIB = $(ACTIVATIONS_MIB)
 export HARNESS_REPORTS = $(REPORTS)
 export HARNESS_REPEATS = $(N)
 export HARNESS_SHELL = $(WANT_SHELL)
-export LMS_PROVIDER LMS_PATH LMS_PARAMS DATA_DIR FLAVOR SCENARIO RUN
+export LMS_PROVIDER LMS_PATH LMS_PARAMS DATA_DIR FLAVOR SCENARIO SEED RUN PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help matrix soak repro proof sensitivity list describe defects doctor images lock data report clean test lint bench
+.PHONY: help matrix soak soak-faults repro proof sensitivity list describe defects doctor images lock data report clean test lint bench
 
 help: ## show this text
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 matrix: $(READY) ## run the matrix: GPU=0 ENGINE=docker FLAVORS=a,b FAMILIES=… SCENARIOS='train*' DEPTH=full SHARE=0 JOBS=2 STRICT=1
 	@$(HARNESS) run
 
 soak: $(READY) ## run the same plan N times and count what differs: N=20 [FLAVORS=… FAMILIES=… SCENARIOS=…]
 	@$(HARNESS) soak
+
+soak-faults: $(READY) ## kill runs at random, and look at what the next run recovers: N=200 [SEED=…] [ENGINE=venv]
+	@$(VENV)/bin/python -m tests.kills
 
 repro: $(READY) ## one scenario by hand: FLAVOR=… SCENARIO=… [GPU=0] [SHELL=1]
 	@$(HARNESS) repro -- "$$FLAVOR" "$$SCENARIO"
@@ -88,15 +101,25 @@ lint: $(READY) ## ruff and mypy
 bench: $(READY) ## the benchmarks
 	@$(VENV)/bin/python benchmarks/all.py
 
+# An environment whose interpreter is gone, as after an update of the system's Python or a move of the
+# checkout, is made again. The driver names its interpreter in its first line.
+BROKEN := $(shell test ! -e $(READY) || { \
+  { test -e $(VENV)/bin/python3 || test ! -L $(VENV)/bin/python3; } && \
+  "$$(sed -n '1s/^\#! *//p' $(HARNESS))" -c ''; } >/dev/null 2>&1 || echo broken)
+ifneq ($(BROKEN),)
+.PHONY: $(READY)
+endif
+
 # The driver's own environment, from hash-locked pins. ensurepip is missing where a distribution
 # packs it apart, and then one line says what to install.
 $(READY): requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
-	  { echo "make: $(PYTHON) is older than Python 3.10; set PYTHON=/path/to/python3.10 or later"; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
-	  { echo "make: $(PYTHON) has no venv module; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@"$$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "make: $$PYTHON is older than Python 3.10; set PYTHON=/path/to/python3.10 or later"; exit 1; }
+	@"$$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "make: $$PYTHON has no venv module; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@$(if $(BROKEN),echo "make: $(VENV) is broken: the interpreter of $(HARNESS) does not run")
 	@echo "make: installing the harness into $(VENV) (once)"
-	@$(PYTHON) -m venv --clear $(VENV)
+	@"$$PYTHON" -m venv --clear $(VENV)
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@

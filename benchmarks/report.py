@@ -46,7 +46,7 @@ def build(cases: int) -> RunRecord:
     )
 
 
-def catalog_of(cases: int) -> Catalog:
+def catalog_of(cases: int, flavors: int = FLAVORS) -> Catalog:
     """A catalog whose plan has that many cases, each with two phases and a control.
 
     Where phases are shared, all scenarios of a flavor share their save and none its load.
@@ -56,7 +56,7 @@ def catalog_of(cases: int) -> Catalog:
     image = {"accelerator": "virtual", "base": "base", "requirements": "requirements.txt"}
     flavor = {"directory": ".", "description": "d", "keras": "keras", "mode": "session"}
     flavor |= {"python": "3.7", "requirements": {}, "image": [image]}
-    flavors = [{**flavor, "id": f"flavor-{number}"} for number in range(FLAVORS)]
+    made = [{**flavor, "id": f"flavor-{number}"} for number in range(flavors)]
     scenario = {"family": "family", "description": "d"}
     scenarios = [
         {
@@ -64,11 +64,9 @@ def catalog_of(cases: int) -> Catalog:
             "id": f"scenario-{number}",
             "phase": [save, {**load, "variables": {"NUMBER": str(number)}}],
         }
-        for number in range(cases // FLAVORS)
+        for number in range(cases // flavors)
     ]
-    return Catalog.model_validate(
-        {"flavors": flavors, "scenarios": scenarios, "environments": flavors}
-    )
+    return Catalog.model_validate({"flavors": made, "scenarios": scenarios, "environments": made})
 
 
 def measure(name: str, action: Callable[[], object]) -> float:

@@ -21,6 +21,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from harness.base import plain_file
 from harness.base.error import UsageError
 from harness.base.text import one_line
 from harness.catalog import entry
@@ -263,7 +264,7 @@ def scripts(root: Path, defects: Iterable[Defect]) -> dict[str, str]:
 def _text_of(root: Path, script: str, entry: str) -> str:
     path = SCRIPTS / script
     try:
-        return _printable_lines((root / path).read_text(encoding="utf-8"))
+        return _printable_lines(plain_file.read_text(root / path))
     except FileNotFoundError:
         raise UsageError(f"{entry}: {path} is not there") from None
     except UnicodeDecodeError:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.base import plain_file
 from harness.base.error import UsageError
 from harness.catalog.entry import read as toml
 from harness.catalog.entry import validated
@@ -97,9 +99,26 @@ def _variants(table: object, shared: Mapping[str, Any], path: Path) -> Variants:
 
 
 def _check_scripts(owner: OfFamily, place: str, path: Path) -> None:
-    for script in (script_path(owner, script) for script in scripts(owner)):
-        if not (path.parent.parent.parent / script).is_file():
-            raise UsageError(f"{place}: script {script} is not there")
+    folder = path.parent.parent.parent
+    for script in dict.fromkeys(script_path(owner, script) for script in scripts(owner)):
+        problem = _unusable(folder / script, folder)
+        if problem is not None:
+            raise UsageError(f"{place}: script {script} {problem}")
+
+
+def _unusable(script: Path, folder: Path) -> str | None:
+    """Why a phase could not run a script: it sees the folder of scenarios and nothing beside."""
+    try:
+        kind = plain_file.kind_of(script.stat().st_mode)
+    except FileNotFoundError:
+        return "is not there"
+    except OSError as problem:
+        return f"cannot be read: {problem.strerror}"
+    if kind is not None:
+        return f"is a {kind}, and no file"
+    if not script.resolve().is_relative_to(folder.resolve()):
+        return f"is a link that leads out of {folder.name}/, where no container sees it"
+    return None if os.access(script, os.R_OK) else "cannot be read"
 
 
 def _tables(entries: object, name: str, path: Path) -> list[dict[str, Any]]:

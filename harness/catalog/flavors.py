@@ -15,6 +15,7 @@ from harness.catalog.entry import (
     Index,
     Mode,
     ModuleName,
+    Value,
     Variable,
     Version,
     Words,
@@ -68,7 +69,7 @@ class Flavor(Entry):
     id: Id
     directory: Path
     description: Words
-    keras: str
+    keras: Value
     mode: Mode
     python: Version
     requirements: dict[Accelerator, FileName]
@@ -76,7 +77,7 @@ class Flavor(Entry):
     preload: tuple[ModuleName, ...] = ()
     features: tuple[Id, ...] = ()
     lacks: dict[Id, Words] = {}
-    variables: dict[Variable, str] = {}
+    variables: dict[Variable, Value] = {}
     image: tuple[Image, ...] = Field(min_length=1)
 
     @property

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.base import atomic, text
+from harness.base import atomic, plain_file, text
 from harness.base.error import UsageError
 
 if sys.version_info >= (3, 11):
@@ -75,7 +75,7 @@ def read(path: Path) -> dict[str, str]:
     """
     advice = "remove it, and `make lock` writes it again"
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8")).get("bases", {})
+        found = tomllib.loads(plain_file.read_text(path)).get("bases", {})
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:

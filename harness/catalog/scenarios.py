@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 from pydantic import Field, model_validator
 
-from harness.catalog.entry import Entry, Fault, Id, Mode, Script, Variable, Words
+from harness.catalog.entry import Entry, Fault, Id, Mode, PhaseVariable, Script, Value, Words
 from harness.record.checks import CheckId
 
+TIMEOUT_S = 7 * 24 * 3600.0
+"""The longest that a phase may be given, in seconds."""
+# No GPU has so much, and beyond it no factor on a batch is a number.
+Activations = Annotated[float, Field(ge=0, le=10**7, allow_inf_nan=False, strict=True)]
 Restores = Literal["weights", "optimizer", "predictions", "epochs"]
 
 
@@ -26,7 +30,7 @@ class Reference(Entry):
 
     script: Script | None = None
     loads: bool = True
-    variables: dict[Variable, str] = {}
+    variables: dict[PhaseVariable, Value] = {}
 
 
 class Straight(Entry):
@@ -40,7 +44,7 @@ class Straight(Entry):
     """
 
     script: Script
-    variables: dict[Variable, str] = {}
+    variables: dict[PhaseVariable, Value] = {}
 
 
 class Phase(Entry):
@@ -68,8 +72,8 @@ class Phase(Entry):
     reference: Id | Reference | None = None
     lms: Literal["on", "off"] = "on"
     fault: Fault | None = None
-    timeout_s: float = Field(default=600.0, gt=0)
-    variables: dict[Variable, str] = {}
+    timeout_s: float = Field(default=600.0, gt=0, le=TIMEOUT_S, allow_inf_nan=False, strict=True)
+    variables: dict[PhaseVariable, Value] = {}
 
     @property
     def scripts(self) -> tuple[Script | None, ...]:
@@ -105,7 +109,7 @@ class Scenario(Entry):
     control: bool = True
     rounds: bool = False
     straight: Straight | None = None
-    activations_mib: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    activations_mib: Activations = 0.0
     expects: CheckId | None = None
     phase: tuple[Phase, ...] = Field(min_length=1)
     state_only: bool = False

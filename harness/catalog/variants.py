@@ -18,7 +18,7 @@ from harness.catalog import covering
 from harness.catalog.covering import Row
 from harness.catalog.entry import Entry, Id, Script, Words
 from harness.catalog.flavors import Flavor
-from harness.catalog.scenarios import Phase, Restores, Scenario, Straight
+from harness.catalog.scenarios import Activations, Phase, Restores, Scenario, Straight
 
 Depth = Literal["pairs", "full"]
 """Which variants a flavor runs: enough to hold the pairs that are wanted, or every one."""
@@ -97,7 +97,7 @@ class Variants(Entry):
     straight: VariantsStraight | None = None
     phase: tuple[Phase, ...] = Field(min_length=1)
     exclude: tuple[Exclusion, ...] = ()
-    activations_mib: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    activations_mib: Activations = 0.0
 
     @model_validator(mode="after")
     def _consistent(self) -> Variants:

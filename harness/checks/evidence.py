@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from harness.catalog.entry import Mode
 from harness.catalog.scenarios import Phase, Scenario
@@ -51,17 +52,17 @@ class Evidence:
     references: Mapping[str, Reference] = field(default_factory=dict)
     straights: tuple[PhaseRecord, ...] = ()
 
-    @property
+    @cached_property
     def judged(self) -> tuple[tuple[Phase, PhaseRecord], ...]:
         """The phases that checks 2, 3, 5, 6 and 7 look at."""
         return tuple(pair for pair in self.phases if self.scenario.judged(pair[0]))
 
-    @property
+    @cached_property
     def computing(self) -> tuple[tuple[Phase, PhaseRecord], ...]:
         """The judged phases that train or predict."""
         return tuple(pair for pair in self.judged if pair[0].role != "convert")
 
-    @property
+    @cached_property
     def swapping(self) -> tuple[tuple[Phase, PhaseRecord], ...]:
         """The judged phases in which LMS has something to do."""
         return tuple(pair for pair in self.computing if pair[0].role not in self.unswapped)

@@ -75,9 +75,9 @@ def _phase_complete(phase: Phase, record: PhaseRecord, accelerator: str) -> Find
     elif record.outcome is Outcome.TIMED_OUT:
         broken = f"timed out after {record.duration_s or phase.timeout_s:.0f} s{reason}"
     elif record.outcome is Outcome.OUT_OF_MEMORY:
-        broken = f"the kernel killed it at its memory limit{reason}"
+        status, broken = Status.ERROR, f"this machine has too little memory for it{reason}"
     elif record.outcome is Outcome.KILLED:
-        broken = f"a signal killed it{reason}"
+        status, broken = Status.ERROR, f"something else than itself or the harness ended it{reason}"
     elif record.outcome is Outcome.FAILED or record.exit_code not in (0, None):
         broken = f"exit code {'?' if record.exit_code is None else record.exit_code}"
         if record.reason != broken:  # an engine has no other reason for a plain exit code

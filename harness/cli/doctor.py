@@ -110,7 +110,7 @@ def _gpus() -> list[Diagnosis]:
 
 
 def _docker(catalog: Catalog, cache: Path) -> list[Diagnosis]:
-    engine = DockerEngine(directories=(cache,))
+    engine = DockerEngine(directories=(cache,), cache=cache)
     try:
         engine.preflight(None)
     except UsageError as problem:

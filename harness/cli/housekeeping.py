@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import threading
+import contextlib
+from functools import partial
 from pathlib import Path
 
 import click
 
+from harness.base import directory, streams
 from harness.base.error import (
     EXIT_NOT_JUDGED,
     EXIT_PASSED,
     EXIT_USAGE,
     HarnessError,
     StoppedError,
-    UsageError,
 )
+from harness.base.signals import stop_signals
+from harness.base.stop import Stop, waited_for
 from harness.catalog import catalog
 from harness.cli import doctor, options
+from harness.engine import leftovers
 from harness.engine.docker import base_image
 from harness.engine.docker.daemon import Daemon
 from harness.engine.docker.engine import DockerEngine
@@ -24,7 +28,6 @@ from harness.engine.venv import lock
 from harness.engine.venv.engine import VenvEngine
 from harness.run import data
 from harness.run.gpu_choice import choose_gpu
-from harness.run.signals import stop_signals
 
 
 @click.command("doctor")
@@ -43,19 +46,30 @@ def doctor_command(root: Path) -> int:
 @click.pass_obj
 def images_command(root: Path, flavors_patterns: tuple[str, ...], gpu: str) -> int:
     """Build every flavor's image."""
+    streams.standard.spare()
     selected = catalog.load(root).select(flavors_patterns)
     chosen_gpu = choose_gpu(gpu).gpu
-    engine = DockerEngine(None if chosen_gpu is None else chosen_gpu.compute_capability)
+    capability = None if chosen_gpu is None else chosen_gpu.compute_capability
+    engine = DockerEngine(capability, cache=options.cache_of(root))
     engine.preflight(None if chosen_gpu is None else chosen_gpu.uuid)
     accelerator = "virtual" if chosen_gpu is None else "gpu"
-    code, cancel = EXIT_PASSED, threading.Event()
-    with stop_signals(cancel):
+    code, cancel = EXIT_PASSED, Stop()
+    with stop_signals(cancel), contextlib.closing(engine):
+        for line in engine.reap():
+            click.echo(f"removed {line}")
         for flavor in selected.flavors:
             try:
-                environment = engine.prepare(flavor, accelerator, click.echo, cancel)
+                environment = waited_for(
+                    partial(engine.prepare, flavor, accelerator, click.echo, cancel),
+                    cancel,
+                    f"making the image of {flavor.id}",
+                    click.echo,
+                )
             except StoppedError:
                 raise  # every other flavor would say the same
             except HarnessError as problem:
+                if cancel.is_set():  # what was stopped is not broken
+                    raise StoppedError("the run was stopped") from problem
                 click.echo(f"{flavor.id}: {problem}", err=True)
                 code = EXIT_NOT_JUDGED
                 continue
@@ -70,7 +84,9 @@ def images_command(root: Path, flavors_patterns: tuple[str, ...], gpu: str) -> i
 @click.pass_obj
 def lock_command(root: Path, flavors_patterns: tuple[str, ...]) -> int:
     """Refresh the pins: hash-locked requirements and digests of the base images."""
+    streams.standard.spare()
     selected = catalog.load(root).select(flavors_patterns)
+    directory.require_writable(root / "docker")
     for line in lock.refresh(selected, root):
         click.echo(line)
     references = dict.fromkeys(image.base for flavor in selected.flavors for image in flavor.image)
@@ -83,24 +99,47 @@ def lock_command(root: Path, flavors_patterns: tuple[str, ...]) -> int:
 @click.pass_obj
 def data_command(root: Path) -> int:
     """Download the real data sets and check their digests."""
-    for line in data.download(options.cache_of(root) / "data"):
-        click.echo(line)
+    streams.standard.spare()
+    place = options.cache_of(root) / "data"
+    directory.require_writable(place)
+    cancel = Stop()
+    with stop_signals(cancel):
+        for line in data.download(place, cancel):
+            click.echo(line)
     return EXIT_PASSED
 
 
 @click.command("clean")
+@click.option(
+    "--reports",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="HARNESS_REPORTS",
+    help="Where runs are, whose leftovers go [default: reports/ of the checkout].",
+)
 @click.pass_obj
-def clean_command(root: Path) -> int:
-    """Remove our containers, images and environments, and nothing else."""
-    removed = VenvEngine(options.cache_of(root)).clean()
-    docker = DockerEngine()
+def clean_command(root: Path, reports: Path | None) -> int:
+    """Remove our containers, images and environments, and nothing that a living run has."""
+    streams.standard.spare()
+    found = VenvEngine(options.cache_of(root)).clean()
+    found.removed += leftovers.reap(reports or root / "reports")
+    docker, notes = DockerEngine(cache=options.cache_of(root)), []
     try:
         docker.preflight(None)
-    except UsageError:
-        pass  # no daemon: nothing of ours can be there
-    else:
-        removed += docker.clean()
-    for line in removed:
+        found += docker.clean()
+    except HarnessError as problem:
+        notes.append(f"containers and images were not looked at: {problem}")
+    for line in found.removed:
         click.echo(f"removed {line}")
-    click.echo(f"{len(removed)} removed")
-    return EXIT_PASSED
+    for line in found.used:
+        click.echo(f"left {line}")
+    for line in notes:
+        click.echo(f"note: {line}")
+    for line in found.failed:
+        click.echo(f"could not remove {line}", err=True)
+    counts = [
+        f"{len(found.removed)} removed",
+        f"{len(found.used)} left",
+        f"{len(found.failed)} not removed",
+    ]
+    click.echo(", ".join(counts))
+    return EXIT_NOT_JUDGED if found.failed else EXIT_PASSED

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
+import stat
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from harness.base import plain_file
 from harness.base.error import EXIT_FAILED, EXIT_NOT_JUDGED, EXIT_PASSED, UsageError
 from harness.base.text import one_line
 from harness.checks import log_alone
@@ -18,6 +23,8 @@ from harness.record.facts import LogFacts
 
 STANDARD_INPUT = "-"
 _LINES = 5
+_WRITER_S = 2.0  # for somebody who is about to write to a FIFO
+_CHUNK = 2**16
 
 
 @dataclass(frozen=True)
@@ -137,10 +144,62 @@ def _read(path: Path) -> LogFacts:
     try:
         if str(path) == STANDARD_INPUT:
             return _facts(sys.stdin.buffer, None)
-        with path.open("rb") as file:
+        with _open(path) as file:
             return _facts(file, path)
     except OSError as problem:
         raise UsageError(f"{path}: {problem.strerror or problem}") from problem
+
+
+def _open(path: Path) -> BinaryIO:
+    """A log: a file, or a pipe that somebody writes to, such as a shell's `<(zcat LOG)`.
+
+    Raises:
+        OSError: it is none of these, or nobody writes to the pipe.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    raw = io.FileIO(descriptor)
+    try:
+        mode, first = os.fstat(descriptor).st_mode, b""
+        if stat.S_ISFIFO(mode):
+            first = _first(raw, path)
+        elif (problem := plain_file.other(mode, path)) is not None:
+            raise problem
+        os.set_blocking(descriptor, True)
+        return io.BufferedReader(_Joined(first, raw) if first else raw)
+    except BaseException:
+        raw.close()
+        raise
+
+
+def _first(pipe: io.FileIO, path: Path) -> bytes:
+    """What has been written to a pipe by now; waits a little for somebody who writes."""
+    late = time.monotonic() + _WRITER_S
+    while (data := pipe.read(_CHUNK)) == b"":  # None: somebody has opened it to write
+        if time.monotonic() > late:
+            raise OSError(errno.EPIPE, "is a FIFO that nobody writes to", str(path))
+        time.sleep(0.05)
+    return data or b""
+
+
+class _Joined(io.RawIOBase):
+    """What was read already, and then the rest."""
+
+    def __init__(self, first: bytes, rest: io.FileIO) -> None:
+        self._first, self._rest = first, rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if not self._first:
+            return self._rest.readinto(buffer)
+        count = min(len(buffer), len(self._first))
+        buffer[:count], self._first = self._first[:count], self._first[count:]
+        return count
+
+    def close(self) -> None:
+        self._rest.close()
+        super().close()
 
 
 def _facts(file: BinaryIO, path: Path | None) -> LogFacts:

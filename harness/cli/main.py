@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from harness.base import crash
+from harness.base import crash, signals, streams
 from harness.base.error import (
     EXIT_CRASHED,
     EXIT_INTERRUPTED,
@@ -26,6 +26,8 @@ _CHECKOUT = Path(__file__).resolve().parents[2]
 
 def main() -> None:
     """Entry point: one line and the right exit code, whatever becomes of the command."""
+    streams.standard.install()
+    signals.interruptible()
     try:
         with crash.kept(options.cache_of(_CHECKOUT)):
             code = _exit_code()
@@ -39,9 +41,13 @@ def _exit_code() -> int:
     """Runs the command that was typed; returns its exit code."""
     try:
         code = cli.main(standalone_mode=False)
+        lost = streams.standard.lost()
+        if lost is not None and not code:  # its output is all that the command makes
+            raise OSError(lost.errno, lost.strerror, "standard output")
     except click.exceptions.Exit as leave:
         code = leave.exit_code
     except click.Abort:
+        click.echo("harness: interrupted", err=True)
         code = EXIT_INTERRUPTED
     except click.ClickException as problem:
         problem.show(sys.stderr)
@@ -51,15 +57,17 @@ def _exit_code() -> int:
         code = EXIT_USAGE
     except CrashError:
         raise
-    except StoppedError:
-        click.echo("harness: interrupted", err=True)
+    except StoppedError as stopped:
+        click.echo(f"harness: interrupted: {stopped}", err=True)
         code = EXIT_INTERRUPTED
     except HarnessError as problem:
         click.echo(f"harness: {problem}", err=True)
         code = EXIT_NOT_JUDGED
     except BrokenPipeError:
         # The reader of our output has left (`harness list | head`); nothing more to tell it.
-        sys.stderr.close()
+        code = EXIT_NOT_JUDGED
+    except SystemExit:  # click's answer to any pipe that broke
+        click.echo("harness: a pipe broke", err=True)
         code = EXIT_NOT_JUDGED
     except OSError as problem:
         where = f"{problem.filename}: " if problem.filename else ""

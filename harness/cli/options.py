@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shlex
 import sys
@@ -11,11 +12,14 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import click
-from pydantic import TypeAdapter, ValidationError
 
+from harness.base import directory
 from harness.base.error import UsageError
+from harness.catalog import parameters as swapping
 from harness.catalog.variants import Depth
+from harness.engine.protocol import Engine
 from harness.plan import planner
+from harness.run import data
 from harness.run.settings import Settings
 
 # NVML sees a peak move only where a step holds more than the driver's own memory varies by.
@@ -33,6 +37,19 @@ def combined(*options: Callable[[_FunctionT], _FunctionT]) -> Callable[[_Functio
         return function
 
     return decorate
+
+
+class Finite(click.FloatRange):
+    """A finite number within a range; `nan` is within every one that click looks at."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The number."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is no finite number", param, ctx)
+        return number
 
 
 def patterns(name: str, what: str) -> Callable[[_FunctionT], _FunctionT]:
@@ -128,7 +145,7 @@ how = combined(
     click.option(
         "--gpu-wait",
         "gpu_wait_s",
-        type=click.FloatRange(0),
+        type=Finite(0, 10**6),
         default=120.0,
         show_default=True,
         envvar="HARNESS_GPU_WAIT",
@@ -200,27 +217,43 @@ def shown(path: Path) -> str:
         return str(path)
 
 
-def parameters_of(text: str, provider: str, lms_path: Path | None) -> Mapping[str, Any]:
+def parameters_of(root: Path, text: str, provider: str, lms_path: Path | None) -> Mapping[str, Any]:
     """The swapping parameters: those given as JSON, else maximum swapping.
 
     Raises:
-        UsageError: they are no JSON object of whole numbers, or the provider needs a path.
+        UsageError: they are no JSON object of whole numbers, no provider knows them, or the
+            provider needs a path that holds its package.
     """
-    if provider == "tflms" and lms_path is None:
+    package = "tensorflow_large_model_support"
+    if provider == "tflms" and (lms_path is None or not (lms_path / package).is_dir()):
+        where = "" if lms_path is None else f"; there is none in {lms_path}"
         raise UsageError(
             "--provider tflms needs --lms-path (LMS_PATH): the directory that holds the package"
-            " tensorflow_large_model_support"
+            f" {package}{where}"
         )
-    if not text:
+    if not text.strip():
         return planner.MAXIMUM_SWAPPING
     try:
-        parameters: dict[str, int] = TypeAdapter(dict[str, int]).validate_json(text)
-    except ValidationError:
-        raise UsageError(
-            "--lms-params is not a JSON object of whole numbers, such as"
-            f" '{json.dumps(dict(planner.MAXIMUM_SWAPPING))}'"
-        ) from None
-    return parameters
+        return swapping.parse(root, text)
+    except ValueError as problem:
+        usual = json.dumps(dict(planner.MAXIMUM_SWAPPING))
+        raise UsageError(f"--lms-params {problem} (LMS_PARAMS), such as '{usual}'") from None
+
+
+def require_places(settings: Settings, engine: Engine) -> None:
+    """Tries what a run needs of the file system, before anything is built.
+
+    Raises:
+        UsageError: reports cannot be written, nor what the engine keeps; or data is damaged.
+        OSError: the machine cannot, as with a full disk.
+    """
+    directory.require_writable(settings.reports, "REPORTS names another directory for reports")
+    cache = cache_of(settings.root)
+    if engine.name == "venv":
+        directory.require_writable(cache, "environments and processes are kept there")
+    if not settings.data.is_dir():
+        directory.require_writable(settings.data, "DATA_DIR names another directory for data")
+    data.require_intact(settings.data)
 
 
 def settings_of(root: Path, how: Mapping[str, Any], notes: tuple[str, ...]) -> Settings:
@@ -246,12 +279,10 @@ def settings_of(root: Path, how: Mapping[str, Any], notes: tuple[str, ...]) -> S
             options[name] = str(how[key])
     if how["data_directory"]:
         options["DATA_DIR"] = str(how["data_directory"])
-    cached = cache_of(root) / "data"
-    cached.mkdir(parents=True, exist_ok=True)
     return Settings(
         root=root,
         reports=how["reports"] or root / "reports",
-        data=how["data_directory"] or cached,
+        data=how["data_directory"] or cache_of(root) / "data",
         lms_path=how["lms_path"],
         jobs=how.get("jobs"),
         keep=how["keep"],

@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from harness.base import streams
 from harness.base.error import UsageError
 from harness.checks import log_alone
 from harness.cli import judgement, options
-from harness.record import store
 from harness.report import reports, summary, totals
 
 _LOG = click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
@@ -23,9 +23,9 @@ _console = Console(soft_wrap=False)
 @click.pass_obj
 def report_command(root: Path, run_directory: Path) -> int:
     """Rebuild every report of a run from its record."""
+    streams.standard.spare()  # the reports are files
     run_directory = options.run_directory(root, run_directory)
-    record = store.load(run_directory)
-    reports.write_all(record, run_directory, latest=False)
+    record = reports.rebuild(run_directory)
     summary.terminal(record, _console)
     return totals.exit_code(record)
 

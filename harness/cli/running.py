@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from harness.base import crash
+from harness.base import crash, streams
 from harness.base.error import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
@@ -18,6 +19,7 @@ from harness.base.error import (
     EXIT_PASSED,
     UsageError,
 )
+from harness.base.stop import waited_for
 from harness.base.text import MIB
 from harness.catalog import catalog
 from harness.catalog.catalog import Catalog
@@ -77,11 +79,18 @@ def _prepare(root: Path, selected: Catalog, how: Mapping[str, Any]) -> _Prepared
     Raises:
         UsageError: an option is wrong, no case is selected, or this machine cannot run it.
     """
-    parameters = options.parameters_of(how["lms_params"], how["provider"], how["lms_path"])
+    # What is run is in the record.
+    streams.standard.spare()
+    parameters = options.parameters_of(root, how["lms_params"], how["provider"], how["lms_path"])
     selected.require_case()
     reports = how["reports"] or root / "reports"
-    chosen = machine.choose(how["gpu"], how["engine"], options.cache_of(root), reports)
+    chosen = waited_for(
+        lambda: machine.choose(how["gpu"], how["engine"], options.cache_of(root), reports),
+        threading.Event(),  # SIGINT raises here
+        "asking what this machine has",
+    )
     settings = options.settings_of(root, how, chosen.notes)
+    options.require_places(settings, chosen.engine)
     goal = None
     if chosen.gpu is not None:
         goal = Goal(how.get("activations_mib", 0), chosen.gpu.total_bytes)
@@ -268,7 +277,7 @@ def sensitivity_command(
 @click.option(
     "--share",
     "goal_share",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=options.Finite(0, 1, min_open=True),
     help="The same as a part of the GPU's memory.",
 )
 @click.option(

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness.engine import handle
+from harness.engine import ending, log_file
 from harness.engine.protocol import Exit, Launch
 from harness.record.models import Outcome
 
@@ -58,6 +58,8 @@ def launch_of(phases: Sequence[Launch], key: str, directory: Path) -> Launch:
         }
     request = {
         "preload": first.environment.preload,
+        "log_limit": log_file.LIMIT,
+        "left_out": log_file.LEFT_OUT,
         "phases": [
             {
                 "script": phase.script,
@@ -148,17 +150,13 @@ def _exit(status: Mapping[str, Any], phase: Launch) -> Exit:
     code, number, stopped = (status.get(name) for name in ("code", "signal", "stopped"))
     if stopped == "deadline":
         return Exit(Outcome.TIMED_OUT, None, f"still running after {phase.deadline_s:g} s")
-    if stopped is not None:
-        return Exit(Outcome.FAILED, None, "wrote more than 256 MiB of log")
     if isinstance(number, int) and 0 < number < signal.NSIG:
-        if number == signal.SIGKILL and status.get("oom"):
-            reason = "the kernel killed it for the memory limit"
-            return Exit(Outcome.OUT_OF_MEMORY, 128 + number, reason)
-        return handle.exit_of(-number, {})
+        oom = number == signal.SIGKILL and status.get("oom")
+        return ending.exit_of(-number, {}, "the memory limit of its group" if oom else "")
     if not isinstance(code, int) or not 0 <= code < 256:
         reason = " ".join(str(status.get("error", "nothing of its exit is told")).split())
-        return Exit(Outcome.ENGINE_ERROR, None, f"could not start the phase: {reason[:200]}")
-    return handle.exit_of(code, {})
+        return Exit(Outcome.ENGINE_ERROR, None, f"could not run the phase: {reason[:200]}")
+    return ending.exit_of(code, {})
 
 
 def _as_the_group(group: Exit) -> Exit:

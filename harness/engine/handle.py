@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from harness.engine.protocol import Exit
 from harness.record.models import Outcome
@@ -21,9 +19,6 @@ class Handle(Protocol):
 
     def ended(self, seconds: float) -> bool:
         """Whether it has ended; waits for that, at most so long."""
-
-    def over_limit(self) -> str | None:
-        """Why it has to be stopped whatever the time, e.g. logs without bound; else None."""
 
     def stop(self) -> bool:
         """TERM, and KILL after the grace period; whether TERM was enough."""
@@ -58,29 +53,8 @@ def run(part: Handle, limits: Limits) -> Exit:
     """Waits for the end of a script that runs alone, and stops it at its limits."""
     stopped: Stopped | None = None
     while stopped is None and not part.ended(limits.pause()):
-        stopped = limits.reached() or beyond_limit(part)
+        stopped = limits.reached()
     if stopped is not None:
         part.stop()
     ended = part.finish()
     return ended if stopped is None else Exit(stopped[0], None, stopped[1], ended.details)
-
-
-def beyond_limit(part: Handle) -> Stopped | None:
-    """`Handle.over_limit` as a reason to stop."""
-    reason = part.over_limit()
-    return None if reason is None else (Outcome.FAILED, reason)
-
-
-def exit_of(code: int, details: Mapping[str, Any]) -> Exit:
-    """How a process ended by itself.
-
-    Args:
-        code: its exit code, minus the signal's number where one ended it.
-    """
-    if code == 0:
-        return Exit(Outcome.COMPLETED, 0, "", details)
-    if code > 0:
-        return Exit(Outcome.FAILED, code, f"exit code {code}", details)
-    name = (signal.strsignal(-code) or f"signal {-code}").lower()
-    hint = "; the kernel's out-of-memory killer sends it too" if code == -signal.SIGKILL else ""
-    return Exit(Outcome.KILLED, 128 - code, f"ended by a signal ({name}){hint}", details)

@@ -135,13 +135,13 @@ class Launch:
                 provider.
         """
         variables = {
+            **self.variables,
             "HOME": home,
             "TMPDIR": temporary,
             "PYTHONPATH": scenarios,
             "PYTHONHASHSEED": "0",
             "DATA_DIR": data,
             "OUTPUT_DIR": output,
-            **self.variables,
         }
         if self.input is not None:
             variables["INPUT_DIR"] = input_directory
@@ -149,18 +149,23 @@ class Launch:
             variables["LMS_PATH"] = lms
         if self.threads is not None:
             for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
-                variables.setdefault(name, str(self.threads))
+                variables[name] = str(self.threads)
         return variables
 
 
 @dataclass(frozen=True)
 class Exit:
-    """How a phase ended, as far as the engine can tell."""
+    """How a phase ended, as far as the engine can tell.
+
+    Attributes:
+        lost: the engine itself went away under the phase: executed again it may well end.
+    """
 
     outcome: Outcome
     code: int | None
     reason: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
+    lost: bool = False
 
 
 class Engine(Protocol):
@@ -205,6 +210,15 @@ class Engine(Protocol):
         `cancel` is set, stops the phase and returns `Outcome.INTERRUPTED`. Never raises for what a
         phase does; an infrastructure problem is `Outcome.ENGINE_ERROR` with its reason. Several
         threads may call it at once.
+        """
+
+    def recover(
+        self, launch: Launch, progress: Callable[[str], None], cancel: threading.Event
+    ) -> bool:
+        """Waits, within a bound, until phases can be run again after an `Exit` that is `lost`.
+
+        What the launch has left is removed. False where the engine does not come back, or `cancel`
+        is set.
         """
 
     def shell(self, launch: Launch) -> int:

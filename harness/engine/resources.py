@@ -52,6 +52,16 @@ def within_cgroups(cores: int, memory_bytes: int, root: Path) -> Resources:
     return Resources(max(1, int(min(quotas))), min(limits))
 
 
+def oom_kills() -> int:
+    """How many processes of this machine the kernel has killed for want of memory since it started.
+
+    Those that were killed for the limit of a cgroup are counted too. 0 where it is not told.
+    """
+    words = _words(Path("/proc/vmstat"))
+    counts = dict(zip(words[::2], words[1::2], strict=False))
+    return _number(counts.get("oom_kill", "")) or 0
+
+
 def _allowed_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

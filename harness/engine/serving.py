@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.engine.handle import Handle, Limits, Stopped, beyond_limit
+from harness.engine.handle import Handle, Limits, Stopped
 from harness.engine.protocol import Exit
 from harness.logs import markers
 from harness.record.models import Outcome
@@ -123,7 +123,7 @@ def _wait_until_ready(
             return None, None
         if port is not None:
             return port, None
-        stopped = limits.reached() or beyond_limit(server)
+        stopped = limits.reached()
         if stopped is None and time.monotonic() >= late:
             stopped = Outcome.TIMED_OUT, f"still running after {READY_S:g} s"
         if stopped is not None:
@@ -138,14 +138,11 @@ def _attend(server: Handle, client: Handle, limits: Limits) -> Stopped | None:
     while not client.ended(limits.pause()):
         if server.ended(0.0):
             return None
-        found = limits.reached() or beyond_limit(server)
+        found = limits.reached()
         if found is not None and found[0] is Outcome.TIMED_OUT:
             return found[0], f"client: {found[1]}"
         if found is not None:
             return found
-        found = beyond_limit(client)
-        if found is not None:
-            return found[0], f"client: {found[1]}"
     return None
 
 

@@ -19,16 +19,18 @@ from harness.record.model import Model
 SCHEMA_VERSION = 1
 BUG = "bug of the harness"
 """The key of a phase's details that holds the traceback where the harness itself broke."""
+AGAIN = "run again because"
+"""The key of a phase's details that says why its first execution does not count."""
 
 
 class Outcome(str, Enum):
     """How a phase ended."""
 
     COMPLETED = "completed"  # exit code 0 in time
-    FAILED = "failed"  # exit code other than 0
+    FAILED = "failed"  # exit code other than 0, or a signal of its own, such as SIGSEGV
     TIMED_OUT = "timed_out"
-    OUT_OF_MEMORY = "out_of_memory"  # the kernel killed it for the container's memory limit
-    KILLED = "killed"  # a signal that the harness did not send
+    OUT_OF_MEMORY = "out_of_memory"  # the kernel killed it for a limit of memory
+    KILLED = "killed"  # a signal that neither the phase itself nor the harness sent
     ENGINE_ERROR = "engine_error"  # the engine could not run it: infrastructure
     INTERRUPTED = "interrupted"  # the run was stopped while the phase ran
     NOT_RUN = "not_run"  # an earlier phase failed, or the run was stopped before

@@ -5,15 +5,18 @@ The record is the one source; everything else is derived from it and can be writ
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
-from harness.base import atomic
+from harness.base import atomic, directory
 from harness.base.error import HarnessError
-from harness.record import store
+from harness.record import journal, store
 from harness.record.models import RunRecord
 from harness.report import junit, summary
 
 LATEST = "latest"
+_KILLED = "the driver of this run was killed: this is what had ended by then"
 
 
 def write_all(record: RunRecord, run_directory: Path, latest: bool = True) -> list[Path]:
@@ -54,3 +57,35 @@ def write_all(record: RunRecord, run_directory: Path, latest: bool = True) -> li
         words = refused[0].strerror or str(refused[0])
         raise HarnessError(f"cannot write reports below {run_directory}: {words}") from refused[0]
     return written
+
+
+def rebuild(run_directory: Path) -> RunRecord:
+    """Writes every report of a run again, from its record and its journal.
+
+    A run that was killed is aborted from then on. The reports of one that goes on are left to it.
+
+    Raises:
+        UsageError: there is no record that can be read, or nothing can be written beside it.
+        HarnessError: a report cannot be written.
+    """
+    record = store.load(run_directory)
+    if journal.alive(run_directory):
+        return record
+    directory.require_writable(run_directory)
+    if record.state == "running" and (run_directory / journal.FILE).exists():
+        update = {"state": "aborted", "notes": [*record.notes, _KILLED]}
+        record = record.model_copy(update=update)
+    write_all(record, run_directory, latest=False)
+    journal.remove(run_directory)
+    return record
+
+
+def settle_killed(runs: Path) -> Iterator[str]:
+    """Rebuilds the reports of runs below a directory that were killed; a line for each."""
+    for path in sorted(runs.glob(f"*/{journal.FILE}")):
+        run = path.parent
+        if run.is_symlink() or journal.alive(run):
+            continue
+        with contextlib.suppress(HarnessError, OSError):  # it can be tried by hand
+            rebuild(run)
+            yield f"{run.name}: its driver was killed; its reports have what had ended by then"

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import requests
 
-from harness.base.error import HarnessError
+from harness.base import plain_file
+from harness.base.error import HarnessError, StoppedError, UsageError
+from harness.base.stop import waited_for
 
 _CHUNK = 2**20
 _TIMEOUT_S = 30
@@ -45,19 +49,21 @@ DATA_SETS = (
 )
 
 
-def download(directory: Path) -> Iterator[str]:
+def download(directory: Path, cancel: threading.Event | None = None) -> Iterator[str]:
     """Downloads what is missing; yields one line for each data set.
 
     Raises:
+        StoppedError: `cancel` was set; what was not whole is not kept.
         HarnessError: no network, or a file whose digest is wrong (it is not kept).
     """
+    cancel = cancel or threading.Event()
     directory.mkdir(parents=True, exist_ok=True)
     for data_set in DATA_SETS:
         path = directory / data_set.file
         if path.is_file() and _digest(path) == data_set.sha256:
             yield f"{data_set.name}: there, digest correct ({path.name})"
             continue
-        _fetch(data_set, path)
+        _fetch(data_set, path, cancel)
         yield f"{data_set.name}: downloaded, digest correct ({path.name})"
 
 
@@ -66,19 +72,34 @@ def present(directory: Path) -> dict[str, bool]:
     return {entry.name: (directory / entry.file).is_file() for entry in DATA_SETS}
 
 
-def _fetch(data_set: DataSet, path: Path) -> None:
+def require_intact(directory: Path) -> None:
+    """Refuses data sets that are not what was published: phases could not use them, or differ.
+
+    Raises:
+        UsageError: a file has another digest, or cannot be read.
+    """
+    for data_set in DATA_SETS:
+        path = directory / data_set.file
+        try:
+            if not path.exists() or _digest(path) == data_set.sha256:
+                continue
+            problem = "is damaged, or another file than was published (by its SHA-256)"
+        except OSError as refused:
+            problem = f"cannot be read: {refused.strerror}"
+        raise UsageError(
+            f"{path}: {data_set.name} {problem}; `make data` downloads it, and without it the"
+            " shipped digits are used"
+        )
+
+
+def _fetch(data_set: DataSet, path: Path, cancel: threading.Event) -> None:
     temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-    digest = hashlib.sha256()
+    receive = partial(_receive, data_set.url, temporary, cancel)
     try:
-        with requests.get(data_set.url, stream=True, timeout=_TIMEOUT_S) as answer:
-            answer.raise_for_status()
-            with temporary.open("wb") as file:
-                for chunk in answer.iter_content(_CHUNK):
-                    digest.update(chunk)
-                    file.write(chunk)
-        if digest.hexdigest() != data_set.sha256:
+        sha256 = waited_for(receive, cancel, f"downloading {data_set.url}")
+        if sha256 != data_set.sha256:
             raise HarnessError(
-                f"{data_set.name}: {data_set.url} has sha256 {digest.hexdigest()}, expected"
+                f"{data_set.name}: {data_set.url} has sha256 {sha256}, expected"
                 f" {data_set.sha256}; nothing was kept"
             )
         temporary.replace(path)
@@ -91,9 +112,23 @@ def _fetch(data_set: DataSet, path: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def _receive(url: str, path: Path, cancel: threading.Event) -> str:
+    """Writes what an address serves to a file; returns its SHA-256."""
+    digest = hashlib.sha256()
+    with requests.get(url, stream=True, timeout=_TIMEOUT_S) as answer:
+        answer.raise_for_status()
+        with path.open("wb") as file:
+            for chunk in answer.iter_content(_CHUNK):
+                if cancel.is_set():
+                    raise StoppedError(f"the run was stopped while it was downloading {url}")
+                digest.update(chunk)
+                file.write(chunk)
+    return digest.hexdigest()
+
+
 def _digest(path: Path) -> str:
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with plain_file.open_to_read(path) as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from harness.base.error import EngineError, StoppedError
 from harness.engine import group
-from harness.engine.docker.logs import LIMIT, LogFile
 from harness.engine.group import End
+from harness.engine.log_file import LIMIT, LogFile
 from harness.engine.protocol import Environment, Exit, Launch
 from harness.measure import lease
 from harness.plan.plan import Task
@@ -27,13 +27,14 @@ from harness.run.phase import (
     keep_details,
     phase_record,
     plain,
+    said_by_itself,
     utc,
-    without_promise,
+    without_room,
 )
 
 _STREAMS = ("stdout", "stderr")
 _CHUNK = 2**20
-_READ = 2 * LIMIT  # bytes of a log that are looked at; it was stopped long before
+_MOST = LIMIT + 2**10  # bytes of a log: the group has cut it, and said so in a line
 
 
 def execute(
@@ -131,7 +132,8 @@ class _Group:
                 continue
             if end.exit.outcome is Outcome.COMPLETED:  # all logs are made before the first phase
                 raise EngineError(f"its log {log.name} is not there any more")
-        ended, facts = without_promise(end.exit, launch), facts_of(launch)
+        ended = without_room(said_by_itself(end.exit, launch), launch.output)
+        facts = facts_of(launch)
         try:
             launch.output.rmdir()
             artifacts.take_over(group.artifacts(self._directory, number), launch.output, task.key)
@@ -177,10 +179,12 @@ def _copy_log(source: Path, target: Path) -> bool:
     with contextlib.suppress(FileNotFoundError):
         if not stat.S_ISREG(source.lstat().st_mode):  # a link leads anywhere, a FIFO to a wait
             raise EngineError(f"its log {source.name} is no plain file any more")
-        with source.open("rb", buffering=0) as stream, LogFile(target) as log:
-            left = _READ
+        with source.open("rb", buffering=0) as stream, LogFile(target, _MOST) as log:
+            left = 2 * _MOST  # what writes to it yet must not keep this here
             while left and (chunk := stream.read(min(_CHUNK, left))):
                 log.write(chunk)
                 left -= len(chunk)
+        if log.problem is not None:
+            raise log.problem
         return True
     return False

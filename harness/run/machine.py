@@ -68,7 +68,10 @@ def choose_engine(
     if name == "venv":
         return VenvEngine(cache), ""
     capability = None if gpu is None else gpu.compute_capability
-    docker = DockerEngine(capability, directories=[path for path in (cache, reports) if path])
+    docker = DockerEngine(
+        capability, directories=[path for path in (cache, reports) if path], cache=cache
+    )
+    docker.check_settings()  # what is mistyped is no reason to fall back
     try:
         docker.preflight(None)
     except UsageError as problem:

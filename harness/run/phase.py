@@ -7,14 +7,16 @@ import json
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Protocol
 
 from harness.base import crash
+from harness.base import directory as directories
 from harness.base.error import StoppedError
 from harness.base.text import one_line
+from harness.engine import ending
 from harness.engine.protocol import Client, Engine, Environment, Exit, Launch
 from harness.logs import parser
 from harness.measure import lease
@@ -25,7 +27,7 @@ from harness.measure.samples import Samples
 from harness.measure.target import Target
 from harness.plan.plan import Task
 from harness.record.facts import LogFacts
-from harness.record.models import BUG, CaseRecord, Outcome, PhaseRecord
+from harness.record.models import AGAIN, BUG, CaseRecord, Outcome, PhaseRecord
 from harness.report.attachments import read_tail
 from harness.run import artifacts
 from harness.run.settings import Settings
@@ -65,6 +67,7 @@ class Executor:
         directory: the run's directory; phases have theirs below it.
         threads: CPU threads for a phase, or None for no limit.
         memory: bytes that a phase may use, its client as many.
+        begun: keys of the tasks whose processes were started.
     """
 
     engine: Engine
@@ -76,6 +79,7 @@ class Executor:
     cancel: threading.Event
     threads: int | None
     memory: int
+    begun: set[str] = field(default_factory=set)
 
     def execute(self, task: Task, environment: Environment) -> PhaseRecord:
         """Runs one phase to its end. Called in worker threads: it never raises."""
@@ -88,12 +92,13 @@ class Executor:
                 begin, clock = utc(), time.monotonic()
                 ended, samples = self.measure([task], launch)
             duration = time.monotonic() - clock
-            ended = without_promise(ended, launch)
+            ended = without_room(said_by_itself(ended, launch), launch.output)
             if launch.input is not None:
                 artifacts.remove(launch.input)
             if launch.client is not None and not self.settings.keep:
                 artifacts.remove(launch.client.output)  # no phase reads it
             facts = facts_of(launch)
+            ended = artifacts.settled(ended, launch)
             keep_details(directory, ended)
         except StoppedError:  # while it waited for the GPU
             duration = time.monotonic() - clock
@@ -119,9 +124,29 @@ class Executor:
     def measure(self, tasks: Sequence[Task], launch: Launch) -> tuple[Exit, Samples | None]:
         """The engine's part, with NVML open and the sampler beside it.
 
+        What an engine lost by itself is executed again, once, where the engine comes back.
+
         Args:
             tasks: what the launch runs.
         """
+        ended, samples = self._attempt(tasks, launch)
+        if not ended.lost:
+            return ended, samples
+        if not self.engine.recover(launch, self.observer.message, self.cancel):
+            if self.cancel.is_set():
+                reason = f"the run was stopped: {ended.reason}"
+                ended = replace(ended, outcome=Outcome.INTERRUPTED, reason=reason)
+            return ended, samples
+        self.observer.message(f"{launch.key}: again: {ended.reason}")
+        for part in (launch, launch.client):
+            if part is not None:
+                artifacts.remove(part.output)
+                part.output.mkdir()
+        reason = ended.reason
+        ended, samples = self._attempt(tasks, launch)
+        return replace(ended, details={**ended.details, AGAIN: reason}), samples
+
+    def _attempt(self, tasks: Sequence[Task], launch: Launch) -> tuple[Exit, Samples | None]:
         if self.cancel.is_set():  # while it waited for the GPU
             return Exit(Outcome.INTERRUPTED, None, "the run was stopped"), None
         samplers: list[Sampler] = []
@@ -132,6 +157,7 @@ class Executor:
                 self._wait_until_clear(device)
 
             def begin(target: Target) -> None:
+                self.begun.update(task.key for task in tasks)
                 samplers.append(Sampler(device, target, launch.logs / "samples.csv"))
                 samplers[0].start()
 
@@ -221,19 +247,39 @@ def exit_of(problem: Exception) -> Exit:
     return Exit(Outcome.ENGINE_ERROR, None, reason, details)
 
 
-def without_promise(ended: Exit, launch: Launch) -> Exit:
-    """An exit with code 3 and a line `error: ...` on standard error is no failure.
+def said_by_itself(ended: Exit, launch: Launch) -> Exit:
+    """An end of which the script itself says whose fault it is, on standard error.
 
-    A script says so that what the harness promised is not there, such as the GPU: nothing of the
-    product under test was tried. The line is the reason; without one it is a failure like others.
+    With exit code 3 and a line `error: ...` it says that what the harness promised is not there,
+    such as the GPU: nothing of the product under test was tried, and the line is the reason.
+    Without one it is a failure like others. And it says which signal it sends to itself.
     """
-    if ended.outcome is not Outcome.FAILED or ended.code != _BROKEN_PROMISE:
+    if ended.outcome not in (Outcome.FAILED, Outcome.KILLED):
         return ended
     client = launch.client if ended.reason.startswith("client: ") else None
     logs = launch.logs if client is None else client.logs
-    for line in reversed(read_tail(logs / "stderr.log")):
+    lines = read_tail(logs / "stderr.log")
+    if ended.outcome is Outcome.KILLED:
+        return ending.by_itself(ended, lines)
+    for line in reversed(lines if ended.code == _BROKEN_PROMISE else []):
         if line.startswith(_PROMISE_LINE):
             return replace(ended, outcome=Outcome.ENGINE_ERROR, reason=one_line(line, 500))
+    return ended
+
+
+def without_room(ended: Exit, directory: Path) -> Exit:
+    """An exit that may be for want of room on the disk is no failure of what is tested.
+
+    Args:
+        directory: one of the phase's own.
+    """
+    if ended.outcome in (Outcome.COMPLETED, Outcome.ENGINE_ERROR, Outcome.INTERRUPTED):
+        return ended
+    try:
+        directories.require_room(directory.parent)
+    except OSError as problem:
+        reason = f"nothing can be written to its directory ({problem.strerror}): {ended.reason}"
+        return replace(ended, outcome=Outcome.ENGINE_ERROR, reason=reason)
     return ended
 
 

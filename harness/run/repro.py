@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+from harness.engine import leftovers
 from harness.engine.protocol import Engine
 from harness.measure.gpu import Gpu
 from harness.plan.plan import Plan
@@ -34,13 +35,30 @@ def enter(
 ) -> int:
     """Opens the shell of `phase_to_enter`; returns the shell's exit code.
 
-    The phase's input is laid out as it was; its output directory is another one, so that the
-    run's artifacts stay what they were. For a phase that serves it is the server's directory,
-    and its client is run by hand in it: the engine prints how.
+    The phase's input is laid out as it was, for as long as the shell is there; its output
+    directory is another one, so that the run's artifacts stay what they were. For a phase that
+    serves it is the server's directory, and its client is run by hand in it: the engine prints how.
     """
     phase = phase_to_enter(record)
     if phase is None:
         return 0
+    claim = leftovers.claim(directory)
+    try:
+        return _enter(plan, phase, record.id, directory, engine, settings, gpu)
+    finally:
+        engine.close()
+        leftovers.give_up(claim)
+
+
+def _enter(
+    plan: Plan,
+    phase: PhaseRecord,
+    run_id: str,
+    directory: Path,
+    engine: Engine,
+    settings: Settings,
+    gpu: Gpu | None,
+) -> int:
     task = plan.tasks[phase.key]
     beside, input_directory = directory / "shell" / phase.key, None
     artifacts.remove(beside)
@@ -59,7 +77,7 @@ def enter(
         task,
         environment,
         settings,
-        record.id,
+        run_id,
         gpu,
         input_directory,
         beside,
@@ -67,4 +85,7 @@ def enter(
         memory=memory_limit(engine.resources(), 1),
     )
     print(f"shell of {phase.key} ({phase.outcome.value}); leave it with `exit`")
-    return engine.shell(launch)
+    try:
+        return engine.shell(launch)
+    finally:
+        artifacts.settle(launch.output)

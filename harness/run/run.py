@@ -4,37 +4,52 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import json
 import secrets
-import threading
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TypeVar
 
 from harness.base import crash
-from harness.base.error import EngineError, StoppedError, UnavailableError
-from harness.base.text import one_line
+from harness.base.error import (
+    CrashError,
+    EngineError,
+    HarnessError,
+    StoppedError,
+    UnavailableError,
+)
+from harness.base.signals import stop_signals
+from harness.base.stop import PATIENCE_S, Stop, waited_for
+from harness.base.text import one_line, plural
+from harness.base.workers import Workers
+from harness.catalog.flavors import Flavor
+from harness.engine import leftovers
 from harness.engine.protocol import Engine, Environment
 from harness.measure.gpu import Gpu
 from harness.plan.order import Schedule
 from harness.plan.plan import Case, Plan, Task
-from harness.record.models import FlavorRecord, Outcome, PhaseRecord, RunRecord
-from harness.report import reports
+from harness.record.models import Outcome, PhaseRecord, RunRecord
+from harness.report import overview, reports
 from harness.run import artifacts, group
 from harness.run.phase import Executor, Observer, lost, phase_record, plain, utc
+from harness.run.recording import Recording, State, no_room
 from harness.run.settings import Settings, host_facts, memory_limit
-from harness.run.signals import stop_signals
 from harness.run.verdicts import Verdicts
 
-State = Literal["finished", "interrupted", "aborted", "crashed"]
+_LOOK_S = 0.2
+_STOP_S = 60.0  # a phase gets its grace period, and a daemon time to kill and to tell
+
+Result = TypeVar("Result")
+_Future = concurrent.futures.Future[list[PhaseRecord]]
 
 
 def execute(
     plan: Plan, engine: Engine, settings: Settings, gpu: Gpu | None, observer: Observer
 ) -> tuple[RunRecord, Path]:
-    """Runs a plan to its end, or until SIGINT or SIGTERM.
+    """Runs a plan to its end, or until SIGINT, SIGTERM or SIGHUP.
 
     Returns:
         The record, and the run's directory with all reports in it.
@@ -43,23 +58,24 @@ def execute(
         CrashError: a bug of the harness ended the run; what was known by then is recorded.
         HarnessError, OSError: the run could not go on, as on a full disk; likewise.
     """
-    run = None
     try:
+        run = _Run(plan, engine, settings, gpu, observer)
+    except BaseException:
+        engine.close()
+        raise
+    with stop_signals(run.cancel):
         try:
-            run = _Run(plan, engine, settings, gpu, observer)
-            with stop_signals(run.cancel):
+            try:
                 run.prepare()
                 run.phases()
-        finally:
-            engine.close()
-        return run.finish(), run.directory
-    except BaseException as problem:
-        if run is None:
-            raise
-        raised = run.break_off(problem)
-        if raised is problem:
-            raise
-        raise raised from problem
+            finally:
+                run.leave()
+            return run.finish(), run.directory
+        except BaseException as problem:
+            raised = run.break_off(problem)
+            if raised is problem:
+                raise
+            raise raised from problem
 
 
 class _Run:
@@ -68,7 +84,7 @@ class _Run:
     def __init__(
         self, plan: Plan, engine: Engine, settings: Settings, gpu: Gpu | None, observer: Observer
     ) -> None:
-        self.cancel = threading.Event()
+        self.cancel = Stop()
         self._plan = plan
         self._engine = engine
         self._settings = settings
@@ -76,23 +92,15 @@ class _Run:
         self._observer = observer
         self._accelerator = "virtual" if gpu is None else "gpu"
         self._environments: dict[str, Environment] = {}
-        self._phases: dict[str, PhaseRecord] = {}
-        self._running: set[concurrent.futures.Future[list[PhaseRecord]]] = set()
+        self._running: dict[_Future, Sequence[Task]] = {}
+        self._pending: list[PhaseRecord] = []  # ended, and not taken in yet
         self._verdicts = Verdicts(plan, self._accelerator, settings.reproduce)
-        self._flavors = {
-            case.flavor.id: FlavorRecord(id=case.flavor.id, description=case.flavor.description)
-            for case in plan.cases
-        }
-        self._started = time.monotonic()
-        self._next_write = 0.0
         self._gpu_lost: str | None = None
         self._resources = engine.resources()
         now = datetime.now(timezone.utc)
         run_id = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         host = {**host_facts(self._resources), **engine.facts()}
-        self.directory = settings.reports / run_id
-        self.directory.mkdir(parents=True)
-        self._record = RunRecord(
+        record = RunRecord(
             id=run_id,
             state="running",
             started=utc(now),
@@ -107,48 +115,75 @@ class _Run:
             host=host,
             notes=list(settings.notes),
         )
+        self.directory = settings.reports / run_id
+        self._recording = Recording(
+            record,
+            self.directory,
+            [case.flavor for case in plan.cases],
+            list(plan.tasks),
+            lambda: self._verdicts.records,
+        )
+        self._claim = leftovers.claim(self.directory)
 
     # --- preparing -----------------------------------------------------------------------------
 
     def prepare(self) -> None:
         """Makes every flavor's environment; a flavor that cannot be had is skipped, loudly."""
-        for line in self._engine.reap():
-            self._observer.message(f"removed {line}")
+        self._recording.write()
+        for line in reports.settle_killed(self._settings.reports):
+            self._observer.message(line)
         missing: dict[str, str] = {}
-        for flavor in self._plan.needed:
-            if self.cancel.is_set():
-                break
-            try:
-                environment = self._engine.prepare(
-                    flavor, self._accelerator, self._observer.message, self.cancel
-                )
-            except StoppedError:
-                self.cancel.set()
-                break
-            except (UnavailableError, EngineError) as problem:
-                missing[flavor.id] = str(problem)
-                self._observer.message(f"{flavor.id}: not available: {problem}")
-                self._note(
-                    flavor.id, unavailable=str(problem), error=isinstance(problem, EngineError)
-                )
-                continue
-            self._environments[flavor.id] = environment
-            self._record.notes.extend(
-                note for note in environment.notes if note not in self._record.notes
-            )
-            provenance = {**environment.provenance, "environment": environment.handle}
-            self._note(flavor.id, provenance=provenance)
+        try:
+            for line in self._waited(self._reap, "removing what killed runs have left"):
+                self._observer.message(f"removed {line}")
+            for flavor in self._plan.needed:
+                self._make(flavor, missing)
+        except StoppedError as stopped:
+            self.cancel.set()
+            self._observer.message(str(stopped))
         self._plan = self._plan.without(missing)
         self._verdicts = Verdicts(self._plan, self._accelerator, self._settings.reproduce)
         for case in self._plan.cases:
             if case.skip:
                 self._judge(case)
-        self._write()
+        self._recording.write()
 
-    def _note(self, flavor: str, **facts: Any) -> None:
-        """Adds facts to a flavor's record; one that the run has no case of has none."""
-        if flavor in self._flavors:
-            self._flavors[flavor] = self._flavors[flavor].model_copy(update=facts)
+    def _make(self, flavor: Flavor, missing: dict[str, str]) -> None:
+        """Makes a flavor's environment; adds to `missing` why it cannot be had.
+
+        Raises:
+            StoppedError: the run was stopped.
+        """
+        doing = f"making the environment of {flavor.id}"
+        if self.cancel.is_set():
+            raise StoppedError("the run was stopped")
+        try:
+            environment = self._waited(
+                lambda: self._engine.prepare(
+                    flavor, self._accelerator, self._observer.message, self.cancel
+                ),
+                doing,
+            )
+        except (UnavailableError, EngineError) as problem:
+            if self.cancel.is_set():  # what was stopped is not broken
+                raise StoppedError(f"the run was stopped while it was {doing}") from problem
+            missing[flavor.id] = str(problem)
+            self._observer.message(f"{flavor.id}: not available: {problem}")
+            self._recording.note_flavor(
+                flavor.id, unavailable=str(problem), error=isinstance(problem, EngineError)
+            )
+            return
+        self._environments[flavor.id] = environment
+        self._recording.add_notes(*environment.notes)
+        self._recording.note_flavor(
+            flavor.id,
+            provenance={**environment.provenance, "environment": environment.handle},
+        )
+        self._recording.write()
+
+    def _waited(self, work: Callable[[], Result], doing: str) -> Result:
+        """Does what may wait for long; see `stop.waited_for`."""
+        return waited_for(work, self.cancel, doing, self._observer.message)
 
     # --- running -------------------------------------------------------------------------------
 
@@ -160,7 +195,7 @@ class _Run:
             engine=self._engine,
             settings=self._settings,
             gpu=self._gpu,
-            run_id=self._record.id,
+            run_id=self.directory.name,
             directory=self.directory,
             observer=self._observer,
             cancel=self.cancel,
@@ -168,30 +203,70 @@ class _Run:
             memory=memory_limit(self._resources, jobs),
         )
         schedule = Schedule(self._plan.tasks)
-        with concurrent.futures.ThreadPoolExecutor(jobs, "phase") as pool:
+        with contextlib.closing(Workers[list[PhaseRecord]](jobs, "phase")) as workers:
             try:
-                while True:
-                    if not self.cancel.is_set() and self._gpu_lost is None:
-                        for tasks in schedule.start(jobs - len(self._running)):
-                            environment = self._environments[tasks[0].flavor]
-                            self._running.add(
-                                pool.submit(group.execute, executor, tasks, environment)
-                            )
+                while not self.cancel.is_set():
+                    free = 0 if self._gpu_lost is not None else jobs - len(self._running)
+                    for tasks in schedule.start(free):
+                        environment = self._environments[tasks[0].flavor]
+                        work = partial(group.execute, executor, tasks, environment)
+                        self._running[workers.submit(work)] = tasks
                     if not self._running:
                         break
                     self._wait(schedule)
             except BaseException:
-                self.cancel.set()  # the pool waits for the phases that run
+                self.cancel.set()
                 raise
+            finally:
+                self._see_out(executor)
 
     def _wait(self, schedule: Schedule) -> None:
-        """Takes in the phases that have ended, after waiting for one of them."""
+        """Takes in the phases that have ended, after waiting for one of them.
+
+        Raises:
+            HarnessError: nothing more can be recorded.
+        """
+        self._collect()
+        while self._pending:
+            self._ended(self._pending.pop(0), schedule)
+        self._recording.keep_up()
+
+    def _collect(self) -> None:
+        """Collects the records of what has ended; waits for a moment where nothing has."""
         # The timeout lets the interpreter deliver signals to this thread.
-        done, _ = concurrent.futures.wait(self._running, 0.5, concurrent.futures.FIRST_COMPLETED)
+        done, _ = concurrent.futures.wait(
+            self._running, _LOOK_S, concurrent.futures.FIRST_COMPLETED
+        )
         for future in done:
-            self._running.remove(future)
-            for record in future.result():
-                self._ended(record, schedule)
+            del self._running[future]
+            self._pending += future.result()
+
+    def _see_out(self, executor: Executor) -> None:
+        """Waits for the phases that run when the run is stopped, as far as they end in time.
+
+        One that has not begun waits itself, and is left behind at once, as all are on a second
+        wish to stop.
+        """
+        if self._running:
+            what = plural(len(self._running), "phase")
+            self._observer.message(f"stopping: ending {what}; interrupt again to end at once")
+        began, hurried = time.monotonic(), 0.0
+        while self._running:
+            now = time.monotonic()
+            if self.cancel.hurry.is_set():
+                hurried = hurried or now
+            for future, tasks in list(self._running.items()):
+                begun = any(task.key in executor.begun for task in tasks)
+                late = began + (_STOP_S if begun else PATIENCE_S)
+                if now < (min(late, hurried + PATIENCE_S) if hurried else late):
+                    continue
+                del self._running[future]
+                left = "the run was stopped, and it had not ended in time"
+                self._pending += [_record(task, Outcome.INTERRUPTED, left) for task in tasks]
+            self._collect()
+            while self._pending:
+                with contextlib.suppress(HarnessError):  # there is a last record to come
+                    self._settle(self._pending.pop(0))
 
     def _ended(self, record: PhaseRecord, schedule: Schedule) -> None:
         """Takes in a phase's end, and judges the cases that waited for it."""
@@ -208,16 +283,17 @@ class _Run:
         else:
             for other in schedule.failed(record.key):
                 settled.append(other.key)
-                self._settle(self._not_run(other, f"{record.key} did not complete"))
+                reason = f"{record.key} did not complete"
+                self._settle(_record(other, Outcome.NOT_RUN, reason))
         for case in self._verdicts.settle(settled):
             self._judge(case)
             self._release(case)
-        if time.monotonic() >= self._next_write:
-            self._write()
 
     def _settle(self, record: PhaseRecord) -> None:
-        self._phases[record.key] = record
-        self._observer.phase_finished(record)
+        try:
+            self._recording.add_phase(record)
+        finally:
+            self._observer.phase_finished(record)
 
     def _release(self, case: Case) -> None:
         """Removes artifacts that no case needs any more; what a failure left stays."""
@@ -225,47 +301,18 @@ class _Run:
         for key in () if self._settings.keep else unneeded:
             artifacts.remove(self.directory / "phases" / key / "artifacts")
 
-    # --- recording -----------------------------------------------------------------------------
+    # --- ending --------------------------------------------------------------------------------
 
     def _judge(self, case: Case) -> None:
-        self._observer.case_judged(self._verdicts.judge(case, self._phases))
+        stopped = self.cancel.is_set() or self._gpu_lost is not None
+        record = self._verdicts.judge(case, self._recording.phases, stopped)
+        self._observer.case_judged(record)
+        self._recording.add_case(record)
 
-    def _not_run(self, task: Task, reason: str) -> PhaseRecord:
-        return phase_record(task).model_copy(update={"reason": reason})
-
-    def _snapshot(self) -> RunRecord:
-        return self._record.model_copy(
-            update={
-                "duration_s": round(time.monotonic() - self._started, 3),
-                "flavors": [self._with_versions(flavor) for flavor in self._flavors.values()],
-                "cases": self._verdicts.records,
-                "phases": [self._phases[key] for key in self._plan.tasks if key in self._phases],
-            }
-        )
-
-    def _with_versions(self, flavor: FlavorRecord) -> FlavorRecord:
-        """Adds what the phases themselves said of their environment."""
-        for record in self._phases.values():
-            said = record.facts.environment
-            if record.flavor == flavor.id and said:
-                added = {
-                    name: value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-                    for name, value in said.items()
-                }
-                provenance = {**flavor.provenance, **added}
-                return flavor.model_copy(update={"provenance": provenance})
-        return flavor
-
-    def _write(self) -> None:
-        """Brings the run directory up to date; a killed driver leaves what it had by then.
-
-        The pause grows with the time that writing takes, so that it stays below 5 % of a run
-        of any size.
-        """
-        begin = time.monotonic()
-        reports.write_all(self._snapshot(), self.directory)
-        now = time.monotonic()
-        self._next_write = now + 20 * (now - begin)
+    def leave(self) -> None:
+        """Ends what the engine keeps running."""
+        with contextlib.suppress(StoppedError):
+            self._waited(self._engine.close, "ending what the engine has started")
 
     def finish(self) -> RunRecord:
         """Judges what was not judged, writes the final record and reports."""
@@ -275,12 +322,14 @@ class _Run:
         )
         for case in self._verdicts.open:
             self._judge(case)
-        return self._end("interrupted" if interrupted else "finished")
+        leftovers.give_up(self._claim)
+        return self._recording.end("interrupted" if interrupted else "finished")
 
     def break_off(self, problem: BaseException) -> BaseException:
         """Records what is known when something was raised; returns what the caller has to raise.
 
-        Cases that are not judged stay so: what judges them may be what broke.
+        After a bug of the harness cases that are not judged stay so: what judges them may be what
+        broke.
         """
         state: State = "aborted"
         if crash.is_bug(problem):
@@ -289,28 +338,49 @@ class _Run:
             state = "interrupted"
         reason = one_line(str(problem)) if str(problem) else f"the run was {state}"
         # The first problem is the one to be told, whatever else cannot be done because of it.
+        recording = self._recording
         with contextlib.suppress(Exception):
-            for future in self._running:
-                if future.done():
-                    self._phases.update({record.key: record for record in future.result()})
-        with contextlib.suppress(Exception):
+            recording.phases.update({record.key: record for record in self._pending})
             self._close(reason)
+            if state != "crashed":
+                for case in self._verdicts.open:
+                    record = self._verdicts.judge(case, recording.phases, stopped=True)
+                    self._observer.case_judged(record)
+        with contextlib.suppress(Exception):
             self._verdicts.give_up()
-            notes = {"aborted": [f"the run was aborted: {reason}"], "crashed": [reason]}
-            self._record = self._record.model_copy(
-                update={"notes": [*self._record.notes, *notes.get(state, [])]}
-            )
-            self._end(state)
+            notes = {"aborted": f"the run was aborted: {reason}", "crashed": reason}
+            if state in notes:
+                recording.add_notes(notes[state])
+            if no_room(problem):
+                self._make_room()
+        with contextlib.suppress(OSError):
+            leftovers.give_up(self._claim)
+        try:
+            recording.end(state)
+        except Exception:
+            found = overview.gather(recording.record).headline
+            self._observer.message(f"not recorded: {found.word}: {found.checks}")
+            if isinstance(problem, HarnessError) and not isinstance(problem, CrashError):
+                return HarnessError(f"{problem}; the record lacks what came last")
         return problem
+
+    def _reap(self) -> list[str]:
+        return [*self._engine.reap(), *leftovers.reap(self._settings.reports)]
+
+    def _make_room(self) -> None:
+        """Removes what phases without a result have left: it is of no use, and may be large."""
+        for record in self._recording.phases.values():
+            if record.outcome in (Outcome.INTERRUPTED, Outcome.ENGINE_ERROR):
+                artifacts.remove(self.directory / record.directory / "artifacts")
 
     def _close(self, reason: str) -> None:
         """Phases that have no record did not run, for this reason."""
+        phases = self._recording.phases
         for task in self._plan.tasks.values():
-            if task.key not in self._phases:
-                self._phases[task.key] = self._not_run(task, reason)
+            if task.key not in phases:
+                phases[task.key] = _record(task, Outcome.NOT_RUN, reason)
 
-    def _end(self, state: State) -> RunRecord:
-        self._record = self._record.model_copy(update={"state": state, "finished": utc()})
-        self._record = self._snapshot()
-        reports.write_all(self._record, self.directory)
-        return self._record
+
+def _record(task: Task, outcome: Outcome, reason: str) -> PhaseRecord:
+    """The record of a task that has nothing more to tell."""
+    return phase_record(task).model_copy(update={"outcome": outcome, "reason": reason})

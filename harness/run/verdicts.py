@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from harness.checks import judge
 from harness.checks.evidence import Evidence, Reference
 from harness.plan.plan import Case, Plan
-from harness.record.checks import Status
-from harness.record.models import CaseRecord, PhaseRecord, PhaseUse
+from harness.record.checks import Check, Status
+from harness.record.models import CaseRecord, Outcome, PhaseRecord, PhaseUse
 from harness.run import defects
+
+# How a phase ended that says nothing of the product.
+_NO_RESULT = (Outcome.ENGINE_ERROR, Outcome.INTERRUPTED, Outcome.NOT_RUN)
 
 
 class Verdicts:
@@ -28,6 +31,7 @@ class Verdicts:
         self._reproduce = reproduce
         self._judged: dict[str, CaseRecord] = {}
         self._waiting = {case.id: set(case.keys) for case in plan.cases}
+        self._ids = tuple(self._waiting)
         self._users: dict[str, list[Case]] = {}
         for case in plan.cases:
             for key in self._waiting[case.id]:
@@ -37,7 +41,7 @@ class Verdicts:
     @property
     def records(self) -> list[CaseRecord]:
         """The cases that have been judged, in the plan's order."""
-        return [self._judged[case.id] for case in self._cases if case.id in self._judged]
+        return [self._judged[name] for name in self._ids if name in self._judged]
 
     @property
     def open(self) -> list[Case]:
@@ -56,14 +60,27 @@ class Verdicts:
                         found.append(case)
         return found
 
-    def judge(self, case: Case, phases: Mapping[str, PhaseRecord]) -> CaseRecord:
-        """The case with its checks; a skipped case has none."""
+    def judge(
+        self, case: Case, phases: Mapping[str, PhaseRecord], stopped: bool = False
+    ) -> CaseRecord:
+        """The case with its checks; a skipped case has none.
+
+        Where phases have no result, and nothing failed, that is one error and not one for each
+        check.
+
+        Args:
+            stopped: the run was, so that phases may have no result for it, whatever failed.
+        """
         record = self._record(case)
         if case.skip is None:
             checks = judge.judge(self._evidence(case, phases))
             if case.scenario.expects is None:
                 own = [phases[use.key] for use in case.uses]
                 checks = defects.expected(checks, case.known, self._accelerator, own)
+                missing = any(phases[key].outcome in _NO_RESULT for key in case.keys)
+                failed = any(check.status is Status.FAILED for check in checks)
+                if missing and (stopped or not failed):
+                    checks = _told_once(checks)
                 record = record.model_copy(update={"checks": checks})
             else:
                 caught = judge.caught(case.scenario, checks)
@@ -120,6 +137,20 @@ class Verdicts:
             unswapped=case.unswapped,
             straights=tuple(phases[key] for use in case.uses for key in use.straights),
         )
+
+
+def _told_once(checks: Sequence[Check]) -> list[Check]:
+    """The checks with their first error; the others are skipped and name it."""
+    first = next((check for check in checks if check.status is Status.ERROR), None)
+    if first is None:
+        return list(checks)
+    told = {"status": Status.SKIPPED, "message": f"not judged: see '{first.id.label}'"}
+    return [
+        check.model_copy(update=told)
+        if check.status is Status.ERROR and check is not first
+        else check
+        for check in checks
+    ]
 
 
 def _reference_name(case: Case, use: PhaseUse) -> str:

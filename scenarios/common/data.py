@@ -4,7 +4,7 @@ import os
 import typing
 
 from common import cifar10
-from common.errors import refuse
+from common.errors import unavailable
 
 _DIGITS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data")
 _SIDE = 28
@@ -28,23 +28,32 @@ class Images(typing.NamedTuple):
 
 
 def load(directory: typing.Optional[str] = None) -> Images:
-    """MNIST from `<directory>/mnist.npz` (Keras' own file) if it is there, else the digits."""
-    import numpy as np
+    """MNIST from `<directory>/mnist.npz` (Keras' own file) if it is there, else the digits.
 
+    A file that is no such archive ends the process with exit code 3 and one line: data is what the
+    harness has promised, and nothing that is tested has made it.
+    """
     path = os.path.join(directory, "mnist.npz") if directory else ""
     if os.path.isfile(path):
-        with np.load(path) as content:
-            arrays = [content[name] for name in ("x_train", "y_train", "x_test", "y_test")]
-        return Images("mnist", *arrays)
+        return Images("mnist", *_arrays(path, ("x_train", "y_train", "x_test", "y_test")))
     return _shipped(_SIDE)
+
+
+def _arrays(path: str, names: typing.Sequence[str]) -> typing.List[typing.Any]:
+    """The arrays of a file of numpy's; one that is damaged ends the process with exit code 3."""
+    import numpy as np
+
+    try:
+        with np.load(path) as content:
+            return [content[name] for name in names]
+    except Exception as problem:  # a damaged archive can raise any
+        unavailable("%s is damaged: %s" % (path, problem or repr(problem)))
 
 
 def _shipped(side: int) -> Images:
     """The digits that come with the project, in images of side x side pixels."""
-    import numpy as np
-
-    with np.load(os.path.join(_DIGITS, "digits.npz")) as content:
-        images, labels = drawn(content["images"], side), content["labels"]
+    images, labels = _arrays(os.path.join(_DIGITS, "digits.npz"), ("images", "labels"))
+    images = drawn(images, side)
     at = _TRAIN_DIGITS
     return Images("uci-digits", images[:at], labels[:at], images[at:], labels[at:])
 
@@ -55,14 +64,14 @@ def load_cifar10(
     """CIFAR-10 from `<directory>/cifar-10-python.tar.gz` if it is there, else coloured digits.
 
     train, test: how many images at most. A file that is no such archive ends the process with
-    exit code 2 and one line.
+    exit code 3 and one line.
     """
     path = os.path.join(directory, cifar10.FILE) if directory else ""
     if os.path.isfile(path):
         try:
             trained, tested = cifar10.read(path, train, test)
         except ValueError as problem:
-            refuse(problem)
+            unavailable(problem)
         return Images("cifar-10", *(trained + tested))
     digits = _shipped(cifar10.SIDE)
     return Images(

@@ -4,15 +4,16 @@ Importing TensorFlow takes longer than many a phase. This script is started like
 what the phases import first, and then forks for each of them: a child has a session, directories,
 logs and a deadline of its own, and is the phase's script in all else.
 
-`group.json` in INPUT_DIR has `preload` (modules) and `phases`; of each its `script` below the
-folder of scenarios, its `variables`, whether it has an `input`, and its `deadline_s`. Of phase 3
-the input is `3` in INPUT_DIR. In OUTPUT_DIR it leaves `3`, `3.stdout` and `3.stderr`.
+`group.json` in INPUT_DIR has `preload` (modules), `log_limit` and `left_out` (see `forks.log`), and
+`phases`; of each its `script` below the folder of scenarios, its `variables`, whether it has an
+`input`, and its `deadline_s`. Of phase 3 the input is `3` in INPUT_DIR. In OUTPUT_DIR it leaves
+`3`, `3.stdout` and `3.stderr`.
 
 How each ended is one JSON object a line on standard output. The first line has a `key`, which no
 child is told: a line without it is not of this script. Of each phase there is `phase` (its number),
 `began` and `seconds` (from the start of this script, and of the phase), `code` or `signal`,
-`stopped` (why it was stopped here: `deadline` or `log`, else null), `oom` (whether the kernel
-killed for the memory limit meanwhile), or `error` (it could not be started).
+`stopped` (why it was stopped here: `deadline`, else null), `oom` (whether the kernel
+killed for the memory limit meanwhile), or `error` (it could not be run).
 
 Where forking is not safe each phase is started from nothing.
 """
@@ -27,10 +28,10 @@ import sys
 import time
 import typing
 
+from forks import log
 from forks.server import answer, become, own_streams, run, warm_up
 
 GRACE_S = 5.0  # between TERM and KILL
-LOG_LIMIT = 256 * 2**20  # bytes of one log
 _TICK_S = 0.02
 _PATIENCE_S = 10.0  # for processes that the kernel does not let die
 _PR_SET_CHILD_SUBREAPER = 36
@@ -44,12 +45,12 @@ Json = typing.Dict[str, typing.Any]
 class Place:
     """Directories and logs of one phase; all are made before the first phase runs."""
 
-    def __init__(self, number: int, common: typing.Mapping[str, str]) -> None:
+    def __init__(self, number: int, common: typing.Mapping[str, str], group: Json) -> None:
         self.input = os.path.join(common["INPUT_DIR"], str(number))
         self.output = os.path.join(common["OUTPUT_DIR"], str(number))
         os.mkdir(self.output)
         self.logs = [
-            os.open(self.output + name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+            log.Log(self.output + name, group["log_limit"], group["left_out"])
             for name in (".stdout", ".stderr")
         ]
         # Not by `tempfile`, which would remember this process' TMPDIR for all its forks.
@@ -80,9 +81,12 @@ class Place:
                 return "%s directory" % name
         return None
 
-    def too_large(self) -> bool:
-        """Whether a log is larger than any that is kept."""
-        return any(os.fstat(log).st_size > LOG_LIMIT for log in self.logs)
+    def finish(self) -> typing.Optional[str]:
+        """Completes the logs; why they do not hold what was written, or None."""
+        for entry in self.logs:
+            entry.finish()
+        problems = [entry.problem for entry in self.logs if entry.problem is not None]
+        return "its log could not be written: %s" % problems[0].strerror if problems else None
 
     def remove(self) -> None:
         """Closes the logs, and removes what is beside the artifacts, as far as that can be."""
@@ -94,8 +98,8 @@ class Place:
 
     def close(self) -> None:
         """Closes the logs, where they are open."""
-        while self.logs:
-            os.close(self.logs.pop())
+        for entry in self.logs:
+            entry.close()
 
 
 def main() -> typing.Optional[str]:
@@ -114,7 +118,7 @@ def main() -> typing.Optional[str]:
     if sys.platform == "linux":
         # What leaves its phase's session stays below this process, and ends with the phase.
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    places = [Place(number, common) for number in range(len(group["phases"]))]
+    places = [Place(number, common, group) for number in range(len(group["phases"]))]
     for number, (phase, place) in enumerate(zip(group["phases"], places)):
         begin = time.monotonic()
         kills = oom_kills()
@@ -127,21 +131,30 @@ def main() -> typing.Optional[str]:
             place.remove()
             continue
         try:
+            for entry in place.logs:
+                entry.open()
             pid = os.fork() if problem is None else cold(script, environment, place)
         except OSError as trouble:
             tell(statuses, error=str(trouble), **status)
             place.remove()
             continue
+        ends = [entry.release() for entry in place.logs]
         if pid == 0:
             del key, status
             statuses.close()
             for other in places:
-                if other is not place:
-                    other.close()
-            become(script, environment, place.directory, *place.logs)
+                other.close()
+            become(script, environment, place.directory, *ends)
             return script
+        for end in ends:
+            os.close(end)
         code, stopped = watch(pid, phase["deadline_s"], place)
         end_descendants()
+        unwritten = place.finish()
+        if unwritten is not None:
+            tell(statuses, error=unwritten, **status)
+            place.remove()
+            continue
         status["signal" if code < 0 else "code"] = abs(code)
         status["stopped"] = stopped
         status["oom"] = oom_kills() > kills
@@ -161,8 +174,8 @@ def cold(script: str, environment: typing.Dict[str, str], place: Place) -> int:
     process = subprocess.Popen(
         [sys.executable, "-s", "-u", script],
         stdin=subprocess.DEVNULL,
-        stdout=place.logs[0],
-        stderr=place.logs[1],
+        stdout=place.logs[0].end,
+        stderr=place.logs[1].end,
         cwd=place.directory,
         env=environment,
         start_new_session=True,
@@ -173,30 +186,27 @@ def cold(script: str, environment: typing.Dict[str, str], place: Place) -> int:
 
 
 def watch(pid: int, deadline_s: float, place: Place) -> typing.Tuple[int, typing.Optional[str]]:
-    """Waits for the end of a phase, and stops it where it has to be.
+    """Waits for the end of a phase, and stops it at its deadline.
 
     Returns:
         The exit code, minus the signal's number where one ended it; and why it was stopped here.
     """
-    deadline = time.monotonic() + deadline_s
-    while True:
-        status = ended(pid, _TICK_S)
-        if status is not None:
-            return status, None
-        reason = "log" if place.too_large() else None
-        if time.monotonic() >= deadline:
-            reason = "deadline"
-        if reason is not None:
-            signal_group(pid, signal.SIGTERM)
-            status = ended(pid, GRACE_S)
-            if status is None:
-                signal_group(pid, signal.SIGKILL)
-                status = ended(pid, _PATIENCE_S)
-            return -signal.SIGKILL if status is None else status, reason
+    status = ended(pid, deadline_s, place.logs)
+    if status is not None:
+        return status, None
+    signal_group(pid, signal.SIGTERM)
+    status = ended(pid, GRACE_S, place.logs)
+    if status is None:
+        signal_group(pid, signal.SIGKILL)
+        status = ended(pid, _PATIENCE_S, place.logs)
+    return -signal.SIGKILL if status is None else status, "deadline"
 
 
-def ended(pid: int, seconds: float) -> typing.Optional[int]:
-    """The exit code of a child that ends within this time, as `subprocess` has it; else None."""
+def ended(pid: int, seconds: float, logs: typing.Sequence[log.Log]) -> typing.Optional[int]:
+    """The exit code of a child that ends within this time, as `subprocess` has it; else None.
+
+    What it writes is taken meanwhile.
+    """
     deadline = time.monotonic() + seconds
     while True:
         done, status = os.waitpid(pid, os.WNOHANG)
@@ -204,7 +214,7 @@ def ended(pid: int, seconds: float) -> typing.Optional[int]:
             return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
         if time.monotonic() >= deadline:
             return None
-        time.sleep(min(_TICK_S, seconds))
+        log.wait(logs, min(_TICK_S, seconds))
 
 
 def signal_group(pid: int, number: int) -> None:
@@ -220,8 +230,11 @@ def signal_group(pid: int, number: int) -> None:
 def end_descendants() -> None:
     """Ends what a phase has left behind: all there is below this process.
 
-    The children of one that ends become children of this process.
+    The children of one that ends become children of this process. One that forks and ends, again
+    and again, is another process each time it is looked for: each is killed as soon as it is found,
+    and there is no pause as long as others are.
     """
+    ended = set()  # type: typing.Set[int]
     deadline = time.monotonic() + _PATIENCE_S
     while time.monotonic() < deadline:
         try:
@@ -229,28 +242,30 @@ def end_descendants() -> None:
                 pass
         except ChildProcessError:
             return
+        found = set()  # type: typing.Set[int]
         for pid in children():
+            found.add(pid)
             try:
                 os.kill(pid, signal.SIGKILL)
             except OSError:
                 pass
-        time.sleep(0.002)
+        if found <= ended:
+            time.sleep(0.002)
+        ended |= found
 
 
-def children() -> typing.List[int]:
-    """Pids of the children of this process."""
-    found = []  # type: typing.List[int]
-    for name in os.listdir("/proc") if sys.platform == "linux" else ():
-        if name.isdigit():
-            try:
-                with open("/proc/%s/stat" % name, "rb") as file:
-                    stat = file.read()
-            except OSError:
-                continue
-            # The name before it, in brackets, may hold anything.
-            if int(stat.rpartition(b")")[2].split()[1]) == os.getpid():
-                found.append(int(name))
-    return found
+def children() -> typing.Iterator[int]:
+    """Pids of the children of this process, the latest first."""
+    names = os.listdir("/proc") if sys.platform == "linux" else []
+    for pid in sorted((int(name) for name in names if name.isdigit()), reverse=True):
+        try:
+            with open("/proc/%d/stat" % pid, "rb") as file:
+                stat = file.read()
+        except OSError:
+            continue
+        # The name before it, in brackets, may hold anything.
+        if int(stat.rpartition(b")")[2].split()[1]) == os.getpid():
+            yield pid
 
 
 def oom_kills() -> int:

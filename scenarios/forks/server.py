@@ -107,7 +107,8 @@ def run(script: str) -> typing.NoReturn:
         code = 120  # what Python itself says then
     if code == -signal.SIGINT:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGINT)
+        # Not as `sitecustomize` has it: the script has not asked for it.
+        getattr(os.kill, "__wrapped__", os.kill)(os.getpid(), signal.SIGINT)
     os._exit(code & 0xFF)
 
 

@@ -1,10 +1,14 @@
-"""The swapping parameters of Large Model Support."""
+"""The swapping parameters of Large Model Support.
+
+`parameters.json` has the bounds of each: the driver reads it too, and refuses others beforehand.
+"""
 
 import json
+import os
 import typing
 
-_LEAST = {"swapout_threshold": 1, "swapin_groupby": 0, "swapin_ahead": 1, "sync_mode": 0}
-_GREATEST = {"sync_mode": 3}
+with open(os.path.splitext(os.path.abspath(__file__))[0] + ".json") as _file:
+    _BOUNDS = json.load(_file)  # type: typing.Dict[str, typing.Dict[str, int]]
 
 
 class _Fields(typing.NamedTuple):
@@ -78,7 +82,8 @@ def _check(name: str, value: typing.Any) -> None:
     # bool is a subclass of int, and true is no number of levels.
     if isinstance(value, bool) or not isinstance(value, int):
         raise ValueError(f"LMS parameter {name} must be an integer, not {value!r}")
-    if value < _LEAST[name]:
-        raise ValueError(f"LMS parameter {name} must be at least {_LEAST[name]}, not {value}")
-    if name in _GREATEST and value > _GREATEST[name]:
-        raise ValueError(f"LMS parameter {name} must be at most {_GREATEST[name]}, not {value}")
+    bounds = _BOUNDS[name]
+    if value < bounds["least"]:
+        raise ValueError(f"LMS parameter {name} must be at least {bounds['least']}, not {value}")
+    if value > bounds["greatest"]:
+        raise ValueError(f"LMS parameter {name} must be at most {bounds['greatest']}, not {value}")

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import re
+
 import pytest
+from pydantic import ValidationError
 
 from harness.base.error import UsageError
 from harness.catalog import catalog
 from harness.catalog.flavors import Image
+from harness.catalog.scenarios import Phase
+from tests.base.test_plain_file import KINDS, other_than_a_file
 from tests.paths import ROOT
 from tests.projects import FAMILY, FLAVOR, lay_out
 
@@ -141,6 +146,24 @@ def test_last_phase_is_judged_unless_said_otherwise(tmp_path):
         ("restores", "restroes", "restroes: Extra inputs are not permitted"),
         ('restores = ["weights"]', 'requires = ["magic"]', "requires 'magic', which no flavor"),
         ("[[scenario]]", "[[scenario]", "not TOML"),
+        ('id = "load"', 'id = "load"\ntimeout_s = inf', "phase.1.timeout_s: Input should be"),
+        ('id = "load"', 'id = "load"\ntimeout_s = nan', "phase.1.timeout_s: Input should be"),
+        ('id = "load"', 'id = "load"\ntimeout_s = -1', "phase.1.timeout_s: Input should be"),
+        ('id = "load"', 'id = "load"\ntimeout_s = 0', "phase.1.timeout_s: Input should be"),
+        ('id = "load"', 'id = "load"\ntimeout_s = 1e300', "phase.1.timeout_s: Input should be"),
+        ('id = "load"', 'id = "load"\ntimeout_s = true', "phase.1.timeout_s: Input should be"),
+        ("[[scenario]]", "activations_mib = 1e300\n[[scenario]]", "activations_mib: Input"),
+        ("[[scenario]]", "activations_mib = nan\n[[scenario]]", "activations_mib: Input"),
+        (
+            'id = "load"',
+            'id = "load"\nvariables = { A = "a\\u0000b" }',
+            "phase.1.variables.A: Value error, holds a NUL character",
+        ),
+        (
+            'id = "load"',
+            f'id = "load"\nvariables = {{ A = "{"a" * 40_000}" }}',
+            "phase.1.variables.A: String should have at most",
+        ),
     ],
 )
 def test_bad_family_is_one_clear_line(tmp_path, old, changed, message):
@@ -149,6 +172,131 @@ def test_bad_family_is_one_clear_line(tmp_path, old, changed, message):
         catalog.load(lay_out(tmp_path, families={"basic": text}))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+_OWN = """
+LMS_PROVIDER LMS_PARAMS LMS_PATH LMS_FAULT LMS_REFERENCE LMS_MEASURE ACCELERATOR KERAS
+EXECUTION_MODE DATA_DIR INPUT_DIR OUTPUT_DIR BATCH_SCALE MEMORY_CEILING SERVER_URL
+SERVER_HOST SERVER_PORT OMP_NUM_THREADS TF_NUM_INTRAOP_THREADS PYTHONPATH
+HOME PATH TMPDIR LD_PRELOAD LD_LIBRARY_PATH LD_AUDIT GCONV_PATH GLIBC_TUNABLES
+DYLD_INSERT_LIBRARIES PYTHONHOME PYTHONSTARTUP PYTHONHASHSEED BASH_ENV ENV
+NVIDIA_VISIBLE_DEVICES NVIDIA_DRIVER_CAPABILITIES NVIDIA_REQUIRE_CUDA
+CUDA_VISIBLE_DEVICES CUDA_DEVICE_ORDER CUDA_INJECTION64_PATH
+"""
+_FREE = ["REPLICAS", "LMS_EDIT_IN_PLACE", "VARIANT_MODEL", "EPOCHS", "TF_CPP_MIN_LOG_LEVEL"]
+_FREE += ["NVIDIA_TF32_OVERRIDE", "XLA_FLAGS", "CUDA_LAUNCH_BLOCKING", "PYTHONWARNINGS", "HOMEPAGE"]
+_PLACES = [
+    ('id = "load"', 'id = "load"\nvariables = {{ {0} = "x" }}'),
+    (
+        'id = "load"',
+        'id = "load"\nreference = {{ script = "load.py", variables = {{ {0} = "x" }} }}',
+    ),
+    (
+        '[[scenario.phase]]\nid = "save"',
+        'straight = {{ script = "load.py", variables = {{ {0} = "x" }} }}\n'
+        '[[scenario.phase]]\nid = "save"',
+    ),
+]
+
+
+@pytest.mark.parametrize("place", _PLACES, ids=["phase", "reference", "straight"])
+@pytest.mark.parametrize("name", [*_OWN.split(), "KERAS_BACKEND"])
+def test_what_the_harness_tells_a_phase_is_no_scenario_s_to_set(tmp_path, place, name):
+    old, changed = place
+    assert old in FAMILY
+    text = FAMILY.replace(old, changed.format(name), 1)
+    with pytest.raises(UsageError, match=f"save-load: .*{name}") as caught:
+        catalog.load(lay_out(tmp_path, families={"basic": text}))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", _OWN.split())
+def test_what_the_harness_tells_a_phase_is_no_flavor_s_to_set(tmp_path, name):
+    text = f'{FLAVOR}\n[variables]\n{name} = "x"\n'
+    with pytest.raises(UsageError, match=f"{name} is set by the harness alone"):
+        catalog.load(lay_out(tmp_path, flavors={"test-flavor": text}))
+
+
+@pytest.mark.parametrize("name", _FREE)
+def test_other_variables_are_a_scenario_s_own(tmp_path, name):
+    text = FAMILY.replace('id = "load"', f'id = "load"\nvariables = {{ {name} = "x" }}', 1)
+    found = catalog.load(lay_out(tmp_path, families={"basic": text}))
+    assert found.scenarios[0].phase[1].variables == {name: "x"}
+
+
+def test_every_variable_of_the_contract_is_refused_or_named_as_free(tmp_path):
+    page = (ROOT / "docs" / "contract.md").read_text().split("## What the script starts with")[1]
+    table = page.split("\n\n")[1]
+    cells = " ".join(line.split(" | ")[0] for line in table.splitlines())
+    names = set(re.findall(r"`([A-Z_]+)`", cells)) - {"REPLICAS", "LMS_EDIT_IN_PLACE"}
+    assert len(names) > 15
+    for name in names:
+        with pytest.raises(ValidationError):
+            Phase(id="p", script="p.py", role="train", variables={name: "x"})
+
+
+def script_of(root):
+    return root / "scenarios" / "families" / "basic" / "load.py"
+
+
+@pytest.mark.parametrize("kind", ["directory", "FIFO", "device"])
+def test_a_script_that_is_no_file_is_one_clear_line(tmp_path, kind):
+    root = lay_out(tmp_path)
+    script_of(root).unlink()
+    other_than_a_file(script_of(root), kind)
+    with pytest.raises(UsageError, match=rf"save-load: script .*load\.py is a {kind}, and no file"):
+        catalog.load(root)
+
+
+@pytest.mark.parametrize("target", ["/etc/passwd", "../../../outside.py"])
+def test_a_script_that_no_container_sees_is_one_clear_line(tmp_path, target):
+    root = lay_out(tmp_path / "checkout")
+    (root / "outside.py").write_text("")
+    script_of(root).unlink()
+    script_of(root).symlink_to(target)
+    with pytest.raises(UsageError, match=r"load\.py is a link that leads out of scenarios/"):
+        catalog.load(root)
+
+
+def test_a_script_may_be_a_link_within_the_scenarios(tmp_path):
+    (tmp_path / "checkout").mkdir()
+    (tmp_path / "link").symlink_to("checkout")
+    root = lay_out(tmp_path / "link")
+    script_of(root).unlink()
+    script_of(root).symlink_to("save.py")
+    assert catalog.load(root)
+    script_of(root).unlink()
+    script_of(root).symlink_to("load.py")  # to itself
+    with pytest.raises(UsageError, match=r"load\.py cannot be read: Too many levels"):
+        catalog.load(root)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "docker/flavors/test-flavor/flavor.toml",
+        "scenarios/families/basic/scenarios.toml",
+        "scenarios/known-defects.toml",
+        "docker/bases.toml",
+        "docker/bases.lock.toml",
+    ],
+)
+def test_what_is_in_the_place_of_a_file_is_one_clear_line(tmp_path, name, kind):
+    root = lay_out(tmp_path)
+    (root / name).unlink(missing_ok=True)
+    other_than_a_file(root / name, kind)
+    with pytest.raises(UsageError) as caught:
+        catalog.load(root)
+    assert str(root / name) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("capability", ["7.x", "-1.0", "1" * 5000 + ".0"])
+def test_a_capability_that_is_none_is_one_clear_line(tmp_path, capability):
+    text = f'{FLAVOR}\nmin_compute_capability = "{capability}"'
+    with pytest.raises(UsageError, match="min_compute_capability: String should match"):
+        catalog.load(lay_out(tmp_path, flavors={"test-flavor": text}))
 
 
 def test_a_scenario_of_two_families_is_one_clear_line(tmp_path):

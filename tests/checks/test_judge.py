@@ -196,8 +196,9 @@ class TestComplete:
         [
             ({"outcome": Outcome.FAILED, "exit_code": 3}, "f", "load phase failed: exit code 3"),
             ({"outcome": Outcome.TIMED_OUT, "exit_code": None}, "f", "timed out after 2 s"),
-            ({"outcome": Outcome.OUT_OF_MEMORY, "exit_code": 137}, "f", "the kernel killed it"),
-            ({"outcome": Outcome.KILLED, "exit_code": -11}, "f", "a signal killed it"),
+            ({"outcome": Outcome.OUT_OF_MEMORY, "exit_code": 137}, "e", "too little memory"),
+            ({"outcome": Outcome.KILLED, "exit_code": 137}, "e", "something else than itself"),
+            ({"outcome": Outcome.FAILED, "exit_code": 139}, "f", "exit code 139"),
             ({"outcome": Outcome.ENGINE_ERROR, "reason": "no daemon"}, "e", "no daemon"),
             ({"outcome": Outcome.INTERRUPTED}, "e", "interrupted"),
             ({"outcome": Outcome.NOT_RUN, "reason": "stopped"}, "e", "was not run: stopped"),
@@ -211,6 +212,29 @@ class TestComplete:
         assert set(statuses(checks)[1:]) == {"e"}
         later = checks[1 : len(ORDER) + 1]
         assert all(check.message.startswith("not judged: load phase") for check in later)
+
+    @pytest.mark.parametrize("role", ["train", "predict"])
+    @pytest.mark.parametrize("broken", ["save", "load", "control"])
+    @pytest.mark.parametrize("outcome", [Outcome.KILLED, Outcome.OUT_OF_MEMORY])
+    def test_a_log_that_breaks_off_fails_nothing(
+        self, outcome: Outcome, broken: str, role: str
+    ) -> None:
+        """Wherever somebody ended the phase: what it had not said by then proves nothing."""
+        whole = {"save": SAVE, "load": LOAD, "control": CONTROL}[broken]
+        said = [
+            (name, entry)
+            for name in ("edits", "digests", "metrics", "traces")
+            for entry in getattr(whole, name)
+        ]
+        for count in range(len(said) + 1):
+            kept: dict[str, Any] = {"edits": [], "digests": [], "metrics": [], "traces": []}
+            for name, entry in said[:count]:
+                kept[name].append(entry)
+            cut = with_(whole, **kept, done=False, markers=count)
+            ended = phase(broken, cut, outcome=outcome, exit_code=137)
+            checks = judge(evidence(**{broken: ended}, plan=scenario(role)))
+            assert all(check.status is not Status.FAILED for check in checks), checks
+            assert "e" in statuses(checks)
 
     @pytest.mark.parametrize("kind", ["traceback", "nan_loss", "out_of_memory", "cuda_error"])
     def test_problem_with_exit_code_0(self, kind: str) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -7,6 +8,9 @@ import sys
 
 import pytest
 
+from harness.report import reports
+from tests import records
+from tests.base.test_plain_file import other_than_a_file
 from tests.paths import ROOT
 from tests.projects import FAMILY, lay_out
 
@@ -24,6 +28,19 @@ def harness(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]
         text=True,
         timeout=120,
     )
+
+
+@contextlib.contextmanager
+def without_writing(directory):
+    """Mounts a directory over itself, read-only; skips for a user who may not."""
+    mount = ["mount", "--bind", str(directory), str(directory)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("only root can mount a file system")
+    subprocess.run(["mount", "-o", "remount,ro,bind", str(directory)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(directory)], check=True)
 
 
 def test_a_gpu_that_is_not_there_is_exit_4_and_one_line(tmp_path):
@@ -50,6 +67,13 @@ def test_docker_by_name_without_a_daemon_is_exit_4_and_one_line(tmp_path):
         (["run", "--flavors=nope"], "no flavor matches 'nope'; there are: "),
         (["run", "--scenarios=x.y"], "no scenario matches 'x.y'"),
         (["run", "--lms-params={"], "--lms-params is not a JSON object"),
+        (["run", '--lms-params={"threshold": 1}'], "--lms-params has unknown 'threshold'; known"),
+        (["soak", '--lms-params={"sync_mode": 4}'], "has sync_mode outside of 0 to 3"),
+        (["run", '--lms-params={"sync_mode": "3"}'], "--lms-params is not a JSON object of whole"),
+        (["run", "--provider=tflms", "--lms-path=/"], "large_model_support; there is none in /"),
+        (["run", "--gpu-wait=nan"], "nan is no finite number"),
+        (["run", "--gpu-wait=inf"], "inf is not in the range"),
+        (["prove", "tf1-tfkeras", "trainsave-loadtrain", "--share=nan"], "nan is no finite"),
         (["run", "--provider=tflms"], "needs --lms-path (LMS_PATH)"),
         (["run", "--jobs=0"], "Invalid value for '--jobs'"),
         (["run", "--lms-path=/nowhere"], "does not exist"),
@@ -71,6 +95,67 @@ def test_a_user_s_mistake_is_exit_4_and_no_traceback(arguments, words):
     assert done.returncode == 4
     assert words in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize("command", [["run"], ["soak", "--families=basic"]])
+@pytest.mark.parametrize("file", ["mnist.npz", "cifar-10-python.tar.gz"])
+def test_data_that_is_damaged_is_exit_4_before_anything_runs(tmp_path, command, file):
+    root = lay_out(tmp_path / "checkout")
+    place = tmp_path / "data"
+    place.mkdir()
+    (place / file).write_bytes(b"PK\3\4 and no more")
+    done = harness(
+        *("--root", str(root), *command),
+        *("--engine=venv", "--gpu=none", f"--data={place}", f"--reports={tmp_path / 'reports'}"),
+    )
+    assert done.returncode == 4
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"harness: {place / file}: ")
+    assert "is damaged, or another file than was published" in line
+    assert list((tmp_path / "reports").iterdir()) == []
+
+
+@pytest.mark.parametrize("read_only", ["reports", "checkout"])
+@pytest.mark.parametrize("command", [["run"], ["repro", "test-flavor", "save-load"]])
+def test_what_is_read_only_is_exit_4_before_anything_runs(tmp_path, command, read_only):
+    root = lay_out(tmp_path / "checkout")
+    (tmp_path / "reports").mkdir()
+    arguments = (*command, "--engine=venv", "--gpu=none", f"--reports={tmp_path / 'reports'}")
+    with without_writing(tmp_path / read_only):
+        done = harness("--root", str(root), *arguments)
+    assert done.returncode == 4, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"harness: cannot write to {tmp_path / read_only}")
+    assert "Read-only file system" in line
+    assert list((tmp_path / "reports").iterdir()) == []
+
+
+def test_reports_that_cannot_be_rebuilt_are_exit_4(tmp_path):
+    place = tmp_path / "reports" / "run"
+    reports.write_all(records.record([records.case("save-load")]), place)
+    with without_writing(tmp_path / "reports"):
+        done = harness("report", str(place))
+    assert done.returncode == 4, done.stderr
+    (line,) = done.stderr.splitlines()
+    assert "cannot write to" in line
+    assert harness("report", str(place)).returncode == 0
+
+
+@pytest.mark.parametrize("command", [["report"], ["defects", "--run"]])
+def test_what_is_in_the_place_of_a_record_is_exit_4_and_one_line(tmp_path, command):
+    other_than_a_file(tmp_path / "record.json", "FIFO")
+    done = harness(*command, str(tmp_path))
+    assert done.returncode == 4
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"harness: cannot read {tmp_path}/record.json: ")
+
+
+def test_what_is_in_the_place_of_a_log_is_exit_4(tmp_path):
+    other_than_a_file(tmp_path / "log", "FIFO")
+    done = harness("judge", str(tmp_path / "log"))
+    assert done.returncode == 4
+    (line,) = done.stderr.splitlines()
+    assert line == f"harness: {tmp_path}/log: is a FIFO that nobody writes to"
 
 
 @pytest.mark.parametrize("count", ["0", "x", "1.5", "1000000"])

@@ -163,7 +163,7 @@ CASES = [
     ),
     Case(
         "server dies by a signal",
-        Outcome.KILLED,
+        Outcome.FAILED,
         139,
         "the server ended before it was stopped: ended by a signal",
         server=server(on_request="os.kill(os.getpid(), 11)"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.engine import group
+from harness.engine import group, log_file
 from harness.engine.protocol import Environment, Exit, Launch
 from harness.record.models import Outcome
 
@@ -62,6 +62,8 @@ def test_a_group_is_a_launch_with_a_request(tmp_path):
     assert made.deadline_s > 200
     request = json.loads((tmp_path / "g" / "input" / "group.json").read_text())
     assert request["preload"] == ["keras"]
+    assert request["log_limit"] == log_file.LIMIT
+    assert request["left_out"] % 7 == "\n[lms-harness] 7 bytes of this log are left out here\n"
     assert [phase["input"] for phase in request["phases"]] == [False, True]
     assert [phase["variables"]["VARIANT_MODEL"] for phase in request["phases"]] == ["v0", "v1"]
     assert request["phases"][0]["script"] == "families/state/save.py"
@@ -72,12 +74,11 @@ def test_a_group_is_a_launch_with_a_request(tmp_path):
     [
         ({}, Outcome.COMPLETED, 0, ""),
         ({"code": 3}, Outcome.FAILED, 3, "exit code 3"),
-        ({"code": None, "signal": 11}, Outcome.KILLED, 139, "segmentation fault"),
-        ({"code": None, "signal": 9}, Outcome.KILLED, 137, "out-of-memory killer sends it too"),
+        ({"code": None, "signal": 11}, Outcome.FAILED, 139, "segmentation fault"),
+        ({"code": None, "signal": 9}, Outcome.KILLED, 137, "ended by a signal (SIGKILL, killed)"),
         ({"code": None, "signal": 9, "oom": True}, Outcome.OUT_OF_MEMORY, 137, "memory limit"),
-        ({"code": None, "signal": 6, "oom": True}, Outcome.KILLED, 134, "aborted"),
+        ({"code": None, "signal": 6, "oom": True}, Outcome.FAILED, 134, "aborted"),
         ({"stopped": "deadline"}, Outcome.TIMED_OUT, None, "still running after 100 s"),
-        ({"stopped": "log"}, Outcome.FAILED, None, "wrote more than 256 MiB of log"),
         ({"code": None, "error": "no\nmemory"}, Outcome.ENGINE_ERROR, None, "phase: no memory"),
         ({"code": "0"}, Outcome.ENGINE_ERROR, None, "nothing of its exit is told"),
         ({"code": 1000}, Outcome.ENGINE_ERROR, None, "nothing of its exit is told"),

@@ -69,22 +69,12 @@ class Script:
         stopped: how often it was stopped.
     """
 
-    def __init__(
-        self, end: Exit, by_itself: bool, obeys: bool = True, over_limit: str | None = None
-    ) -> None:
+    def __init__(self, end: Exit, by_itself: bool, obeys: bool = True) -> None:
         self.stopped = 0
-        self._end, self._by_itself, self._obeys, self._over_limit = (
-            end,
-            by_itself,
-            obeys,
-            over_limit,
-        )
+        self._end, self._by_itself, self._obeys = end, by_itself, obeys
 
     def ended(self, seconds: float) -> bool:
         return self._by_itself
-
-    def over_limit(self) -> str | None:
-        return self._over_limit
 
     def stop(self) -> bool:
         self.stopped += 1
@@ -147,18 +137,6 @@ def test_details_tell_of_both(tmp_path: Path) -> None:
             Script(BAD, True),
             Outcome.FAILED,
             "client: exit code 1; the server was killed: it did not end when it was stopped (TERM)",
-        ),
-        (
-            Script(GOOD, False),
-            Script(GOOD, False, over_limit="wrote more than 1 MiB of log"),
-            Outcome.FAILED,
-            "client: wrote more than 1 MiB of log",
-        ),
-        (
-            Script(GOOD, False, over_limit="wrote more than 1 MiB of log"),
-            Script(GOOD, False),
-            Outcome.FAILED,
-            "wrote more than 1 MiB of log",
         ),
     ],
 )

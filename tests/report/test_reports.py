@@ -17,6 +17,7 @@ from harness.record.checks import Check, CheckId, Status
 from harness.record.models import CaseRecord, FlavorRecord, RunRecord
 from harness.report import junit, reports, summary, totals
 from tests import records
+from tests.base.test_plain_file import KINDS, other_than_a_file
 from tests.records import TF1
 
 CANARY: dict[str, Any] = {"family": "canary", "expects": CheckId.STATE_RESTORED}
@@ -288,3 +289,10 @@ def test_a_report_that_cannot_be_written_does_not_keep_the_others_from_it(tmp_pa
     assert (tmp_path / "run" / "summary.md").is_file()
     assert (tmp_path / "run" / "junit" / "tf1-tfkeras.xml").is_file()
     assert (tmp_path / "latest").resolve() == (tmp_path / "run").resolve()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_in_the_place_of_a_record_is_not_waited_for(tmp_path, kind):
+    other_than_a_file(tmp_path / store.FILE, kind)
+    with pytest.raises(UsageError, match=r"^cannot read .*record\.json: "):
+        store.load(tmp_path)

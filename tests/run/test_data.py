@@ -6,8 +6,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from harness.base.error import HarnessError
+from harness.base.error import HarnessError, UsageError
 from harness.run import data
+from tests.base.test_plain_file import KINDS, other_than_a_file
 
 CONTENT = b"images" * 1000
 
@@ -73,3 +74,23 @@ def test_no_network_says_where_to_put_the_file(tmp_path, monkeypatch, source, pa
     with pytest.raises(HarnessError, match=r"put the file at .*set\.npz yourself"):
         list(data.download(tmp_path))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [b"", CONTENT[:-1], CONTENT + b"x", b"x" * len(CONTENT)])
+def test_data_that_is_not_what_was_published_is_refused(tmp_path, monkeypatch, content):
+    monkeypatch.setattr(data, "DATA_SETS", (entry("https://nowhere/set.npz"),))
+    data.require_intact(tmp_path)
+    data.require_intact(tmp_path / "none")
+    (tmp_path / "set.npz").write_bytes(CONTENT)
+    data.require_intact(tmp_path)
+    (tmp_path / "set.npz").write_bytes(content)
+    with pytest.raises(UsageError, match=r"set\.npz: Set is damaged, or another file"):
+        data.require_intact(tmp_path)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_data_that_is_no_file_is_refused(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(data, "DATA_SETS", (entry("https://nowhere/set.npz"),))
+    other_than_a_file(tmp_path / "set.npz", kind)
+    with pytest.raises(UsageError, match=r"set\.npz: Set cannot be read: "):
+        data.require_intact(tmp_path)

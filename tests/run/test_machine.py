@@ -19,6 +19,9 @@ class FakeDocker:
     def __init__(self, refuses: dict[str | None, str]) -> None:
         self._refuses = refuses
 
+    def check_settings(self) -> None:
+        pass
+
     def preflight(self, gpu: str | None) -> None:
         if gpu in self._refuses:
             raise UsageError(self._refuses[gpu])
@@ -31,7 +34,7 @@ def gpu() -> Gpu:
 
 def with_docker(monkeypatch, refuses):
     monkeypatch.setattr(
-        machine, "DockerEngine", lambda capability, directories: FakeDocker(refuses)
+        machine, "DockerEngine", lambda capability, directories, cache: FakeDocker(refuses)
     )
 
 

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
+from harness.base.error import EXIT_FAILED, EXIT_NOT_JUDGED
 from harness.catalog import catalog
 from harness.catalog.flavors import Flavor
 from harness.engine.protocol import Client, Engine, Environment, Exit, Launch
 from harness.engine.venv.engine import VenvEngine
 from harness.plan import planner
 from harness.record.models import Outcome, PhaseRecord, RunRecord
+from harness.report import totals
 from harness.run import run
 from harness.run.phase import facts_of
 from harness.run.settings import Settings
 from tests.engine import serving_cases
 from tests.engines import ScriptedEngine, Silent, write_log
+from tests.paths import ROOT
 from tests.projects import lay_out
 
 FAMILY = """
@@ -54,6 +63,7 @@ def execute(
     tmp_path: Path, engine: Engine, scripts: dict[str, str], **changes: object
 ) -> RunRecord:
     project = lay_out(tmp_path / "checkout", families={"basic": FAMILY}, scripts=scripts)
+    shutil.copy(ROOT / "scenarios" / "sitecustomize.py", project / "scenarios")
     made = planner.make(catalog.load(project), provider="off")
     settings = Settings(root=project, reports=tmp_path / "reports", data=project, **changes)
     return run.execute(made, engine, settings, None, Silent())[0]
@@ -130,6 +140,62 @@ def test_a_client_has_directories_of_its_own_and_leaves_no_artifacts(tmp_path: P
     assert not clients[1].output.exists()
 
 
+_LEAVES = """
+    import os, shutil
+    output = os.environ["OUTPUT_DIR"]
+    os.symlink("/etc/passwd", os.path.join(output, "link"))
+    os.mkfifo(os.path.join(output, "fifo"))
+    open(os.path.join(output, "program"), "w").close()
+    os.chmod(os.path.join(output, "program"), 0o6755)
+"""
+
+
+def test_neither_a_phase_nor_its_client_leaves_a_link_or_a_setuid_program_in_the_reports(
+    tmp_path: Path,
+) -> None:
+    leaves = _LEAVES.replace("\n    ", "\n")
+    scripts = {
+        "save.py": leaves,
+        "load.py": serving_cases.server(
+            ready=_LEAVES + "\n    say(event='ready', port=server.server_address[1])\n"
+        ),
+        "predict.py": serving_cases.ASK + "ask()\n" + leaves,
+    }
+    record = execute(tmp_path, ThisPython(tmp_path / "cache"), scripts, keep=True)
+    assert [phase.outcome for phase in record.phases] == [Outcome.COMPLETED] * 2, record.phases
+    run_directory = tmp_path / "reports" / record.id
+    programs = list(run_directory.rglob("program"))
+    assert len(programs) == 3
+    for path in run_directory.rglob("*"):
+        assert not path.is_symlink(), path
+        assert path.is_file() or path.is_dir(), path
+        assert path.stat().st_mode & 0o7000 == 0, path
+
+
+def test_a_phase_that_puts_a_link_in_the_place_of_its_output_is_not_followed(
+    tmp_path: Path,
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret").write_text("x")
+    scripts = {
+        "save.py": f"""
+            import os, shutil
+            shutil.rmtree(os.environ["OUTPUT_DIR"])
+            os.symlink({str(outside)!r}, os.environ["OUTPUT_DIR"])
+        """,
+        "load.py": serving_cases.server(ready=""),
+        "predict.py": "",
+    }
+    record = execute(tmp_path, ThisPython(tmp_path / "cache"), scripts, keep=True)
+    save, serve = record.phases
+    assert save.outcome is Outcome.ENGINE_ERROR
+    assert save.reason == "it left no directory in the place of its OUTPUT_DIR"
+    assert serve.outcome is Outcome.NOT_RUN
+    assert list((tmp_path / "reports").rglob("secret")) == []
+    assert (outside / "secret").exists()
+
+
 @pytest.mark.parametrize(
     ("server", "client", "done"),
     [
@@ -169,3 +235,75 @@ def test_a_client_that_was_never_started_has_no_logs(tmp_path: Path) -> None:
     )
     facts = facts_of(launch)
     assert (facts.lines, facts.done) == (2, True)
+
+
+UP = "import os, signal, sys, time\nprint('up', flush=True)\n"
+
+
+def judged(record: RunRecord) -> tuple[int, str]:
+    """The exit code of the run, and the message of the first check of its case."""
+    (case,) = record.cases
+    return totals.exit_code(record), case.checks[0].message
+
+
+class Attacked(ThisPython):
+    """Ends a phase that is up from outside."""
+
+    def __init__(self, cache: Path, number: signal.Signals, parent: bool = False) -> None:
+        super().__init__(cache)
+        self._number, self._parent = number, parent
+
+    def execute(self, launch: Launch, started: Any, cancel: threading.Event) -> Exit:
+        def attack(target: Any) -> None:
+            started(target)
+
+            def kill() -> None:
+                log = launch.logs / "stdout.log"
+                while "up" not in log.read_text():
+                    time.sleep(0.02)
+                (pid,) = target.pids()
+                os.kill(psutil.Process(pid).ppid() if self._parent else pid, self._number)
+
+            threading.Thread(target=kill).start()
+
+        return super().execute(launch, attack, cancel)
+
+
+@pytest.mark.parametrize(
+    ("number", "parent", "words"),
+    [
+        (signal.SIGKILL, False, "something else than itself or the harness ended it: ended by a"),
+        (signal.SIGTERM, False, "ended by a signal (SIGTERM, terminated)"),
+        (signal.SIGHUP, False, "ended by a signal (SIGHUP, hangup)"),
+        (signal.SIGKILL, True, "the engine could not run it: its supervisor was ended"),
+        (signal.SIGTERM, True, "the engine could not run it: its supervisor was ended"),
+    ],
+)
+def test_a_phase_that_is_ended_from_outside_is_not_judged(
+    tmp_path: Path, number: signal.Signals, parent: bool, words: str
+) -> None:
+    engine = Attacked(tmp_path / "cache", number, parent)
+    code, message = judged(execute(tmp_path, engine, {"save.py": f"{UP}time.sleep(60)"}))
+    assert code == EXIT_NOT_JUDGED
+    assert message.startswith("save phase not judged: ")
+    assert words in message
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("os.kill(os.getpid(), signal.SIGKILL)", "(SIGKILL, killed) that it sent itself"),
+        ("os.kill(os.getpid(), signal.SIGTERM)", "(SIGTERM, terminated) that it sent itself"),
+        ("os.killpg(0, signal.SIGHUP)", "(SIGHUP, hangup) that it sent itself"),
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "(SIGSEGV, segmentation fault)"),
+        ("os.abort()", "(SIGABRT, aborted)"),
+        ("sys.exit(137)", "exit code 137"),
+        ("sys.exit(3)", "exit code 3"),
+    ],
+)
+def test_a_phase_that_ends_itself_has_failed(tmp_path: Path, script: str, words: str) -> None:
+    scripts = {"save.py": f"{UP}{script}"}
+    code, message = judged(execute(tmp_path, ThisPython(tmp_path / "cache"), scripts))
+    assert code == EXIT_FAILED
+    assert message.startswith("save phase failed: ")
+    assert words in message

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from harness.catalog import catalog
+from harness.engine import leftovers
 from harness.engine.protocol import Exit, Launch
 from harness.plan import planner
 from harness.record.models import Outcome
@@ -19,14 +20,24 @@ def test_the_shell_has_what_the_phase_that_failed_was_given(tmp_path):
     root = lay_out(tmp_path / "checkout")
     plan = planner.make(catalog.load(root).select((), (), ["save-load"]), provider="builtin")
     settings = Settings(root=root, reports=tmp_path / "reports", data=root, jobs=1, keep=True)
-    engine = ScriptedEngine(play)
+
+    class Engine(ScriptedEngine):
+        def shell(self, launch: Launch) -> int:
+            assert launch.input is not None
+            seen.append((launch.input / "model").read_text())
+            assert leftovers.reap(tmp_path / "reports") == []  # by another run
+            return super().shell(launch)
+
+    seen: list[str] = []
+    engine = Engine(play)
     record, directory = run.execute(plan, engine, settings, None, Silent())
     for _ in range(2):  # what an earlier shell left is no hindrance
         assert repro.enter(plan, record, directory, engine, settings, None) == 0
         shell = engine.launches[-1]
         assert shell.key == "test-flavor.basic.save-load.load"
+        assert seen.pop() == "test-flavor.basic.save-load.save"
         assert shell.input is not None
-        assert (shell.input / "model").read_text() == "test-flavor.basic.save-load.save"
+        assert not shell.input.exists()
         assert list(shell.output.iterdir()) == []
         kept = directory / "phases" / shell.key / "artifacts" / "model"
         assert kept.read_text() == shell.key

@@ -1,9 +1,8 @@
 """What an image build is told of this machine: proxies, package indexes and CA bundle.
 
 Behind a corporate mirror a container build can reach nothing unless it is told what the host
-knows. What is handed over here may hold credentials, so none of it may end up in an image: it goes
-into files of the build context, which only the discarded stage of the Dockerfile sees, and into
-the proxy arguments that Docker predefines and keeps out of an image's history.
+knows. What is handed over here may hold credentials, so none of it may end up in an image, in a
+layer or in a container's configuration: it goes into the memory of the installation (`build`).
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from urllib.parse import urlsplit
 
 from harness.engine.indexes import OPTIONS, is_local, pip_settings
 
-# https://docs.docker.com/reference/dockerfile/#predefined-args
+# https://docs.docker.com/engine/cli/proxy/
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
 # Where pip, then OpenSSL, then the common libraries look for a CA bundle.
 _CA_VARIABLES = ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -28,19 +27,21 @@ class BuildSettings:
     """What a build is told.
 
     Attributes:
-        build_arguments: the proxy variables, in both spellings.
+        proxies: the proxy variables, in both spellings.
         pip_conf: content of pip's configuration file.
         ca_bundle: PEM certificates, empty for none.
         host_network: something of it is at this machine's loopback address, which only a build
             on the host's network reaches.
         notes: one line for each setting of the host that cannot be handed over.
+        secrets: the parts of addresses that say who asks: `user:password@`.
     """
 
-    build_arguments: Mapping[str, str]
+    proxies: Mapping[str, str]
     pip_conf: str
     ca_bundle: bytes
     host_network: bool
     notes: tuple[str, ...]
+    secrets: tuple[str, ...] = ()
 
 
 def of_host(environ: Mapping[str, str] = os.environ) -> BuildSettings:
@@ -68,12 +69,13 @@ def of_host(environ: Mapping[str, str] = os.environ) -> BuildSettings:
         *(value for option in kept for value in kept[option]),
     ]
     return BuildSettings(
-        build_arguments=proxies,
+        proxies=proxies,
         # A percent sign, as in an escaped password, is literal to pip.
         pip_conf="\n".join(lines) + "\n",
         ca_bundle=_ca_bundle(environ, settings, notes),
         host_network=any(_is_loopback(address) for address in addresses),
         notes=tuple(notes),
+        secrets=tuple(dict.fromkeys(filter(None, map(_credentials, addresses)))),
     )
 
 
@@ -87,6 +89,11 @@ def with_indexes(pip_conf: str, indexes: Sequence[str]) -> str:
             lines[number] = " ".join([line, *indexes])
             return "\n".join(lines) + "\n"
     return "\n".join([*lines, f"extra-index-url = {' '.join(indexes)}"]) + "\n"
+
+
+def _credentials(address: str) -> str:
+    place = address.partition("://")[2].partition("/")[0]
+    return place.rpartition("@")[0] + "@" if "@" in place else ""
 
 
 def _is_loopback(address: str) -> bool:

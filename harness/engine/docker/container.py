@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import signal
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,8 @@ from docker import APIClient
 from docker.types import LogConfig, Mount, Ulimit
 
 from harness.base import text
-from harness.engine.docker.daemon import (
-    DEADLINE_LABEL,
-    LABEL,
-    Daemon,
-    owner_labels,
-    with_advice,
-)
+from harness.engine import ending, owner
+from harness.engine.docker.daemon import LABEL, Daemon, with_advice
 from harness.engine.protocol import Exit, Launch
 from harness.record.models import Outcome
 
@@ -78,7 +72,7 @@ def environment(launch: Launch) -> dict[str, str]:
         lms=_LMS,
     )
     # The image says "void"; the daemon adds the GPU's own to what it finds here.
-    return {"NVIDIA_VISIBLE_DEVICES": launch.gpu or "void", **contract}
+    return {**contract, "NVIDIA_VISIBLE_DEVICES": launch.gpu or "void"}
 
 
 def phase_command(launch: Launch, script: str | None = None) -> list[str]:
@@ -132,11 +126,11 @@ def configuration(
         device_requests=daemon.device_requests(launch.gpu) if launch.gpu else None,
         log_config=_log_config(daemon, terminal),
     )
-    labels = launch_labels("phase" if terminal is None else "shell", launch)
     if terminal is None:
+        labels = launch_labels("phase", launch, launch.deadline_s)
         entry, arguments = phase_command(launch)[:1], phase_command(launch)[1:]
     else:
-        del labels[DEADLINE_LABEL]  # a person has none
+        labels = launch_labels("shell", launch, None)  # a person has no deadline
         entry, arguments = ["/bin/sh"], ["-c", "command -v bash >/dev/null && exec bash || exec sh"]
     configuration: dict[str, Any] = client.create_container_config(
         launch.environment.handle,
@@ -159,13 +153,16 @@ def configuration(
     return configuration
 
 
-def launch_labels(kind: str, launch: Launch) -> dict[str, str]:
-    """Labels of what is made for a launch: whose it is, and when it has to be gone."""
+def launch_labels(kind: str, launch: Launch, seconds: float | None) -> dict[str, str]:
+    """Labels of what is made for a launch: whose it is, and when it has to be gone.
+
+    Args:
+        seconds: as for `owner.labels`.
+    """
     return {
-        **owner_labels(kind),
+        **owner.labels(kind, seconds),
         f"{LABEL}.run": launch.run_id,
         f"{LABEL}.key": launch.key,
-        DEADLINE_LABEL: str(int(time.time() + launch.deadline_s) + 1),
     }
 
 
@@ -262,10 +259,15 @@ def _cgroup_directory(
     return None
 
 
-def read_exit(state: Mapping[str, Any], oom: bool, details: Mapping[str, Any]) -> Exit:
+def read_exit(
+    state: Mapping[str, Any], oom: bool, details: Mapping[str, Any], asked: bool = False
+) -> Exit:
     """How a container ended by itself.
 
-    Exit code 137 alone says only SIGKILL, whoever sent it; `oom` says that the kernel did.
+    Args:
+        oom: the kernel has killed a process of it for the memory limit. Exit code 137 alone says
+            only SIGKILL, whoever sent it.
+        asked: somebody else has had the daemon send it a signal, as `docker kill` does.
     """
     code = int(state.get("ExitCode", -1))
     if state.get("Error"):
@@ -275,12 +277,12 @@ def read_exit(state: Mapping[str, Any], oom: bool, details: Mapping[str, Any]) -
         return Exit(Outcome.ENGINE_ERROR, code, f"the container did not start: {reason}", details)
     if code == 0:
         return Exit(Outcome.COMPLETED, 0, "", details)
+    # The init process of the container makes 128 and the number of a signal.
+    ended = ending.exit_of(128 - code if 128 < code < 128 + signal.NSIG else code, details)
     if oom:
-        reason = "the kernel killed it for the container's memory limit"
+        reason = "the kernel's out-of-memory killer ended it: the container's memory limit"
         return Exit(Outcome.OUT_OF_MEMORY, code, reason, details)
-    with contextlib.suppress(ValueError):
-        name = signal.Signals(code - 128).name if code > 128 else ""
-        if name:
-            by = ", not for the container's memory limit" if name == "SIGKILL" else ""
-            return Exit(Outcome.KILLED, code, f"ended by a signal ({name}){by}", details)
-    return Exit(Outcome.FAILED, code, f"exit code {code}", details)
+    if asked:
+        reason = f"{ended.reason}; the daemon was asked to end the container, not by the harness"
+        return Exit(Outcome.KILLED, code, reason, details)
+    return ended

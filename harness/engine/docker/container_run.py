@@ -1,23 +1,29 @@
-"""One container from its start to its end: its logs, its stop, and how it ended."""
+"""One container from its start to its end: its logs, its stop, how it ended, and its removal."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import requests
+import urllib3
 from docker.errors import APIError
 
+from harness.base.error import EngineError
 from harness.engine.docker import container, logs
 from harness.engine.docker.daemon import ERRORS, Daemon
-from harness.engine.docker.logs import STDERR, STDOUT, LogFile
+from harness.engine.docker.ledger import Ledger
+from harness.engine.docker.logs import STDERR, STDOUT
+from harness.engine.log_file import LogFile
 from harness.engine.protocol import Exit, Launch
 from harness.record.models import Outcome
 
 _KILLED_S = 30.0  # a process in an uninterruptible call of a driver takes its time
 _DRAIN_S = 5.0
+_LOOK_S = 0.1
 
 
 class Run:
@@ -35,6 +41,7 @@ class Run:
         stderr: LogFile,
         grace_s: float,
         log_limit: int,
+        hurry: threading.Event,
     ) -> None:
         self.stdout, self.stderr = stdout, stderr
         self.target = container.ContainerTarget(
@@ -45,11 +52,13 @@ class Run:
         self._launch = launch
         self._grace_s = grace_s
         self._log_limit = log_limit
+        self._hurry = hurry
         self._reader: threading.Thread | None = None
         self._began = 0.0
         self._ended = threading.Event()
         self._broken: BaseException | None = None
         self._oom_kills = 0
+        self._stopping = False
 
     def start(self) -> None:
         """Starts it, and what follows its logs and waits for its end."""
@@ -68,10 +77,6 @@ class Run:
             self._oom_kills = max(self._oom_kills, self.target.oom_kills())
         return False
 
-    def over_limit(self) -> str | None:
-        """Nothing: a log keeps its beginning and its end, and the kernel sees to the rest."""
-        return None
-
     def finish(self) -> Exit:
         """Reads its logs again, and how it ended.
 
@@ -89,9 +94,13 @@ class Run:
         facts = self._daemon.client().inspect_container(self._name)
         state = facts["State"]
         details = _details(facts, again)
+        problem = next((log.problem for log in again if log.problem is not None), None)
+        if problem is not None:
+            reason = f"its log could not be written: {problem.strerror}"
+            return Exit(Outcome.ENGINE_ERROR, None, reason, details)
         if state.get("Running"):
             return Exit(Outcome.ENGINE_ERROR, None, "the container cannot be killed", details)
-        return container.read_exit(state, self._out_of_memory(state), details)
+        return container.read_exit(state, self._out_of_memory(state), details, self._asked(state))
 
     def _attach(self, files: dict[int, LogFile]) -> threading.Thread:
         """Follows the streams in a thread; a quiet phase must not hit a read timeout."""
@@ -123,13 +132,24 @@ class Run:
         self._ended.set()
 
     def stop(self) -> bool:
-        """TERM, and KILL after the grace period; whether TERM was enough."""
+        """TERM, and KILL after the grace period or in a hurry; whether TERM was enough.
+
+        Raises:
+            EngineError: the daemon does not answer.
+        """
+        self._stopping = True
+        if not self._daemon.answers():
+            raise EngineError(f"{self._daemon.address} does not answer, its container may go on")
         for signal, patience in (("SIGTERM", self._grace_s), ("SIGKILL", _KILLED_S)):
             # It may end at any moment, and then there is nothing to signal.
             with contextlib.suppress(APIError):
                 self._daemon.client().kill(self._name, signal)
-            if self._ended.wait(patience):
-                return signal == "SIGTERM"
+            late = time.monotonic() + patience
+            while (left := late - time.monotonic()) > 0:
+                if self._ended.wait(min(left, _LOOK_S)):
+                    return signal == "SIGTERM"
+                if signal == "SIGTERM" and self._hurry.is_set():
+                    break
         return False
 
     def _logs(self, stdout: bool = False, stderr: bool = False) -> Any:
@@ -148,11 +168,81 @@ class Run:
             return True
         if self._launch.memory is None or state.get("ExitCode") != 137:
             return False
-        filters = {"container": self._name, "event": "oom"}
+        return self._happened("oom", time.time() + 1)
+
+    def _asked(self, state: Mapping[str, Any]) -> bool:
+        """Whether somebody else has had the daemon send it a signal."""
+        if self._stopping or not state.get("ExitCode"):
+            return False
+        # Of another machine the clock may be another; this one's daemon has told it before the end.
+        return self._happened("kill", time.time() + (0 if self._daemon.local else 1))
+
+    def _happened(self, event: str, until: float) -> bool:
+        """Whether the daemon tells of such an event of the container; waits until that time."""
+        filters = {"container": self._name, "event": event}
+        # The daemon takes fractions of a second too, and would wait for the end of a whole one.
         events = self._daemon.client().events(
-            since=int(self._began) - 1, until=int(time.time()) + 1, filters=filters
+            since=int(self._began) - 1,
+            until=f"{until:.9f}",  # type: ignore[call-overload]
+            filters=filters,
         )
         return any(True for _ in events)
+
+
+class Disposal:
+    """Removes the containers and networks of phases."""
+
+    def __init__(self, daemon: Daemon, ledger: Ledger) -> None:
+        self._daemon = daemon
+        self._ledger = ledger
+        self._left = False  # one may be
+
+    @contextlib.contextmanager
+    def of(
+        self, make: Callable[[], str], remove: Callable[[str], bool], cancel: threading.Event
+    ) -> Iterator[str]:
+        """Makes one, gives its ID, and removes it afterwards.
+
+        A run that is stopped does not wait for a daemon that does not answer.
+
+        Raises:
+            ERRORS: the daemon could not make it.
+        """
+        try:
+            name = make()
+        except BaseException:
+            self._left = True  # it may have been made
+            raise
+        try:
+            yield name
+        finally:
+            silent = cancel.is_set() and not self._daemon.answers()
+            if silent or not remove(name):
+                self._left = True
+
+    def remove_own(self, labels: Mapping[str, str]) -> None:
+        """Removes what this process has made with these labels, as far as the daemon does."""
+        with contextlib.suppress(*ERRORS):
+            self._ledger.remove_own(self._daemon.client(), labels)
+
+    def close(self) -> None:
+        """Removes what could not be removed at its time."""
+        if self._left and self._daemon.answers():
+            self.remove_own({})
+            self._left = False
+
+
+def went_away(problem: BaseException) -> bool:
+    """Whether an error says that the daemon is not there, and nothing of what was asked of it.
+
+    An answer that is cut has as many names as there are places to cut it.
+    """
+    if isinstance(problem, (APIError, requests.Timeout)):
+        return False
+    if getattr(problem, "filename", None) is not None:
+        return False  # a file of ours
+    broken = (requests.RequestException, urllib3.exceptions.HTTPError, ConnectionError)
+    return isinstance(problem, broken)
 
 
 def _details(facts: Mapping[str, Any], logs: tuple[LogFile, LogFile]) -> dict[str, Any]:

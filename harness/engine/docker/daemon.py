@@ -14,6 +14,7 @@ import queue
 import re
 import ssl
 import threading
+import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from functools import cached_property
 from typing import Any
@@ -23,13 +24,17 @@ import requests
 import urllib3
 from docker import APIClient
 from docker.constants import DEFAULT_DOCKER_API_VERSION, MINIMUM_DOCKER_API_VERSION
+from docker.context import ContextAPI
+from docker.context.config import get_current_context_name
 from docker.errors import APIError, DockerException
 from docker.types import CancellableStream, DeviceRequest
+from docker.utils import parse_host
 from packaging.version import Version
 
 from harness.base import text
 from harness.base.error import StoppedError, UsageError
-from harness.engine import owner
+from harness.base.stop import follow
+from harness.engine.owner import LABEL as LABEL
 from harness.engine.resources import Resources
 
 # Everything that a call of the Docker library raises when the daemon or the way to it is at fault.
@@ -38,16 +43,10 @@ ERRORS = (DockerException, requests.RequestException, urllib3.exceptions.HTTPErr
 # Device requests came with 1.40 (Docker 19.03).
 OLDEST_API = Version("1.40")
 
-# Label of everything that the harness makes, and prefix of its other labels.
-LABEL = "lms-harness"
-
-# Labels of a container: who started it, and when it has to be over, in seconds since the epoch.
-OWNER_LABEL, NAMESPACE_LABEL = f"{LABEL}.owner", f"{LABEL}.pid-namespace"
-DEADLINE_LABEL = f"{LABEL}.deadline"
-
 _TIMEOUT_S = 120  # seconds without an answer; removing a large container takes a while
 _LOOK_S = 0.2  # how late the end of a run may be seen while the daemon is at work
-_CUT_S = 2.0
+_CUT_S, _SILENT_S = 2.0, 2.0
+_ANSWER_S = 1.0  # a daemon that is well takes a few milliseconds
 _WAITING = 1000  # events of a long call that are kept in memory
 
 # What the daemon, runc and the container toolkit say when they cannot hand a GPU to a container.
@@ -63,6 +62,7 @@ class Daemon:
 
     def __init__(self) -> None:
         self._local = threading.local()
+        self._silent = -_SILENT_S  # when it did not answer, on the monotonic clock
 
     def client(self) -> APIClient:
         """This thread's client: a requests session is not meant to be shared.
@@ -74,6 +74,20 @@ class Daemon:
         if client is None:
             client = self._local.client = _client(self.api_version)
         return client
+
+    def answers(self) -> bool:
+        """Whether it answers, at once; one that is silent is not asked again for a moment."""
+        if time.monotonic() - self._silent < _SILENT_S:
+            return False
+        try:
+            with contextlib.closing(_client(MINIMUM_DOCKER_API_VERSION, _ANSWER_S)) as client:
+                client.ping()
+        except APIError:
+            return True  # an answer it is
+        except ERRORS:
+            self._silent = time.monotonic()
+            return False
+        return True
 
     @cached_property
     def version(self) -> dict[str, Any]:
@@ -120,8 +134,30 @@ class Daemon:
         options = self.info.get("SecurityOptions") or []
         return any(option.split(",")[0] == f"name={name}" for option in options)
 
+    def check_settings(self) -> None:
+        """Raises UsageError when DOCKER_HOST or the Docker context can name no daemon at all.
+
+        The library takes the default daemon in the place of a context that is not there.
+        """
+        if host := os.environ.get("DOCKER_HOST"):
+            try:
+                parse_host(host)
+            except (DockerException, ValueError) as problem:
+                raise UsageError(f"DOCKER_HOST={host} is no address: {problem}") from problem
+            return
+        name = os.environ.get("DOCKER_CONTEXT") or str(get_current_context_name())
+        reason = "there is no such context"
+        try:
+            context = ContextAPI.get_context(name)
+        except Exception as problem:  # a file of Docker's that is broken; the library raises these
+            context, reason = None, text.one_line(str(problem), 200)
+        if context is None or not context.Host:
+            where = "DOCKER_CONTEXT" if os.environ.get("DOCKER_CONTEXT") else "Docker's config.json"
+            raise UsageError(f"{where}: Docker context {name!r}: {reason}; see `docker context ls`")
+
     def check(self) -> None:
         """Raises UsageError with one line when no usable daemon answers."""
+        self.check_settings()
         try:
             theirs = Version(str(self.version["ApiVersion"]))
         except (*ERRORS, KeyError, ValueError) as problem:
@@ -190,6 +226,7 @@ class Daemon:
         try:
             while True:
                 if cancel.is_set():
+                    follow(cancel)
                     raise StoppedError("the run was stopped")
                 with contextlib.suppress(queue.Empty):
                     event = call.next(_LOOK_S)
@@ -331,20 +368,8 @@ def with_advice(reason: str) -> str:
     )
 
 
-def owner_labels(kind: str) -> dict[str, str]:
-    """Labels that every container of ours carries; `kind` is what it is for."""
-    return {LABEL: kind, OWNER_LABEL: owner.current().text(), NAMESPACE_LABEL: pid_namespace()}
-
-
-def pid_namespace() -> str:
-    """The namespace that this process's pid belongs to, "" where there is no such thing."""
-    with contextlib.suppress(OSError):
-        return os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - not a path
-    return ""
-
-
-def _client(version: str) -> APIClient:
-    client = docker.from_env(version=version, timeout=_TIMEOUT_S).api
+def _client(version: str, timeout_s: float = _TIMEOUT_S) -> APIClient:
+    client = docker.from_env(version=version, timeout=timeout_s).api  # type: ignore[arg-type]
     merge = client.merge_environment_settings
 
     def keep_certificates(url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:

@@ -9,37 +9,33 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from docker import APIClient
-from docker.errors import NotFound
 
 from harness.base.error import EngineError, UsageError
+from harness.base.stop import hurry_of
 from harness.catalog.flavors import Flavor, Image
-from harness.engine import handle, owner, resources, serving
-from harness.engine.docker import base_image, container, image, logs, network, shared_files
-from harness.engine.docker.container_run import Run
-from harness.engine.docker.daemon import (
-    DEADLINE_LABEL,
-    ERRORS,
-    LABEL,
-    NAMESPACE_LABEL,
-    OWNER_LABEL,
-    Daemon,
-    pid_namespace,
-)
-from harness.engine.docker.logs import LogFile
+from harness.engine import handle, log_file, resources, serving
+from harness.engine.docker import base_image, container, image, network, shared_files
+from harness.engine.docker.container_run import Disposal, Run, went_away
+from harness.engine.docker.daemon import ERRORS, LABEL, Daemon
+from harness.engine.docker.ledger import NETWORK, Ledger
 from harness.engine.handle import Handle, Limits
+from harness.engine.leftovers import Removal
+from harness.engine.log_file import LogFile
 from harness.engine.protocol import Environment, Exit, Launch
 from harness.engine.resources import Resources
 from harness.measure.target import Target
 from harness.record.models import Outcome
 
-# A driver that cannot be looked up (another machine, another pid namespace) is taken for dead
-# when its container is this long over the deadline at which a living one would have stopped it.
-_OVERDUE_S = 120.0
+# Of the checkout that this file belongs to.
+_CACHE = Path(__file__).resolve().parents[3] / ".cache"
+_AGAIN_S = 0.5  # between two questions to a daemon that is away
 
 
 class DockerEngine:
@@ -50,6 +46,8 @@ class DockerEngine:
         grace_s: seconds between TERM and KILL.
         log_limit: bytes of each log that are kept.
         directories: where the files of phases will be: the daemon has to see the same.
+        cache: where is written down what is made on the daemon.
+        back_s: seconds to wait for a daemon that went away.
     """
 
     name = "docker"
@@ -58,14 +56,23 @@ class DockerEngine:
         self,
         capability: tuple[int, int] | None = None,
         grace_s: float = 5.0,
-        log_limit: int = logs.LIMIT,
+        log_limit: int = log_file.LIMIT,
         directories: Sequence[Path] = (),
+        cache: Path = _CACHE,
+        back_s: float = 60.0,
     ) -> None:
         self.capability = capability
         self._directories = list(directories)
         self._grace_s = grace_s
         self._log_limit = log_limit
+        self._back_s = back_s
         self._daemon = Daemon()
+        self._ledger = Ledger(self._daemon, cache)
+        self._disposal = Disposal(self._daemon, self._ledger)
+
+    def check_settings(self) -> None:
+        """Raises UsageError when DOCKER_HOST or the Docker context can name no daemon at all."""
+        self._daemon.check_settings()
 
     def preflight(self, gpu: str | None) -> None:
         """Raises UsageError when no usable daemon answers, or it cannot hand out the GPU.
@@ -74,10 +81,11 @@ class DockerEngine:
         """
         self._daemon.check()
         try:
+            self._ledger.check()
             if gpu is not None:
                 self._daemon.check_gpu(gpu)
             if self._directories:
-                shared_files.check(self._daemon, self._directories)
+                shared_files.check(self._daemon, self._ledger, self._directories)
                 self._directories.clear()
         except ERRORS as problem:
             raise UsageError(f"Docker: {self._daemon.explain(problem)}") from problem
@@ -108,7 +116,9 @@ class DockerEngine:
         cancel: threading.Event,
     ) -> Environment:
         """Builds the flavor's image unless there is one of the same inputs."""
-        built = image.prepare(self._daemon, flavor, accelerator, self.capability, progress, cancel)
+        built = image.prepare(
+            self._daemon, self._ledger, flavor, accelerator, self.capability, progress, cancel
+        )
         return Environment(
             flavor.id,
             built.id,
@@ -128,31 +138,75 @@ class DockerEngine:
         if cancel.is_set():
             return Exit(Outcome.INTERRUPTED, None, "the run was stopped")
         try:
-            client = self._daemon.client()
-            if launch.client is None:
-                with self._running(client, launch) as run:
-                    limits = Limits(launch.deadline_s, cancel)
-                    started(run.target)
-                    return handle.run(run, limits)
-            served = launch.serving(container.HOST, container.PORT)
-            with (
-                network.private(client, launch) as private,
-                self._running(client, served, private) as server,
-            ):
+            ended = self._execute(launch, started, cancel)
+        except (*ERRORS, EngineError) as problem:
+            reason = str(problem) if isinstance(problem, EngineError) else self._explain(problem)
+            if cancel.is_set():
+                return Exit(Outcome.INTERRUPTED, None, f"the run was stopped: {reason}")
+            return Exit(Outcome.ENGINE_ERROR, None, reason, lost=went_away(problem))
+        # A daemon that is stopped ends its containers before it goes.
+        if ended.outcome is Outcome.KILLED and not self._daemon.answers():
+            reason = f"the Docker daemon went away and took it along: {ended.reason}"
+            return replace(ended, outcome=Outcome.ENGINE_ERROR, reason=reason, lost=True)
+        return ended
+
+    def _explain(self, problem: BaseException) -> str:
+        reason = self._daemon.explain(problem)
+        return f"the Docker daemon went away: {reason}" if went_away(problem) else reason
+
+    def _execute(
+        self, launch: Launch, started: Callable[[Target], None], cancel: threading.Event
+    ) -> Exit:
+        """As `execute`.
+
+        Raises:
+            ERRORS: the daemon is at fault.
+            EngineError: it does not answer when the phase is to be stopped.
+        """
+        client = self._daemon.client()
+        if launch.client is None:
+            with self._running(client, launch, cancel) as run:
                 limits = Limits(launch.deadline_s, cancel)
-                started(server.target)
+                started(run.target)
+                return handle.run(run, limits)
+        served = launch.serving(container.HOST, container.PORT)
+        with (
+            self._disposal.of(
+                partial(network.make, client, self._ledger, launch),
+                partial(self._ledger.remove, client, kind=NETWORK),
+                cancel,
+            ) as private,
+            self._running(client, served, cancel, private) as server,
+        ):
+            limits = Limits(launch.deadline_s, cancel)
+            started(server.target)
 
-                def start_client(port: int) -> AbstractContextManager[Handle]:
-                    url = f"http://{container.SERVER}:{port}"
-                    return self._running(client, launch.of_client(url), private)
+            def start_client(port: int) -> AbstractContextManager[Handle]:
+                url = f"http://{container.SERVER}:{port}"
+                return self._running(client, launch.of_client(url), cancel, private)
 
-                return serving.run(server, server.stdout.path, start_client, limits)
-        except ERRORS as problem:
-            return Exit(Outcome.ENGINE_ERROR, None, self._daemon.explain(problem))
+            return serving.run(server, server.stdout.path, start_client, limits)
+
+    def recover(
+        self, launch: Launch, progress: Callable[[str], None], cancel: threading.Event
+    ) -> bool:
+        """Waits for the daemon; removes the launch's containers and networks."""
+        late = time.monotonic() + self._back_s
+        progress(f"{launch.key}: the Docker daemon is away; waiting for it ({self._back_s:g} s)")
+        while not self._daemon.answers():
+            if time.monotonic() > late or cancel.wait(_AGAIN_S):
+                return False
+        for key in (launch.key, f"{launch.key}.client"):
+            self._disposal.remove_own({f"{LABEL}.run": launch.run_id, f"{LABEL}.key": key})
+        return not cancel.is_set()
 
     @contextlib.contextmanager
     def _running(
-        self, client: APIClient, launch: Launch, private: str | None = None
+        self,
+        client: APIClient,
+        launch: Launch,
+        cancel: threading.Event,
+        private: str | None = None,
     ) -> Iterator[Run]:
         """A started container, which is removed afterwards.
 
@@ -162,19 +216,27 @@ class DockerEngine:
         Raises:
             ERRORS: the daemon could not create or start it.
         """
-        name = self._create(client, launch, private=private)
-        try:
-            with (
-                LogFile(launch.logs / "stdout.log", self._log_limit) as stdout,
-                LogFile(launch.logs / "stderr.log", self._log_limit) as stderr,
-            ):
-                run = Run(
-                    self._daemon, name, launch, stdout, stderr, self._grace_s, self._log_limit
-                )
-                run.start()
-                yield run
-        finally:
-            _remove(client, name)
+        with (
+            self._disposal.of(
+                lambda: self._create(client, launch, private=private),
+                partial(self._ledger.remove, client),
+                cancel,
+            ) as name,
+            LogFile(launch.logs / "stdout.log", self._log_limit) as stdout,
+            LogFile(launch.logs / "stderr.log", self._log_limit) as stderr,
+        ):
+            run = Run(
+                self._daemon,
+                name,
+                launch,
+                stdout,
+                stderr,
+                self._grace_s,
+                self._log_limit,
+                hurry_of(cancel),
+            )
+            run.start()
+            yield run
 
     def shell(self, launch: Launch) -> int:
         """Opens a shell in a container like the phase's; its end removes the container.
@@ -207,42 +269,22 @@ class DockerEngine:
                 del arguments[1:3]  # TLS and ssh: the command reads the same settings itself
             return subprocess.run(arguments).returncode
         finally:
-            _remove(client, name)
+            self._ledger.remove(client, name)
 
     def reap(self) -> list[str]:
-        """Removes containers and networks whose driver is dead; a line for each."""
-        removed = []
+        """Removes what drivers of this checkout have left that are dead; a line for each thing."""
         with contextlib.suppress(*ERRORS):
-            client = self._daemon.client()
-            for entry in client.containers(all=True, filters={"label": LABEL}):
-                labels = entry.get("Labels") or {}
-                if _abandoned(labels, self._daemon.local) and _remove(client, entry["Id"]):
-                    removed.append(_leftover("container", entry["Id"], labels))
-            for entry in client.networks(filters={"label": LABEL}):
-                labels = entry.get("Labels") or {}
-                if _abandoned(labels, self._daemon.local) and network.remove(client, entry["Id"]):
-                    removed.append(_leftover("network", entry["Id"], labels))
-        return removed
+            return self._ledger.reap(self._daemon.client()).removed
+        return []
 
-    def clean(self) -> list[str]:
-        """Removes every container, network and image of ours; a line for each.
+    def clean(self) -> Removal:
+        """Removes what this checkout has made on the daemon and no living run needs.
 
         Raises:
             EngineError: the daemon does not answer.
         """
         try:
-            client = self._daemon.client()
-            removed = [
-                f"container {entry['Id'][:12]}"
-                for entry in client.containers(all=True, filters={"label": LABEL})
-                if _remove(client, entry["Id"])
-            ]
-            removed += [
-                f"network {entry['Id'][:12]}"
-                for entry in client.networks(filters={"label": LABEL})
-                if network.remove(client, entry["Id"])
-            ]
-            return removed + image.remove_all(client)
+            return self._ledger.clean(self._daemon.client())
         except ERRORS as problem:
             raise EngineError(f"clean: {self._daemon.explain(problem)}") from problem
 
@@ -256,8 +298,7 @@ class DockerEngine:
         """Creates the container, which never pulls an image, and returns its ID."""
         container.give_output(launch, self._daemon)
         configuration = container.configuration(client, self._daemon, launch, terminal, private)
-        answer = client.create_container_from_config(configuration)  # type: ignore[no-untyped-call]
-        return str(answer["Id"])
+        return self._ledger.container(client, configuration)
 
     def base_state(self, flavor: Flavor, entry: Image) -> tuple[bool, str]:
         """Whether a base image is here, and a line about it and its pin; asks no registry.
@@ -272,7 +313,9 @@ class DockerEngine:
         return here, f"{reference}: {where}; {pin}"
 
     def close(self) -> None:
-        """Nothing runs between phases."""
+        """Removes what could not be removed at once; the images are needed no more."""
+        self._disposal.close()
+        self._ledger.release()
 
     def facts(self) -> dict[str, str]:
         """Version, address and drivers of the daemon."""
@@ -288,36 +331,3 @@ class DockerEngine:
                 "docker operating system": str(info.get("OperatingSystem")),
             }
         return facts
-
-
-def _leftover(kind: str, name: str, labels: Mapping[str, str]) -> str:
-    return (
-        f"{kind} {name[:12]} ({labels.get(f'{LABEL}.key', '?')} of run"
-        f" {labels.get(f'{LABEL}.run', '?')}) of a driver that is gone"
-    )
-
-
-def _remove(client: APIClient, name: str) -> bool:
-    """Removes a container with its volumes; False where it could not be."""
-    try:
-        client.remove_container(name, v=True, force=True)
-    except NotFound:
-        return True
-    except ERRORS:
-        return False  # `reap` finds it by its labels
-    return True
-
-
-def _abandoned(labels: Mapping[str, str], local: bool) -> bool:
-    """Whether the driver that these labels name is dead; False where that is not known."""
-    driver = owner.parse(labels.get(OWNER_LABEL, ""))
-    if driver is None:
-        return False
-    same_boot = driver.boot == owner.current().boot
-    if same_boot and labels.get(NAMESPACE_LABEL, "") == pid_namespace():
-        return not driver.alive()
-    if not same_boot and local:
-        return True  # the daemon is this machine's, which has been restarted since
-    with contextlib.suppress(ValueError):
-        return time.time() > float(labels.get(DEADLINE_LABEL, "")) + _OVERDUE_S
-    return False

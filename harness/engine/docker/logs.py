@@ -1,112 +1,20 @@
-"""Log files of a container: written while it runs, complete after it, and bounded on disk."""
+"""Streams of a container: separated, followed into log files, and read again after its end."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import struct
-import tempfile
 from collections.abc import Iterable
-from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, BinaryIO
+from typing import Any, BinaryIO
 
-LIMIT = 256 * 2**20  # bytes of one log that are kept
+from harness.engine.log_file import LIMIT, LogFile
 
 # The daemon's framing of the two streams: one byte stream number, three of zero, four of length.
 # https://docs.docker.com/reference/api/engine/version/v1.45/#tag/Container/operation/ContainerAttach
 _HEADER = struct.Struct(">BxxxL")
 STDOUT, STDERR = 1, 2
 _BUFFER = 2**16
-
-
-class LogFile:
-    """A file that keeps the beginning and the end of what is written to it.
-
-    The beginning is on disk at once, for whoever follows the file; where the limit is exceeded the
-    end comes with `close`, after a line that says how much is left out.
-
-    Attributes:
-        total: bytes that were written, kept or not.
-    """
-
-    def __init__(self, path: Path, limit: int = LIMIT) -> None:
-        self.path = path
-        self.total = 0
-        self._head = limit // 2
-        self._room = limit - self._head
-        self._digest = hashlib.blake2b()
-        self._file = path.open("wb", buffering=0)
-        self._tail: IO[bytes] | None = None
-        self._tail_total = 0
-
-    def write(self, data: bytes) -> None:
-        """Appends; raises OSError when the disk is full."""
-        self._digest.update(data)
-        head = max(self._head - self.total, 0)
-        self.total += len(data)
-        if head:
-            self._file.write(data[:head])
-        if len(data) > head:
-            self._keep(data[head:])
-
-    @property
-    def dropped(self) -> int:
-        """Bytes that are left out."""
-        return max(self._tail_total - self._room, 0)
-
-    def same_as(self, other: LogFile) -> bool:
-        """Whether both were given the same bytes."""
-        return self._digest.digest() == other._digest.digest()
-
-    def close(self) -> None:
-        """Writes the end, if it is not there yet; again, does nothing."""
-        if self._file.closed:
-            return
-        with self._file:
-            if self._tail is not None:
-                with self._tail as tail:
-                    self._append(tail)
-
-    def __enter__(self) -> LogFile:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        problem: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def _keep(self, data: bytes) -> None:
-        """Writes to the ring that holds the end."""
-        if self._tail is None:
-            self._tail = tempfile.TemporaryFile(dir=self.path.parent)  # noqa: SIM115 - closed by close
-        data_start = max(len(data) - self._room, 0)
-        position = (self._tail_total + data_start) % self._room
-        self._tail_total += len(data)
-        rest = data[data_start:]
-        first = rest[: self._room - position]
-        self._tail.seek(position)
-        self._tail.write(first)
-        if len(rest) > len(first):
-            self._tail.seek(0)
-            self._tail.write(rest[len(first) :])
-
-    def _append(self, tail: IO[bytes]) -> None:
-        start = 0
-        if self.dropped:
-            note = f"\n[lms-harness] {self.dropped} bytes of this log are left out here\n"
-            self._file.write(note.encode("ascii"))
-            start = self._tail_total % self._room
-        size = min(self._tail_total, self._room)
-        for begin, end in ((start, size), (0, start)):
-            tail.seek(begin)
-            while begin < end and (chunk := tail.read(min(end - begin, 2**20))):
-                self._file.write(chunk)
-                begin += len(chunk)
 
 
 def buffered(attached: Any) -> BinaryIO:
@@ -154,6 +62,9 @@ def replace(log: LogFile, chunks: Iterable[bytes], limit: int = LIMIT) -> LogFil
             for chunk in chunks:
                 again.write(chunk)
         if again.same_as(log) or again.total < log.total:
+            return log
+        if again.problem is not None:
+            log.problem = log.problem or again.problem
             return log
         temporary.replace(path)
         again.path = path

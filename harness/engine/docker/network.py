@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import secrets
-from collections.abc import Iterator
-
 from docker import APIClient
-from docker.errors import NotFound
 
 from harness.engine.docker.container import launch_labels
-from harness.engine.docker.daemon import ERRORS, LABEL
+from harness.engine.docker.ledger import Ledger
 from harness.engine.protocol import Launch
 
 # `internal` closes the way out through the host, and not the way to the host itself, whose bridge
@@ -18,33 +13,11 @@ from harness.engine.protocol import Launch
 _OPTIONS = {"com.docker.network.bridge.inhibit_ipv4": "true"}
 
 
-@contextlib.contextmanager
-def private(client: APIClient, launch: Launch) -> Iterator[str]:
-    """Makes a network, gives its ID, and removes it; its containers have to be gone by then.
+def make(client: APIClient, ledger: Ledger, launch: Launch) -> str:
+    """Makes a network and returns its ID; its containers have to be gone before it is removed.
 
     Raises:
         ERRORS: the daemon could not make it.
     """
-    answer = client.create_network(
-        f"{LABEL}-{secrets.token_hex(8)}",
-        driver="bridge",
-        options=_OPTIONS,
-        internal=True,
-        labels=launch_labels("network", launch),
-    )
-    name = str(answer["Id"])
-    try:
-        yield name
-    finally:
-        remove(client, name)
-
-
-def remove(client: APIClient, name: str) -> bool:
-    """Removes a network; False where it could not be: `reap` finds it by its labels."""
-    try:
-        client.remove_network(name)
-    except NotFound:
-        return True
-    except ERRORS:
-        return False
-    return True
+    labels = launch_labels("network", launch, launch.deadline_s)
+    return ledger.network(client, labels, driver="bridge", options=_OPTIONS, internal=True)

@@ -9,23 +9,28 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from docker.errors import APIError
 from docker.types import Mount
 
-from harness.base.error import EngineError, UsageError
-from harness.engine.docker import build, contents
-from harness.engine.docker.daemon import ERRORS, LABEL, Daemon, owner_labels
+from harness.base import claim
+from harness.base.claim import ClaimedDirectory
+from harness.base.error import UsageError
+from harness.engine import owner
+from harness.engine.docker import image
+from harness.engine.docker.build import context
+from harness.engine.docker.daemon import ERRORS, LABEL, Daemon
+from harness.engine.docker.ledger import IMAGE, Ledger
 
-_TARGET, _NAME = "/shared", "token"
-# No layer, nothing to pull, nothing that could run.
-_DOCKERFILE = f"FROM scratch\nLABEL {LABEL}=shared-files\n".encode()
+_TARGET, _NAME, _PREFIX = "/shared", "token", ".shared-"
+_LABELS = {LABEL: "shared-files"}
+# Nothing to pull, nothing that could run.
+_NOTHING = context({}).getvalue()
 
 
-def check(daemon: Daemon, directories: Sequence[Path]) -> None:
+def check(daemon: Daemon, ledger: Ledger, directories: Sequence[Path]) -> None:
     """Asks the daemon for a file that was just written into each directory.
 
     A container is created of an empty image and never started; both are removed. A directory that
@@ -34,33 +39,40 @@ def check(daemon: Daemon, directories: Sequence[Path]) -> None:
     Raises:
         UsageError: the daemon sees other files, or makes no container.
     """
+    repository, tag = f"{LABEL}/shared-files", secrets.token_hex(8)
     try:
-        image = build.empty(daemon.client(), _DOCKERFILE)
+        client = daemon.client()
+        record = ledger.write(IMAGE, f"{repository}:{tag}", owner.labels("shared-files"))
+        client.import_image_from_data(
+            _NOTHING, repository, tag, [f"LABEL {name}={value}" for name, value in _LABELS.items()]
+        )
         try:
             for directory in directories:
-                _check(daemon, directory, image)
+                _check(daemon, ledger, directory, f"{repository}:{tag}")
         finally:
-            daemon.client().remove_image(image, force=True)
-    except (*ERRORS, EngineError) as problem:
+            client.remove_image(f"{repository}:{tag}", force=True)
+            record.unlink(missing_ok=True)
+    except ERRORS as problem:
         raise UsageError(
             f"the Docker daemon at {daemon.address} makes no container: {daemon.explain(problem)};"
             " use ENGINE=venv"
         ) from problem
 
 
-def _check(daemon: Daemon, directory: Path, image: str) -> None:
+def _check(daemon: Daemon, ledger: Ledger, directory: Path, empty: str) -> None:
     token = secrets.token_hex(16).encode()
     made = not directory.exists()
+    for _ in claim.abandoned(directory, _PREFIX):
+        pass  # it is removed
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        written = tempfile.TemporaryDirectory(prefix=".shared-", dir=directory)
+        written = ClaimedDirectory(directory, _PREFIX)
     except OSError:
         return  # what needs it says so
     try:
-        with written as name:
-            (Path(name) / _NAME).write_bytes(token)
-            said = _seen(daemon, Path(name).resolve(), image, token)
+        (written.path / _NAME).write_bytes(token)
+        said = _seen(daemon, ledger, written.path.resolve(), empty, token)
     finally:
+        written.remove()
         if made:  # a run that is refused leaves no empty directory of reports
             with contextlib.suppress(OSError):
                 directory.rmdir()
@@ -73,25 +85,26 @@ def _check(daemon: Daemon, directory: Path, image: str) -> None:
         )
 
 
-def _seen(daemon: Daemon, source: Path, image: str, token: bytes) -> str | None:
+def _seen(daemon: Daemon, ledger: Ledger, source: Path, empty: str, token: bytes) -> str | None:
     """What the daemon has in the place of the file; None where it is that very file."""
     client = daemon.client()
     try:
-        container = client.create_container(
-            image,
+        made = client.create_container_config(
+            empty,
             ["none"],
-            labels=owner_labels("shared-files"),
+            labels=_LABELS,
             host_config=client.create_host_config(
                 mounts=[Mount(_TARGET, str(source), type="bind", read_only=True)],
                 network_mode="none",
             ),
-        )["Id"]
+        )
+        container = ledger.container(client, made)
     except APIError as problem:
         return daemon.explain(problem)
     try:
-        found = contents.file(client, container, f"{_TARGET}/{_NAME}")
+        found = image.file(client, container, f"{_TARGET}/{_NAME}")
     except APIError as problem:
         return daemon.explain(problem)
     finally:
-        client.remove_container(container, force=True, v=True)
+        ledger.remove(client, container)
     return None if found == token else "another file is there"

@@ -3,16 +3,14 @@
 There is no isolation here beyond a scrubbed environment, a fresh directory and a session of its
 own; the `docker` engine is the product. Without a GPU a phase is forked from a process that has
 imported the framework and done nothing else: half of a short phase is that import. What leftovers
-of a killed driver are is known from one small file for each running process.
+of a killed driver are is known by the claims on its scratch directories.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shlex
-import signal
 import subprocess
 import sys
 import threading
@@ -21,18 +19,20 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
-from harness.base import atomic
-from harness.base import directory as directories
+from harness.base.claim import Claim, ClaimedDirectory
 from harness.base.error import EngineError
+from harness.base.stop import hurry_of
 from harness.catalog.flavors import Flavor
-from harness.engine import handle, owner, resources, serving
+from harness.engine import handle, resources, serving
 from harness.engine.handle import Handle, Limits
+from harness.engine.leftovers import Removal
 from harness.engine.protocol import Environment, Exit, Launch
 from harness.engine.resources import Resources
-from harness.engine.venv import environment, interpreter, process, uv
+from harness.engine.venv import environment, interpreter, process, scratch, uv
 from harness.engine.venv.fork_server import ForkServers
 from harness.engine.venv.process import Command, Process, Running
 from harness.engine.venv.process_tree import ProcessTree
+from harness.engine.venv.streams import Streams
 from harness.measure.target import Target
 from harness.record.models import Outcome
 
@@ -51,14 +51,14 @@ class VenvEngine:
     name = "venv"
 
     def __init__(self, cache: Path, warm: bool = True) -> None:
-        """Keeps environments and process files below `cache`.
+        """Keeps environments and scratch directories below `cache`.
 
         Args:
             warm: fork phases from a process that has imported the flavor's framework.
         """
         self._environments = cache / "environments"
-        self._processes = cache / "processes"
         self._scratch = cache / "scratch"
+        self._used: list[Claim] = []
         self._warm = warm
         self._servers = ForkServers(self._scratch)
 
@@ -77,6 +77,7 @@ class VenvEngine:
         cancel: threading.Event,
     ) -> Environment:
         """Makes the flavor's environment unless one of the same lock file is there."""
+        notes: tuple[str, ...] = ()
         named = interpreter.stand_in(flavor.id)
         if named is not None:
             progress(f"{flavor.id}: {named.path} stands in for the environment ({named.setting})")
@@ -88,15 +89,16 @@ class VenvEngine:
                 "packages": " ".join(named.packages),
             }
         else:
-            executable, provenance = environment.make(
-                self._environments, flavor, accelerator, progress, cancel
-            )
+            made = environment.make(self._environments, flavor, accelerator, progress, cancel)
+            self._used.append(made.claim)
+            executable, provenance, notes = made.python, made.provenance, made.notes
         return Environment(
             flavor=flavor.id,
             handle=str(executable),
             preload=flavor.preload,
             variables=flavor.variables,
             provenance=provenance,
+            notes=notes,
         )
 
     def execute(
@@ -105,7 +107,7 @@ class VenvEngine:
         """Runs a phase, and its client, each as a process group; stops both at the deadline."""
         served = launch.serving(_HOST, 0)
         try:
-            with self._running(served) as phase:
+            with self._running(served, cancel) as phase:
                 limits = Limits(launch.deadline_s, cancel)
                 started(ProcessTree(phase.pid))
                 if launch.client is None:
@@ -114,98 +116,85 @@ class VenvEngine:
                 def start_client(port: int) -> AbstractContextManager[Handle]:
                     # It imports no framework: there is nothing to fork it from.
                     client = launch.of_client(f"http://{_HOST}:{port}")
-                    return self._running(client, cold=True)
+                    return self._running(client, cancel, cold=True)
 
                 return serving.run(phase, phase.command.stdout, start_client, limits)
         except EngineError as problem:
             return Exit(Outcome.ENGINE_ERROR, None, str(problem))
 
     @contextlib.contextmanager
-    def _running(self, launch: Launch, cold: bool = False) -> Iterator[Running]:
+    def _running(
+        self, launch: Launch, cancel: threading.Event, cold: bool = False
+    ) -> Iterator[Running]:
         """A started script in a scratch directory of its own; nothing of it is left afterwards.
 
         Raises:
             EngineError: it could not be started.
         """
-        scratch = self._scratch / f"{launch.run_id}.{launch.key}"
-        directories.remove(scratch)
-        try:
-            (scratch / "home").mkdir(parents=True)
-            (scratch / "tmp").mkdir()
-            command = _command(launch, scratch)
+        with self._place(launch) as place, contextlib.ExitStack() as stack:
+            command = _command(launch, place)
             try:
-                started = process.start(command) if cold else self._start(command, launch)
+                streams = stack.enter_context(Streams(place, (command.stdout, command.stderr)))
+                stdout, stderr = streams.pipes
+                piped = replace(command, stdout=stdout, stderr=stderr)
+                started = process.start(piped) if cold else self._start(piped, launch, cancel)
             except OSError as problem:
                 raise EngineError(f"could not start the phase: {problem}") from problem
-            with contextlib.closing(started):
-                registration = self._register(started.pid, scratch)
-                yield Running(started, command)
-            registration.unlink(missing_ok=True)
+            stack.callback(_end_lost, started, place)
+            stack.enter_context(contextlib.closing(started))
+            streams.follow()
+            yield Running(started, command, streams, hurry_of(cancel))
+
+    @contextlib.contextmanager
+    def _place(self, launch: Launch, kind: str = "") -> Iterator[Path]:
+        """A scratch directory with HOME and TMPDIR in it, which is removed afterwards."""
+        made = ClaimedDirectory(self._scratch, f"{launch.run_id}.{launch.key}.{kind}")
+        try:
+            (made.path / "home").mkdir()
+            (made.path / "tmp").mkdir()
+            yield made.path
         finally:
-            directories.remove(scratch)
+            made.remove()
 
     def close(self) -> None:
-        """Ends the fork servers."""
+        """Ends the fork servers, and the claims on environments."""
         self._servers.close()
+        while self._used:
+            self._used.pop().release()
+
+    def recover(
+        self, launch: Launch, progress: Callable[[str], None], cancel: threading.Event
+    ) -> bool:
+        """Never: this engine is this process."""
+        return False
 
     def shell(self, launch: Launch) -> int:
         """Opens a shell with the phase's environment, in a scratch directory.
 
         For a phase that serves: with the server's; the client's command is printed beside it.
         """
-        scratch = self._scratch / f"{launch.run_id}.{launch.key}.shell"
-        (scratch / "home").mkdir(parents=True, exist_ok=True)
-        (scratch / "tmp").mkdir(exist_ok=True)
-        command = _command(launch.serving(_HOST, 0), scratch)
-        variables = {
-            **command.environment,
-            "TERM": os.environ.get("TERM", "dumb"),
-            "PS1": f"{launch.environment.flavor}$ ",
-        }
-        print("the phase: " + shlex.join(command.arguments), flush=True)
-        if launch.client is not None:
-            client = replace(command, script=launch.scenarios / launch.client.script)
-            url = f"SERVER_URL=http://{_HOST}:PORT"  # the marker `ready` says the port
-            print(f"its client: {url} " + shlex.join(client.arguments), flush=True)
-        try:
-            return subprocess.run(["/bin/sh", "-i"], cwd=scratch, env=variables).returncode
-        finally:
-            directories.remove(scratch)
+        with self._place(launch, "shell.") as place:
+            command = _command(launch.serving(_HOST, 0), place)
+            variables = {
+                **command.environment,
+                "TERM": os.environ.get("TERM", "dumb"),
+                "PS1": f"{launch.environment.flavor}$ ",
+            }
+            print("the phase: " + shlex.join(command.arguments), flush=True)
+            if launch.client is not None:
+                client = replace(command, script=launch.scenarios / launch.client.script)
+                url = f"SERVER_URL=http://{_HOST}:PORT"  # the marker `ready` says the port
+                print(f"its client: {url} " + shlex.join(client.arguments), flush=True)
+            return subprocess.run(["/bin/sh", "-i"], cwd=place, env=variables).returncode
 
     def reap(self) -> list[str]:
-        """Ends what a dead driver left running, and removes its scratch directories.
+        """Ends what dead drivers left running; removes their scratch and half-made environments."""
+        return [*scratch.reap(self._scratch), *environment.reap(self._environments)]
 
-        A supervisor ends with its driver, and all that it started with it. What is found here lost
-        both at once.
-        """
-        removed = []
-        there = {path.name: path for path in self._scratch.glob("*")}
-        for path in self._processes.glob("*.json"):
-            try:
-                entry = json.loads(path.read_text(encoding="utf-8"))
-                driver, leader = owner.parse(entry["driver"]), owner.parse(entry["process"])
-                scratch = there.get(entry["scratch"])
-            except (OSError, ValueError, KeyError, TypeError):
-                path.unlink(missing_ok=True)
-                continue
-            if driver is not None and driver.alive():
-                continue
-            if leader is not None and leader.alive():
-                process.stop_group(leader.pid, signal.SIGKILL)
-                removed.append(f"process {leader.pid} of a driver that is gone")
-            if scratch is not None:
-                directories.remove(scratch)
-            path.unlink(missing_ok=True)
-        return removed
-
-    def clean(self) -> list[str]:
-        """Removes every environment; returns one line for each."""
-        removed = [
-            f"environment {path.name}" for path in self._environments.glob("*") if path.is_dir()
-        ]
-        directories.remove(self._environments)
-        directories.remove(self._scratch)
-        return removed
+    def clean(self) -> Removal:
+        """Removes what dead drivers left, and the environments that no run uses."""
+        found = Removal(removed=self.reap())
+        return found + environment.remove_all(self._environments)
 
     def facts(self) -> dict[str, str]:
         """The version of uv, and what this platform cannot do."""
@@ -218,24 +207,21 @@ class VenvEngine:
             )
         return facts
 
-    def _start(self, command: Command, launch: Launch) -> Process:
+    def _start(self, command: Command, launch: Launch, cancel: threading.Event) -> Process:
         """Starts a phase: forked where the flavor names modules to preload, else from nothing.
 
         A GPU's phases start from nothing, as they do in a container.
         """
         forked = None
         if self._warm and launch.environment.preload and launch.gpu is None:
-            forked = self._servers.start(command, launch)
+            forked = self._servers.start(command, launch, cancel)
         return process.start(command) if forked is None else forked
 
-    def _register(self, pid: int, scratch: Path) -> Path:
-        leader = owner.of(pid)
-        entry = {
-            "driver": owner.current().text(),
-            "process": leader.text() if leader else "",
-            "scratch": scratch.name,
-        }
-        return atomic.write(self._processes / f"{pid}.json", json.dumps(entry))
+
+def _end_lost(started: Process, place: Path) -> None:
+    """Ends what a process has left that lost its supervisor."""
+    if started.unsupervised:
+        scratch.end_processes(place)
 
 
 def _command(launch: Launch, scratch: Path) -> Command:

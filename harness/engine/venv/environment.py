@@ -5,35 +5,60 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
+import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from harness.base import atomic, text
+from harness.base import atomic, claim, text
 from harness.base import directory as directories
+from harness.base.claim import Claim
 from harness.base.error import EngineError, StoppedError, UnavailableError
 from harness.catalog.entry import Accelerator
 from harness.catalog.flavors import Flavor
-from harness.engine.venv import interpreter, uv
+from harness.engine.leftovers import Removal
+from harness.engine.venv import installed, interpreter, uv
+from harness.engine.venv.installed import Files
 from harness.engine.venv.interpreter import Interpreter
 
 _FACTS = "ready.json"  # written last: an environment without it is not whole
-_LOOK_S = 0.1  # how late a cancellation is seen
+_NAME = re.compile(r".+-(gpu|virtual)-[0-9a-f]{12}")
+# Beside an environment: the claim on making it, and the one that those who use it share.
+_MAKING, _USING = ".lock", ".use"
+
+
+@dataclass(frozen=True)
+class Made:
+    """An environment that is there and whole.
+
+    Attributes:
+        python: its interpreter.
+        claim: on its use; whoever runs it gives that up afterwards.
+        notes: what the reader of the reports must know of it.
+    """
+
+    python: Path
+    provenance: dict[str, str]
+    claim: Claim
+    notes: tuple[str, ...] = ()
 
 
 class _Facts(BaseModel):
     """What is known of an environment that is whole.
 
     Attributes:
+        key: digest of what it was made from; its own.
         packages: as `pip freeze` would list them.
+        files: see `installed.files`.
     """
 
     model_config = ConfigDict(strict=True)
+    key: str
     packages: list[str]
+    files: dict[str, tuple[int, int]]
 
 
 def make(
@@ -42,11 +67,8 @@ def make(
     accelerator: str,
     progress: Callable[[str], None],
     cancel: threading.Event,
-) -> tuple[Path, dict[str, str]]:
+) -> Made:
     """Makes a flavor's environment below `root` unless a whole one of the same lock is there.
-
-    Returns:
-        Its interpreter, and its provenance.
 
     Raises:
         UnavailableError: there are no requirements for the accelerator, or no Python to be had.
@@ -67,115 +89,207 @@ def make(
         raise UnavailableError(f"{requirements}: {problem.strerror}") from None
     python = interpreter.find(flavor.python, cancel=cancel)
     inputs = hashlib.sha256(f"{lock} {python.path} {python.version}".encode()).hexdigest()[:12]
-    directory = root / f"{flavor.id}-{accelerator}-{inputs}"
+    place = _Place(root / f"{flavor.id}-{accelerator}-{inputs}", inputs, python, flavor.id)
+    indexes = flavor.indexes.get(key, ())
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        with _locked(directory.with_suffix(".lock"), flavor.id, progress, cancel):
-            facts = _whole(directory, flavor.id, progress)
-            if facts is None:
-                progress(f"{flavor.id}: environment with Python {python.version}")
-                indexes = flavor.indexes.get(key, ())
-                facts = _build(directory, python, requirements, indexes, cancel)
+        facts = place.prepared(requirements, indexes, progress, cancel)
     except OSError as problem:
-        raise EngineError(f"could not make the environment {directory}: {problem}") from problem
+        raise EngineError(
+            f"could not make the environment {place.directory}: {problem}"
+        ) from problem
     provenance = {
         "python": python.version,
         "python found by": python.source,
         "requirements": f"{name} sha256:{lock}",
         "packages": " ".join(facts.packages),
     }
-    return _executable(directory), provenance
+    return Made(place.executable, provenance, place.using, tuple(place.notes))
 
 
-def _executable(directory: Path) -> Path:
-    return directory / "bin" / "python"
+def reap(root: Path) -> list[str]:
+    """Removes environments that dead drivers have not made to the end; a line for each."""
+    removed = []
+    for directory in sorted(root.glob("*")):
+        if not _NAME.fullmatch(directory.name) or (directory / _FACTS).exists():
+            continue
+        making = Claim(_beside(directory, _MAKING))
+        with contextlib.suppress(OSError):
+            if directory.is_dir() and making.take() and not (directory / _FACTS).exists():
+                _clear(directory)
+                removed.append(f"half-made environment {directory.name} of a driver that is gone")
+        making.release()
+    return removed
 
 
-def _whole(directory: Path, flavor: str, progress: Callable[[str], None]) -> _Facts | None:
-    """The facts of an environment that is there and whole, else None; says what is damaged."""
-    path = directory / _FACTS
-    try:
-        facts = _Facts.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValidationError) as problem:
-        damage = f"{_FACTS} is not what was written ({text.one_line(str(problem), 120)})"
-    else:
-        if os.access(_executable(directory), os.X_OK):  # of what the link points to
-            return facts
-        damage = "its interpreter is gone"
-    progress(f"{flavor}: {directory.name} is damaged and is made again: {damage}")
-    return None
-
-
-def _build(
-    directory: Path,
-    python: Interpreter,
-    requirements: Path,
-    indexes: Sequence[str],
-    cancel: threading.Event,
-) -> _Facts:
-    """Makes an environment from a hash-locked file.
-
-    Args:
-        indexes: where packages are looked for that this machine's own indexes do not have.
-    """
-    _clear(directory)
-    try:
-        executable = str(_executable(directory))
-        uv.run(
-            ["venv", "--quiet", "--no-project", "--python", str(python.path), str(directory)],
-            cancel,
-        )
-        sync = [
-            *("pip", "sync", "--quiet", "--python", executable),
-            *("--require-hashes", "--compile-bytecode", str(requirements)),
-        ]
+def remove_all(root: Path) -> Removal:
+    """Removes every environment that no run makes or uses."""
+    found = Removal()
+    if root.is_symlink():
+        found.used.append(f"environments in {root}: it is a link, others may share what is there")
+        return found
+    for directory in sorted(path for path in root.glob("*") if path.is_dir()):
+        what = f"environment {directory.name}"
+        making, using = (Claim(_beside(directory, kind)) for kind in (_MAKING, _USING))
         try:
-            uv.run(sync, cancel)
-        except EngineError:
-            # A mirror may have everything, and let nothing else through: it is asked alone first.
-            if not indexes:
+            if not making.take():
+                found.used.append(f"{what}: a run makes it")
+            elif not using.take():
+                found.used.append(f"{what}: a run uses it")
+            else:
+                _clear(directory)
+                found.removed.append(what)
+                using.remove()
+                making.remove()
+        except OSError as problem:
+            found.failed.append(f"{what}: {problem.strerror}")
+        finally:
+            using.release()
+            making.release()
+    for path in [*root.glob(f"*{_MAKING}"), *root.glob(f"*{_USING}")]:
+        if not path.with_suffix("").exists():
+            claim.remove_free(path)
+    with contextlib.suppress(OSError):
+        root.rmdir()
+    return found
+
+
+class _Place:
+    """Where an environment is, or is going to be.
+
+    Attributes:
+        using: the claim on its use, held from `prepared` on.
+        notes: of what was found there.
+    """
+
+    def __init__(self, directory: Path, key: str, python: Interpreter, flavor: str) -> None:
+        self.directory = directory
+        self.executable = directory / "bin" / "python"
+        self.using = Claim(_beside(directory, _USING))
+        self.notes: list[str] = []
+        self._making = Claim(_beside(directory, _MAKING))
+        self._key = key
+        self._python = python
+        self._flavor = flavor
+
+    def prepared(
+        self,
+        requirements: Path,
+        indexes: Sequence[str],
+        progress: Callable[[str], None],
+        cancel: threading.Event,
+    ) -> _Facts:
+        """Makes it unless it is there and whole; one driver at a time does.
+
+        Args:
+            indexes: where packages are looked for that this machine's own indexes do not have.
+
+        Raises:
+            OSError, EngineError, StoppedError: as for `make`.
+        """
+        try:
+            self.directory.parent.mkdir(parents=True, exist_ok=True)
+            self._wait(self._making, "another run makes the same environment", progress, cancel)
+        except OSError:
+            facts, _ = self._examined()
+            if facts is None:
                 raise
-            more = [f"--extra-index-url={index}" for index in indexes]
-            uv.run([*sync, *more, "--index-strategy=unsafe-best-match"], cancel)
-        frozen = uv.run(["pip", "freeze", "--quiet", "--python", executable], cancel)
-    except StoppedError:
-        raise  # whoever stops a run does not wait for gigabytes to be removed; the next build does
-    except BaseException:
-        _clear(directory)
-        raise
-    facts = _Facts(packages=frozen.split())
-    atomic.write(directory / _FACTS, json.dumps(facts.model_dump()))
-    return facts
+            return facts  # on read-only storage, where nobody removes it either
+        try:
+            facts, damage = self._examined()
+            if facts is None:
+                if damage:
+                    note = f"{self.directory.name} is damaged and is made again: {damage}"
+                    self.notes.append(note)
+                    progress(f"{self._flavor}: {note}")
+                self._wait(self.using, "another run uses it", progress, cancel)
+                progress(f"{self._flavor}: environment with Python {self._python.version}")
+                facts = self._build(requirements, indexes, cancel)
+            self.using.take(shared=True)
+            return facts
+        except BaseException:
+            self.using.release()
+            raise
+        finally:
+            self._making.release()
+
+    def _wait(
+        self,
+        wanted: Claim,
+        reason: str,
+        progress: Callable[[str], None],
+        cancel: threading.Event,
+    ) -> None:
+        if not wanted.take():
+            progress(f"{self._flavor}: {reason}; waiting")
+            wanted.wait(cancel)
+
+    def _examined(self) -> tuple[_Facts | None, str]:
+        """The facts of an environment that is there and whole; else None, and what is damaged."""
+        try:
+            facts = _Facts.model_validate_json((self.directory / _FACTS).read_bytes())
+        except FileNotFoundError:
+            return None, ""
+        except (OSError, ValidationError) as problem:
+            reason = text.one_line(str(problem), 120)
+            return None, f"{_FACTS} is not what was written ({reason})"
+        if facts.key != self._key:
+            return None, f"{_FACTS} is that of another one"
+        damage = interpreter.damage(self.executable, self.directory, self._python.version)
+        damage = damage or installed.damage(self.directory, facts.files)
+        return (None, damage) if damage else (facts, "")
+
+    def _build(
+        self, requirements: Path, indexes: Sequence[str], cancel: threading.Event
+    ) -> _Facts:
+        """Makes it from a hash-locked file."""
+        _clear(self.directory)
+        directory, executable = str(self.directory), str(self.executable)
+        python = str(self._python.path)
+        try:
+            self._uv(["venv", "--quiet", "--no-project", "--python", python, directory], cancel)
+            sync = [
+                *("pip", "sync", "--quiet", "--python", executable),
+                *("--require-hashes", "--compile-bytecode", str(requirements)),
+            ]
+            try:
+                self._uv(sync, cancel)
+            except EngineError:
+                # A mirror may have everything, and let nothing else through: it is asked alone
+                # first.
+                if not indexes:
+                    raise
+                more = [f"--extra-index-url={index}" for index in indexes]
+                self._uv([*sync, *more, "--index-strategy=unsafe-best-match"], cancel)
+            frozen = self._uv(["pip", "freeze", "--quiet", "--python", executable], cancel)
+        except StoppedError:
+            raise  # whoever stops a run does not wait for gigabytes to be removed; the next does
+        except BaseException:
+            _clear(self.directory)
+            raise
+        files = installed.files(self.directory)
+        facts = _Facts(key=self._key, packages=frozen.split(), files=files)
+        atomic.write(self.directory / _FACTS, json.dumps(facts.model_dump()))
+        return facts
+
+    def _uv(self, arguments: Sequence[str], cancel: threading.Event) -> str:
+        return uv.run(arguments, cancel, claim=self._making)
+
+
+def _beside(directory: Path, kind: str) -> Path:
+    return directory.with_name(directory.name + kind)
 
 
 def _clear(directory: Path) -> None:
-    """Removes an environment, first of all what says that it is whole."""
+    """Removes an environment, first of all what says that it is whole.
+
+    Raises:
+        OSError: it stays.
+    """
+    path = directory / _FACTS
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        path = directory / _FACTS
         if path.is_dir():
             directories.remove(path)
         else:
             path.unlink()
-    directories.remove(directory)
-
-
-@contextlib.contextmanager
-def _locked(
-    path: Path, flavor: str, progress: Callable[[str], None], cancel: threading.Event
-) -> Iterator[None]:
-    """One driver at a time builds an environment; a lock of a dead process is free."""
-    lock = FileLock(path)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        progress(f"{flavor}: another run makes the same environment; waiting")
-        try:
-            lock.acquire(poll_interval=_LOOK_S, cancel_check=cancel.is_set)
-        except Timeout:
-            raise StoppedError("the run was stopped while it waited for an environment") from None
-    try:
-        yield
-    finally:
-        lock.release()
+    if not directories.remove(directory):
+        directory.rmdir()  # says why not

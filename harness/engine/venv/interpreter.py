@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -121,6 +122,30 @@ def find(
         f"no Python {version}: not on PATH, not under pyenv, and uv could not download it;"
         f" install it or set {name}=/path/to/python{version}"
     )
+
+
+def damage(python: Path, environment: Path, version: str) -> str:
+    """Why an environment's interpreter cannot be used, in a few words; "" where it can.
+
+    Args:
+        version: full version that it was made with.
+    """
+    code = "import sys; print('%d.%d.%d' % sys.version_info[:3], sys.prefix)"
+    try:
+        answer = subprocess.run(
+            [python, "-I", "-c", code], capture_output=True, text=True, timeout=60, check=True
+        ).stdout.strip()
+    except (FileNotFoundError, PermissionError):
+        return "its interpreter is gone"
+    except (OSError, ValueError, subprocess.SubprocessError) as problem:
+        return f"its interpreter does not run ({text.one_line(str(problem), 120)})"
+    found, _, prefix = answer.partition(" ")
+    if found != version:
+        return f"its interpreter is Python {found}"
+    with contextlib.suppress(OSError):
+        if Path(prefix).samefile(environment):
+            return ""
+    return "its interpreter is that of another environment"
 
 
 def _pyenv(version: str, environ: Mapping[str, str]) -> str:

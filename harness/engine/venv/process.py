@@ -17,13 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from harness.engine import handle
+from harness.base.error import EngineError
+from harness.engine import ending, resources
 from harness.engine.protocol import Exit
 from harness.engine.venv import supervisor
+from harness.engine.venv.streams import Streams
+from harness.record.models import Outcome
 
 GRACE_S = 5.0  # between TERM and KILL
-LOG_LIMIT = 256 * 2**20  # bytes of one log
 _START_S = 60.0  # a supervisor's own start on a loaded machine
+_LOOK_S = 0.1
 _END_S = 20.0  # its patience with what it has to end, and more
 
 Stream = int | IO[bytes]
@@ -44,15 +47,24 @@ class Process(Protocol):
 
         Raises:
             subprocess.TimeoutExpired: it still runs.
+            EngineError: what had started it ended before it, and took it along.
         """
 
     def close(self) -> None:
         """Ends it with all that descends from it, where that has not ended."""
 
+    @property
+    def unsupervised(self) -> bool:
+        """Whether, once it is closed, what left its process group may run: nobody ended that."""
+
 
 @dataclass(frozen=True)
 class Command:
-    """What to start: an interpreter and a script, with nothing of the driver's environment."""
+    """What to start: an interpreter and a script, with nothing of the driver's environment.
+
+    Attributes:
+        stdout, stderr: paths that it opens to write to.
+    """
 
     python: str
     script: Path
@@ -132,8 +144,12 @@ class Supervised:
         stdout: Stream = subprocess.DEVNULL,
         stderr: Stream = subprocess.DEVNULL,
         directory: Path | None = None,
+        held: Sequence[int] = (),
     ) -> None:
         """Starts it.
+
+        Args:
+            held: descriptors that the supervisor keeps open until all it has to end has ended.
 
         Raises:
             OSError: it could not be started.
@@ -142,6 +158,7 @@ class Supervised:
         self._answers = Answers(own)
         self._channel = own
         self._code: int | None = None
+        self._lost = False
         self._lock = threading.Lock()
         try:
             with its:
@@ -155,7 +172,7 @@ class Supervised:
                     stderr=stderr,
                     cwd=directory,
                     env=dict(environment),
-                    pass_fds=(its.fileno(),),
+                    pass_fds=(its.fileno(), *held),
                     start_new_session=True,
                 )
         except BaseException:
@@ -174,24 +191,23 @@ class Supervised:
     def wait(self, timeout: float | None = None) -> int:
         """See `Process`."""
         with self._lock:
-            if self._code is None:
+            if self._code is None and not self._lost:
                 answer = self._answers.next(timeout)
                 if answer is None:
                     raise subprocess.TimeoutExpired(str(self.pid), timeout or 0.0)
-                # A supervisor that was killed took the command with it.
-                self._code = exit_code(answer)
-            return self._code
+                self._take(answer)
+            return self._told()
 
     def end_descendants(self) -> None:
         """Ends all that descends from the command, which goes on."""
         with self._lock:
-            if self._code is not None:
+            if self._code is not None or self._lost:
                 return
             with contextlib.suppress(OSError):
                 self._channel.sendall(b"\n")
             answer = self._answers.next(_END_S) or {}
             if "ended" not in answer:  # so has the command, or the supervisor does not answer
-                self._code = exit_code(answer)
+                self._take(answer)
 
     def close(self) -> None:
         """See `Process`."""
@@ -205,41 +221,75 @@ class Supervised:
             self._supervisor.kill()
             self._supervisor.wait()
 
+    @property
+    def unsupervised(self) -> bool:
+        """See `Process`."""
+        return self._supervisor.returncode not in (None, 0)
+
+    def _take(self, answer: Mapping[str, Any]) -> None:
+        """What the supervisor says of the command's end; nothing where it was ended itself."""
+        if "status" in answer:
+            self._code = exit_code(answer)
+        else:
+            self._lost = True
+
+    def _told(self) -> int:
+        if self._code is None:
+            raise EngineError("its supervisor was ended, by a signal that the harness did not send")
+        return self._code
+
 
 class Running:
     """A started process group, as `handle.Handle`."""
 
-    def __init__(self, started: Process, command: Command) -> None:
+    def __init__(
+        self, started: Process, command: Command, streams: Streams, hurry: threading.Event
+    ) -> None:
         self.pid = started.pid
         self.command = command
+        self._hurry = hurry
         self._process = started
+        self._streams = streams
+        self._oom_kills = resources.oom_kills()
 
-    def ended(self, seconds: float) -> bool:
+    def ended(self, seconds: float | None) -> bool:
         """Whether it has ended, with all that descends from it; returns as soon as it has."""
         try:
             self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             return False
+        except EngineError:
+            pass  # `finish` tells it
         return True
 
-    def over_limit(self) -> str | None:
-        """Logs without bound."""
-        if any(_size(log) > LOG_LIMIT for log in (self.command.stdout, self.command.stderr)):
-            return f"wrote more than {LOG_LIMIT // 2**20} MiB of log"
-        return None
-
     def stop(self) -> bool:
-        """TERM to the whole group, and KILL when it is still there after the grace period."""
+        """TERM to the whole group, and KILL after the grace period, or in a hurry."""
         stop_group(self.pid, signal.SIGTERM)
-        stopped_by_term = self.ended(GRACE_S)
+        late, stopped_by_term = time.monotonic() + GRACE_S, False
+        while not stopped_by_term and not self._hurry.is_set() and time.monotonic() < late:
+            stopped_by_term = self.ended(_LOOK_S)
         stop_group(self.pid, signal.SIGKILL)
-        self._process.wait()
+        self.ended(None)
         return stopped_by_term
 
     def finish(self) -> Exit:
-        """How it ended."""
-        code = self._process.wait()
-        return handle.exit_of(code, {"pid": self.pid, "command": self.command.arguments})
+        """How it ended; its logs are complete then."""
+        self._streams.close()
+        details = {
+            "pid": self.pid,
+            "command": self.command.arguments,
+            "logs": self._streams.facts,
+        }
+        problem = self._streams.problem
+        if problem is not None:
+            reason = f"its logs could not be written: {problem.strerror or problem}"
+            return Exit(Outcome.ENGINE_ERROR, None, reason, details)
+        try:
+            code = self._process.wait()
+        except EngineError as lost:
+            return Exit(Outcome.ENGINE_ERROR, None, str(lost), details)
+        memory = code == -signal.SIGKILL and resources.oom_kills() > self._oom_kills
+        return ending.exit_of(code, details, "this machine's memory, or a limit" if memory else "")
 
 
 def exit_code(answer: Mapping[str, Any]) -> int:
@@ -252,10 +302,3 @@ def stop_group(pid: int, number: signal.Signals) -> None:
     """Sends a signal to a process group, if it is still there."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, number)
-
-
-def _size(log: Path) -> int:
-    try:
-        return log.stat().st_size
-    except FileNotFoundError:
-        return 0  # a fork makes its logs itself, a moment after it was started

@@ -27,7 +27,7 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
+from collections.abc import Iterator
 
 _PATIENCE_S = 10.0  # for descendants that the kernel does not let die, or that are another user's
 _PAUSE_S = 0.002
@@ -66,36 +66,43 @@ class _Supervisor:
         """Ends what descends from the command, and it as well; returns how many processes.
 
         Those that have left the command's tree are children of this process; the children of one
-        that ends become so.
+        that ends become so. One that forks and ends, again and again, is another process each time
+        it is looked for: each is killed as soon as it is found, and there is no pause as long as
+        others are.
         """
-        ended = set()
+        ended: set[int] = set()
         deadline = time.monotonic() + _PATIENCE_S
         while self.reap() and time.monotonic() < deadline:
-            found = _children()
-            if not command_too and self.status is None:
-                found.discard(self.pid)
+            found = set()
+            for pid in _children():
+                if pid != self.pid or command_too or self.status is not None:
+                    found.add(pid)
+                    with contextlib.suppress(OSError):
+                        os.kill(pid, signal.SIGKILL)
             if not found:
                 break
-            for pid in found:
-                with contextlib.suppress(OSError):
-                    os.kill(pid, signal.SIGKILL)
+            if found <= ended:
+                time.sleep(_PAUSE_S)
             ended |= found
-            time.sleep(_PAUSE_S)
         return len(ended)
 
 
-def _children() -> set[int]:
-    """Children of this process; none where there is no /proc to tell."""
-    own, found = str(os.getpid()), set()
-    for directory in Path("/proc").glob("[0-9]*"):
+def _children() -> Iterator[int]:
+    """Children of this process, the latest first; none where there is no /proc to tell."""
+    own = os.getpid()
+    try:
+        names = [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208
+    except OSError:
+        return
+    for pid in sorted(names, reverse=True):
         try:
-            stat = (directory / "stat").read_bytes()
+            with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - in a tenth of the time
+                stat = file.read()
         except OSError:
             continue
         # The name before it, in brackets, may hold anything.
-        if stat.rpartition(b")")[2].split()[1].decode() == own:
-            found.add(int(directory.name))
-    return found
+        if int(stat.rpartition(b")")[2].split()[1]) == own:
+            yield pid
 
 
 def _die_too() -> None:

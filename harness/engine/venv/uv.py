@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from uv import find_uv_bin
 
 from harness.base import text
+from harness.base.claim import Claim
 from harness.base.error import EngineError, StoppedError
 from harness.engine import indexes
 from harness.engine.venv.process import Supervised
@@ -22,6 +23,7 @@ def run(
     arguments: Sequence[str],
     cancel: threading.Event,
     environ: Mapping[str, str] | None = None,
+    claim: Claim | None = None,
 ) -> str:
     """Runs uv to its end; returns what it printed.
 
@@ -29,6 +31,8 @@ def run(
         arguments: without the program itself.
         environ: in place of the driver's own variables; what uv must know of this machine's package
             indexes is added.
+        claim: on what uv works at. Whatever becomes of this process, it is held for as long as uv
+            and all it started run.
 
     Raises:
         EngineError: uv could not be started or failed; with the end of its message.
@@ -39,7 +43,11 @@ def run(
     with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
         try:
             started = Supervised(
-                [find_uv_bin(), *arguments], variables, stdout=stdout, stderr=stderr
+                [find_uv_bin(), *arguments],
+                variables,
+                stdout=stdout,
+                stderr=stderr,
+                held=() if claim is None or claim.descriptor is None else (claim.descriptor,),
             )
         except OSError as problem:
             raise EngineError(f"uv could not be started: {problem}") from problem

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import secrets
-import threading
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 
 from harness.base import atomic, crash
 from harness.base.error import CrashError, EngineError, StoppedError, UsageError
+from harness.base.signals import stop_signals
+from harness.base.stop import Stop, waited_for
+from harness.engine import leftovers
 from harness.engine.protocol import Engine, Environment
 from harness.measure.gpu import Gpu
 from harness.plan import scale
@@ -20,7 +23,6 @@ from harness.run.phase import Executor, Observer, plain
 from harness.run.proof import proof
 from harness.run.proof.proof import Measurement, Proof
 from harness.run.settings import Settings, memory_limit
-from harness.run.signals import stop_signals
 
 FILE = "proof.json"
 
@@ -67,6 +69,7 @@ def prove(
                 made = _measured(made, prover, task, most)
         finally:
             engine.close()
+            leftovers.give_up(prover.claim)
         found = {"findings": proof.findings(made), "versions": prover.versions}
         made = made.model_copy(update=found)
         atomic.write(prover.directory / FILE, made.model_dump_json(indent=1) + "\n")
@@ -106,7 +109,7 @@ class _Prover:
     def __init__(
         self, plan: Plan, engine: Engine, settings: Settings, gpu: Gpu, observer: Observer
     ) -> None:
-        self.cancel = threading.Event()
+        self.cancel = Stop()
         self.versions: Mapping[str, object] = {}
         self._plan = plan
         self._engine = engine
@@ -116,6 +119,7 @@ class _Prover:
         name = f"proof-{datetime.now(timezone.utc):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         self.directory = settings.reports / name
         self.directory.mkdir(parents=True)
+        self.claim = leftovers.claim(self.directory)
         resources = engine.resources()
         self._executor = Executor(
             engine=engine,
@@ -131,13 +135,19 @@ class _Prover:
 
     def prepare(self, task: Task) -> None:
         """Makes the environments, and runs what comes before the phase."""
+        for line in (*self._engine.reap(), *leftovers.reap(self.directory.parent)):
+            self._observer.message(f"removed {line}")
         before: list[Task] = []
         while task.input is not None:
             task = self._plan.tasks[task.input]
             before.insert(0, task)
         for flavor in self._plan.needed:
-            self._environments[flavor.id] = self._engine.prepare(
-                flavor, "gpu", self._observer.message, self.cancel
+            say = self._observer.message
+            self._environments[flavor.id] = waited_for(
+                partial(self._engine.prepare, flavor, "gpu", say, self.cancel),
+                self.cancel,
+                f"making the environment of {flavor.id}",
+                say,
             )
         for earlier in before:
             record = self._execute(earlier)

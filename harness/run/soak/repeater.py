@@ -13,6 +13,7 @@ from pathlib import Path
 from harness.base import atomic
 from harness.base import directory as directories
 from harness.base.error import StoppedError
+from harness.base.signals import stop_signals
 from harness.base.text import clean, plural
 from harness.engine.protocol import Engine
 from harness.measure.gpu import Gpu
@@ -23,7 +24,6 @@ from harness.report import overview, reports, totals
 from harness.run import run
 from harness.run.phase import Observer, utc
 from harness.run.settings import Settings
-from harness.run.signals import stop_signals
 from harness.run.soak import soak
 from harness.run.soak.extract import Extract, extract
 from harness.run.soak.soak import Repeat, Soak

@@ -4,7 +4,7 @@ import os
 import typing
 
 from common import digest
-from common.errors import refuse
+from common.errors import refuse, unavailable
 from common.phase import Phase
 from families.tf_serialization import savedmodel
 
@@ -25,7 +25,7 @@ def source(phase: Phase) -> str:
     if phase.data_directory and os.path.isfile(os.path.join(path, "saved_model.pb")):
         return path
     if named:
-        refuse(f"PRETRAINED_MODEL is {named!r}; DATA_DIR has no SavedModel there")
+        unavailable(f"PRETRAINED_MODEL is {named!r}; DATA_DIR has no SavedModel there")
     return phase.input(savedmodel.DIRECTORY)
 
 

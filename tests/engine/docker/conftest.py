@@ -6,21 +6,20 @@ from collections.abc import Callable
 
 import pytest
 
-from harness.engine.docker.build import BUILD_LABEL
-from harness.engine.docker.daemon import Daemon
+from harness.engine.docker.daemon import LABEL, Daemon
 
 
 @pytest.fixture
 def remains(daemon: Daemon) -> Callable[[], set[str]]:
-    """What the test has left of builds: containers of their steps, and layers of their stages.
+    """What the test has left of builds: their containers, and layers that have no name.
 
     What another run on this daemon left before does not count.
     """
-    client, filters = daemon.client(), {"label": BUILD_LABEL}
+    client = daemon.client()
 
     def found() -> set[str]:
-        containers = client.containers(all=True, filters=filters)
-        images = client.images(all=True, filters=filters)
+        containers = client.containers(all=True, filters={"label": f"{LABEL}=build"})
+        images = client.images(all=True, filters={"dangling": True})
         return {entry["Id"] for entry in (*containers, *images)}
 
     before = found()

@@ -19,11 +19,15 @@ from typing import Any
 import pytest
 
 from harness.base.error import StoppedError
-from harness.engine.docker import build
+from harness.engine import indexes
 from harness.engine.docker.daemon import Daemon
 from harness.engine.docker.engine import DockerEngine
-from tests.engine.docker.test_image import locked_six, make_flavor
+from harness.engine.docker.ledger import Ledger
+from tests.engine.docker import private_daemon
+from tests.engine.docker.test_image import locked_six, make_empty_flavor, make_flavor
 from tests.paths import ROOT
+
+_SOON_S = 400.0  # an environment is made first, on cores that are busy
 
 
 class SilentIndex:
@@ -81,7 +85,7 @@ def test_a_build_that_waits_is_stopped_and_leaves_nothing(
     before = {entry["Id"] for entry in daemon.client().images(all=True)}
 
     def stop() -> None:
-        index.asked.wait(120)
+        index.asked.wait(_SOON_S)
         when.append(time.monotonic())
         cancel.set()
 
@@ -126,7 +130,7 @@ def test_a_term_during_a_build_interrupts_the_run_and_breaks_no_flavor(
         text=True,
     )
     try:
-        assert index.asked.wait(120), "the build did not get so far"
+        assert index.asked.wait(_SOON_S), "the build did not get so far"
         asked = time.monotonic()
         run.send_signal(signal.SIGTERM)
         output, _ = run.communicate(timeout=60)
@@ -143,24 +147,169 @@ def test_a_term_during_a_build_interrupts_the_run_and_breaks_no_flavor(
     assert remains() == set()
 
 
+_DRIVER = """
+import sys, threading
+from pathlib import Path
+from harness.engine.docker.engine import DockerEngine
+from tests.engine.docker.test_image import locked_six, make_flavor
+flavor = make_flavor(Path(sys.argv[1]), locked_six(), sys.argv[2])
+engine = DockerEngine(cache=Path(sys.argv[1]) / ".cache")
+engine.prepare(flavor, "virtual", lambda line: None, threading.Event())
+"""
+SECRET = "zq7-password"
+
+
+@contextlib.contextmanager
+def building(index: SilentIndex, root: Path, base: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A driver whose build has been told an index with a password, and waits for it."""
+    scheme, _, place = index.url.partition("://")
+    driver = subprocess.Popen(
+        [sys.executable, "-c", _DRIVER, str(root), base],
+        cwd=ROOT,
+        env={**os.environ, "PIP_INDEX_URL": f"{scheme}://zq7-user:{SECRET}@{place}"},
+    )
+    try:
+        assert index.asked.wait(_SOON_S), "the build did not get so far"
+        yield driver
+    finally:
+        driver.kill()
+        driver.wait()
+
+
+def written(root: Path) -> list[str]:
+    """The files of its containers and images in which a daemon has the password."""
+    done = subprocess.run(
+        ["grep", "-rlaF", "--devices=skip", SECRET, str(root)], capture_output=True, text=True
+    )
+    return done.stdout.splitlines()
+
+
+def until(done: Callable[[], bool], seconds: float) -> bool:
+    late = time.monotonic() + seconds
+    while not done() and time.monotonic() < late:
+        time.sleep(0.1)
+    return done()
+
+
 @pytest.mark.docker
-def test_a_build_that_nobody_follows_any_more_ends(
-    index: SilentIndex, daemon: Daemon, base_image: str, remains: Callable[[], set[str]]
+def test_a_killed_driver_takes_its_build_with_it_and_the_rest_goes_at_the_next_start(
+    index: SilentIndex,
+    daemon: Daemon,
+    base_image: str,
+    tmp_path: Path,
+    remains: Callable[[], set[str]],
 ) -> None:
-    """As where the log is on a full disk: the daemon does not go on for nobody."""
-    content = f"FROM {base_image}\nLABEL {build.BUILD_LABEL}=left\nRUN echo first && sleep 300\n"
-    archive = build.context({"Dockerfile": content.encode()})
-
-    def ask(client: Any) -> Any:
-        return client.build(fileobj=archive, custom_context=True, decode=True, rm=True)
-
-    with contextlib.closing(daemon.events(ask, threading.Event())) as events:
-        for event in events:
-            if event.get("stream") == "first\n":
-                break
-    filters, late = {"label": f"{build.BUILD_LABEL}=left"}, time.monotonic() + 30
-    while daemon.client().containers(filters=filters) and time.monotonic() < late:
-        time.sleep(0.05)
-    assert daemon.client().containers(filters=filters) == [], "the step of the build goes on"
-    build.clear(daemon.client(), f"{build.BUILD_LABEL}=left")
+    client = daemon.client()
+    with building(index, tmp_path, base_image) as driver:
+        (builder,) = remains()
+        facts = json.dumps(client.inspect_container(builder))
+        assert SECRET not in facts
+        assert index.url.partition("://")[2] not in facts
+        assert not any(SECRET.encode() in part for part in client.export(builder))
+        engine = DockerEngine(cache=tmp_path / ".cache")
+        assert engine.reap() == [], "of a living driver"
+        driver.kill()
+        driver.wait()
+    ended = until(lambda: not client.inspect_container(builder)["State"]["Running"], 10)
+    assert ended, "pip goes on for nobody"
+    (line,) = engine.reap()
+    assert line.endswith("of a driver that is gone")
     assert remains() == set()
+    assert not list((tmp_path / ".cache" / "docker").rglob("*.json"))
+
+
+@pytest.mark.docker
+@pytest.mark.slow
+def test_of_a_killed_daemon_s_build_nothing_is_left_and_no_password_was_written(
+    index: SilentIndex, base_image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with private_daemon.running(base_image) as private:
+        monkeypatch.setenv("DOCKER_HOST", private.address)
+        with building(index, tmp_path, base_image) as driver:
+            (builder,) = private.containers()
+            private.stop(signal.SIGKILL)
+            driver.wait(60)
+        root = private.log.parent
+        assert written(root / "data") == []
+        private.start()
+        assert private.containers() == [builder], "what a daemon leaves that is killed"
+        (line,) = DockerEngine(cache=tmp_path / ".cache").reap()
+        assert line.endswith("of a driver that is gone")
+        assert private.containers() == []
+        assert written(root / "data") == []
+        with contextlib.closing(private.client()) as client:
+            assert [entry["Id"] for entry in client.images(all=True)] == [base_image]
+
+
+@pytest.mark.docker
+@pytest.mark.slow
+def test_a_whole_build_has_written_no_password_anywhere(
+    base_image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looked for in every file of the daemon, and of the checkout, before anything is removed."""
+    settings = indexes.pip_settings(os.environ)
+    scheme, _, place = settings.get("index-url", "https://pypi.org/simple").partition("://")
+    address = f"{scheme}://zq7-user:{SECRET}@{place.rpartition('@')[2]}"
+    removed: list[str] = []
+    with private_daemon.running(base_image) as private:
+        data = private.log.parent / "data"
+        monkeypatch.setenv("DOCKER_HOST", private.address)
+        monkeypatch.setenv("HARNESS_BUILD_NETWORK", "host")
+        monkeypatch.setenv("PIP_INDEX_URL", address)
+        monkeypatch.setenv("ftp_proxy", f"http://zq7-user:{SECRET}@proxy.invalid:1")
+        remove = Ledger.remove
+
+        def looked_at(ledger: Ledger, *arguments: Any) -> bool:
+            removed.append(str(written(data)))
+            return remove(ledger, *arguments)
+
+        monkeypatch.setattr(Ledger, "remove", looked_at)
+        flavor = make_flavor(tmp_path, locked_six(), base_image)
+        engine = DockerEngine(cache=tmp_path / ".cache")
+        environment = engine.prepare(flavor, "virtual", lambda line: None, threading.Event())
+        assert "six==1.17.0" in environment.provenance["packages"]
+        assert removed == ["[]"] * 3, "two of the build, one that its contents were read from"
+        assert written(data) == []
+        assert written(tmp_path) == []
+
+
+@pytest.mark.docker
+def test_two_runs_that_need_the_same_image_build_it_once(
+    daemon: Daemon, base_image: str, tmp_path: Path
+) -> None:
+    flavor, said = make_empty_flavor(tmp_path, base_image), []
+    engines = [DockerEngine(cache=tmp_path / ".cache") for _ in range(2)]
+    handles: list[str] = []
+
+    def prepare(engine: DockerEngine) -> None:
+        found = engine.prepare(flavor, "virtual", said.append, threading.Event())
+        handles.append(found.handle)
+
+    threads = [threading.Thread(target=prepare, args=(engine,)) for engine in engines]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(handles) == 2
+    assert len(set(handles)) == 1
+    assert len([line for line in said if "building the image" in line]) == 1
+    for engine in engines:
+        engine.close()
+    assert len(engines[0].clean().removed) == 1
+
+
+@pytest.mark.docker
+def test_a_run_that_waits_for_another_s_build_can_be_stopped(
+    index: SilentIndex, base_image: str, tmp_path: Path
+) -> None:
+    with building(index, tmp_path, base_image):
+        flavor = make_flavor(tmp_path, locked_six(), base_image)
+        cancel, said = threading.Event(), []
+        timer = threading.Timer(1.0, cancel.set)
+        timer.start()
+        began = time.monotonic()
+        with pytest.raises(StoppedError):
+            DockerEngine(cache=tmp_path / ".cache").prepare(flavor, "virtual", said.append, cancel)
+        assert 0.9 < time.monotonic() - began < 4
+        assert said == ["t-lms: another run builds the same image; waiting"]
+    assert len(DockerEngine(cache=tmp_path / ".cache").reap()) == 1

@@ -22,7 +22,7 @@ def test_nothing_set_is_nothing_handed_over(home: Path) -> None:
 
 def test_proxies_are_handed_over_in_both_spellings(home: Path) -> None:
     found = build_settings.of_host({"https_proxy": "http://u:p@proxy:3128", "NO_PROXY": "internal"})
-    assert found.build_arguments == {
+    assert found.proxies == {
         "https_proxy": "http://u:p@proxy:3128",
         "HTTPS_PROXY": "http://u:p@proxy:3128",
         "no_proxy": "internal",
@@ -93,3 +93,21 @@ def test_indexes_of_a_flavor_come_after_the_host_s():
     assert build_settings.with_indexes(own, more).splitlines()[1] == (
         "extra-index-url = https://a.example https://wheels.example/cpu"
     )
+
+
+@pytest.mark.parametrize(
+    ("address", "secret"),
+    [
+        ("https://user:p%40ss@index/simple", "user:p%40ss@"),
+        ("https://token@index/simple", "token@"),
+        ("https://us@er:pass@index/simple", "us@er:pass@"),
+        ("https://index/@scope/simple", None),
+        ("https://index/simple", None),
+    ],
+)
+def test_what_an_address_says_of_who_asks_is_known(
+    home: Path, address: str, secret: str | None
+) -> None:
+    for environ in ({"PIP_INDEX_URL": address}, {"https_proxy": address}):
+        found = build_settings.of_host(environ)
+        assert found.secrets == (() if secret is None else (secret,))

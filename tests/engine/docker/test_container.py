@@ -70,7 +70,7 @@ def test_reads_processes_and_kills_of_the_cgroup_and_those_below(tmp_path: Path)
         (1, False, Outcome.FAILED),
         (1, True, Outcome.OUT_OF_MEMORY),
         (128, False, Outcome.FAILED),
-        (134, False, Outcome.KILLED),
+        (134, False, Outcome.FAILED),
         (137, False, Outcome.KILLED),
         (137, True, Outcome.OUT_OF_MEMORY),
         (255, False, Outcome.FAILED),
@@ -82,6 +82,14 @@ def test_an_exit_code_alone_does_not_tell_who_killed(
     ended = read_exit({"ExitCode": code}, oom, {})
     assert (ended.outcome, ended.code) == (outcome, code)
     assert bool(ended.reason) == (outcome is not Outcome.COMPLETED)
+
+
+@pytest.mark.parametrize("code", [1, 137, 139, 143])
+def test_what_the_daemon_was_asked_to_end_has_not_failed(code: int) -> None:
+    ended = read_exit({"ExitCode": code}, False, {}, asked=True)
+    assert (ended.outcome, ended.code) == (Outcome.KILLED, code)
+    assert "the daemon was asked to end the container" in ended.reason
+    assert read_exit({"ExitCode": 0}, False, {}, asked=True).outcome is Outcome.COMPLETED
 
 
 @pytest.mark.parametrize(

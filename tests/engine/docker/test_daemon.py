@@ -1,3 +1,5 @@
+import hashlib
+import json
 import socket
 import ssl
 import threading
@@ -14,6 +16,7 @@ from harness.engine import resources
 from harness.engine.docker.daemon import Daemon
 from harness.engine.docker.engine import DockerEngine
 from harness.engine.resources import Resources
+from harness.run import machine
 
 UUID = "GPU-1c2d"
 
@@ -62,6 +65,74 @@ def test_a_certificate_that_is_not_trusted_is_no_lack_of_permission() -> None:
 def test_a_bad_docker_host_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "gopher://x")
     assert "DOCKER_HOST" in message(Daemon())
+
+
+@pytest.fixture
+def contexts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Docker's own files: a context `there`, one that names no daemon, one that is broken."""
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.delenv("DOCKER_CONTEXT", raising=False)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    (tmp_path / "config.json").write_text("{}")
+    for name, endpoints in (
+        ("there", {"docker": {"Host": "unix:///nonexistent/there.sock"}}),
+        ("cluster", {"kubernetes": {"Host": "https://cluster"}}),
+        ("broken", None),
+    ):
+        place = tmp_path / "contexts" / "meta" / hashlib.sha256(name.encode()).hexdigest()
+        place.mkdir(parents=True)
+        content = {"Name": name, "Metadata": {}, "Endpoints": endpoints}
+        (place / "meta.json").write_text("{" if endpoints is None else json.dumps(content))
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["thre", "cluster", "broken", "There", "../there"])
+@pytest.mark.parametrize("place", ["variable", "configuration"])
+def test_a_context_that_names_no_daemon_is_not_the_default_one(
+    contexts: Path, monkeypatch: pytest.MonkeyPatch, name: str, place: str
+) -> None:
+    if place == "variable":
+        monkeypatch.setenv("DOCKER_CONTEXT", name)
+    else:
+        (contexts / "config.json").write_text(json.dumps({"currentContext": name}))
+    for refuses in (Daemon().check, DockerEngine().check_settings):
+        with pytest.raises(UsageError) as caught:
+            refuses()
+        assert f"Docker context {name!r}: " in str(caught.value)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(
+        UsageError, match="Docker context"
+    ):  # nor is it a reason for the venv engine
+        machine.choose_engine("auto", None, contexts / "cache")
+
+
+@pytest.mark.parametrize("name", ["there", "default", ""])
+def test_a_context_that_is_there_is_taken(
+    contexts: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("DOCKER_CONTEXT", name)
+    Daemon().check_settings()
+    if name == "there":
+        assert "nothing listens at unix:///nonexistent/there.sock" in message(Daemon())
+
+
+def test_docker_host_goes_before_the_context(
+    contexts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_CONTEXT", "thre")
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/host.sock")
+    Daemon().check_settings()
+    assert "nothing listens at unix:///nonexistent/host.sock" in message(Daemon())
+
+
+@pytest.mark.parametrize("address", ["gopher://x", "tcp://", "tcp://host", "tcp://host:port"])
+def test_an_address_that_is_none_is_no_reason_for_another_engine(
+    contexts: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", address)
+    with pytest.raises(UsageError, match="DOCKER_HOST") as caught:
+        machine.choose_engine("auto", None, contexts / "cache")
+    assert "\n" not in str(caught.value)
 
 
 def test_something_else_behind_the_socket_is_one_line(

@@ -18,8 +18,8 @@ from docker import APIClient
 from harness.base.error import UsageError
 from harness.engine import owner
 from harness.engine.docker import container
-from harness.engine.docker.daemon import LABEL, Daemon, owner_labels
-from harness.engine.docker.engine import DockerEngine, _abandoned
+from harness.engine.docker.daemon import LABEL, Daemon
+from harness.engine.docker.engine import DockerEngine
 from harness.engine.protocol import Environment, Exit, Launch
 from harness.measure.target import Target
 from harness.record.models import Outcome
@@ -249,7 +249,8 @@ def test_logs_are_on_disk_while_the_phase_runs(make: Make) -> None:
         ("pass", Outcome.COMPLETED, 0, ""),
         ("raise SystemExit(3)", Outcome.FAILED, 3, "exit code 3"),
         ("import os; os.kill(os.getpid(), 9)", Outcome.KILLED, 137, "SIGKILL"),
-        ("import os; os.kill(os.getpid(), 11)", Outcome.KILLED, 139, "SIGSEGV"),
+        ("import os; os.kill(os.getpid(), 11)", Outcome.FAILED, 139, "SIGSEGV"),
+        ("import os; os.abort()", Outcome.FAILED, 134, "SIGABRT"),
     ],
 )
 def test_exit_codes(
@@ -263,6 +264,55 @@ def test_exit_codes(
     assert ended.details["state"]["ExitCode"] == code
     assert left(daemon, launch) == []
     json.dumps(ended.details)
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [("SIGKILL", None), ("SIGTERM", None), ("SIGHUP", None), ("SIGTERM", 5), ("SIGHUP", 1)],
+)
+def test_what_somebody_else_has_the_daemon_kill_has_not_failed(
+    make: Make, daemon: Daemon, number: str, code: int | None
+) -> None:
+    """By its events the daemon tells it from what the script does to itself."""
+    launch = make(
+        f"""
+        import os, signal, time
+        if {code} is not None:
+            signal.signal(signal.{number}, lambda *told: os._exit({code}))
+        print("up", flush=True)
+        time.sleep(60)
+        """
+    )
+
+    def started(target: Target) -> None:
+        def kill() -> None:
+            while stdout(launch) != "up\n":
+                time.sleep(0.02)
+            daemon.client().kill(target._container, number)  # type: ignore[attr-defined]
+
+        threading.Thread(target=kill).start()
+
+    ended = DockerEngine().execute(launch, started, threading.Event())
+    assert ended.outcome is Outcome.KILLED, ended
+    assert ended.code == (code or 128 + getattr(signal, number))
+    assert "the daemon was asked to end the container, not by the harness" in ended.reason
+
+
+@pytest.mark.docker
+def test_a_process_that_is_killed_from_the_host_has_not_failed(make: Make, daemon: Daemon) -> None:
+    launch = make("import time; print('up', flush=True); time.sleep(60)")
+
+    def started(target: Target) -> None:
+        def kill() -> None:
+            while stdout(launch) != "up\n":
+                time.sleep(0.02)
+            os.kill(max(target.pids()), signal.SIGKILL)
+
+        threading.Thread(target=kill).start()
+
+    ended = DockerEngine().execute(launch, started, threading.Event())
+    assert (ended.outcome, ended.code) == (Outcome.KILLED, 137)
 
 
 @pytest.mark.docker
@@ -406,7 +456,7 @@ def test_the_image_stays_the_same_when_its_tag_moves(make: Make, daemon: Daemon)
     repository = "lms-harness-test/moved"
     client.tag(first, repository, "latest")
     other = client.commit(
-        client.create_container(first, ["true"], labels=owner_labels("test"))["Id"]
+        client.create_container(first, ["true"], labels=owner.labels("test"))["Id"]
     )
     try:
         client.tag(other["Id"], repository, "latest")
@@ -503,26 +553,6 @@ def test_reap_removes_what_a_killed_driver_left_and_nothing_else(
             daemon.client().remove_container(name, force=True)
 
 
-def test_an_owner_that_cannot_be_looked_up_is_dead_only_when_overdue() -> None:
-    labels = owner_labels("phase") | {f"{LABEL}.pid-namespace": "pid:[1]"}
-    assert not _abandoned(labels, local=True)
-    assert not _abandoned(labels | {f"{LABEL}.deadline": str(int(time.time()))}, local=True)
-    assert _abandoned(labels | {f"{LABEL}.deadline": str(int(time.time()) - 500)}, local=True)
-    assert not _abandoned(labels | {f"{LABEL}.deadline": "soon"}, local=True)
-
-
-def test_an_owner_of_an_earlier_boot_is_dead_unless_it_may_be_another_machine() -> None:
-    earlier = owner.Owner(os.getpid(), owner.current().started, "another-boot").text()
-    labels = owner_labels("phase") | {f"{LABEL}.owner": earlier}
-    assert _abandoned(labels, local=True)
-    assert not _abandoned(labels, local=False)
-
-
-@pytest.mark.parametrize("text", ["", "1", "x:y:z", "1:2:3:4", "-1:1.00:boot"])
-def test_labels_that_are_not_ours_are_left_alone(text: str) -> None:
-    assert not _abandoned({LABEL: "phase", f"{LABEL}.owner": text}, local=True)
-
-
 # --- GPUs and shells ------------------------------------------------------------------------------
 
 
@@ -601,48 +631,3 @@ def test_a_shell_has_the_phase_s_environment(make: Make, daemon: Daemon, tmp_pat
     assert done.returncode == 5
     assert (launch.output / "y").exists()
     assert left(daemon, launch) == []
-
-
-class FakeClient:
-    """A daemon with things of ours; what is not asked for by label is not seen."""
-
-    def __init__(self) -> None:
-        self.removed: list[str] = []
-
-    def containers(self, all: bool, filters: dict[str, str]) -> list[dict[str, Any]]:
-        assert all
-        if filters == {"label": f"{LABEL}.build"}:
-            return []
-        assert filters == {"label": LABEL}
-        return [{"Id": "container"}]
-
-    def networks(self, filters: dict[str, str]) -> list[dict[str, Any]]:
-        assert filters == {"label": LABEL}
-        return [{"Id": "network"}]
-
-    def remove_network(self, name: str) -> None:
-        assert self.removed == ["container"], "a network with containers cannot be removed"
-        self.removed.append(name)
-
-    def images(self, filters: dict[str, str], all: bool = False) -> list[dict[str, Any]]:
-        assert filters["label"].startswith(f"{LABEL}.")
-        return [] if all else [{"Id": "sha256:image", "RepoTags": ["lms-harness/f:1"]}]
-
-    def remove_container(self, name: str, v: bool, force: bool) -> None:
-        assert v
-        assert force
-        self.removed.append(name)
-
-    def remove_image(self, name: str, **options: Any) -> None:
-        self.removed.append(name)
-
-
-def test_clean_removes_what_carries_our_labels(monkeypatch: pytest.MonkeyPatch) -> None:
-    client, engine = FakeClient(), DockerEngine()
-    monkeypatch.setattr(engine._daemon, "client", lambda: client)
-    assert engine.clean() == [
-        "container container",
-        "network network",
-        "image lms-harness/f:1",
-    ]
-    assert client.removed == ["container", "network", "sha256:image"]

@@ -101,7 +101,7 @@ def test_each_phase_of_a_group_ends_in_its_own_way(make: Make, tmp_path: Path) -
     assert [(end.exit.outcome, end.exit.code) for end in ends] == [
         (Outcome.FAILED, 3),
         (Outcome.OUT_OF_MEMORY, 137),
-        (Outcome.KILLED, 139),
+        (Outcome.FAILED, 139),
         (Outcome.TIMED_OUT, None),
         (Outcome.COMPLETED, 0),
     ]

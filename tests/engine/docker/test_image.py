@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 import socket
 import tarfile
@@ -12,8 +13,9 @@ import pytest
 
 from harness.base.error import EngineError, UnavailableError
 from harness.catalog.flavors import Flavor, Image
+from harness.engine import indexes, owner
 from harness.engine.docker import build, build_settings, image
-from harness.engine.docker.daemon import LABEL, Daemon, owner_labels
+from harness.engine.docker.daemon import LABEL, Daemon
 from harness.engine.docker.engine import DockerEngine
 from tests.paths import ROOT
 
@@ -29,7 +31,7 @@ def make_flavor(root: Path, requirements: str, base: str = "base") -> Flavor:
     """A flavor in a checkout of its own, with the project's Dockerfile."""
     directory = root / "docker" / "flavors" / "t"
     directory.mkdir(parents=True, exist_ok=True)
-    for name in ("Dockerfile", "requirements-build.txt"):
+    for name in ("Dockerfile", "install.sh", "requirements-build.txt"):
         shutil.copy(ROOT / "docker" / name, root / "docker" / name)
     (directory / "requirements.txt").write_text(requirements)
     return Flavor.model_validate(
@@ -44,6 +46,13 @@ def make_flavor(root: Path, requirements: str, base: str = "base") -> Flavor:
             "image": [{"accelerator": "virtual", "base": base, "requirements": "requirements.txt"}],
         }
     )
+
+
+def make_empty_flavor(root: Path, base: str) -> Flavor:
+    """One of no package: its image takes seconds, and no index."""
+    flavor = make_flavor(root, "", base)
+    (root / "docker" / "requirements-build.txt").write_text("")
+    return flavor
 
 
 # --- without a daemon -----------------------------------------------------------------------------
@@ -99,20 +108,24 @@ def test_the_context_is_the_same_bytes_for_the_same_files() -> None:
     assert build.context(files).getvalue() == build.context(again).getvalue()
 
 
-def test_a_broken_build_names_pip_s_reason_and_the_log(tmp_path: Path) -> None:
-    events = [
-        {"stream": "Step 1/2 : RUN set -eu\n"},
-        {"stream": "\x1b[91mERROR: no matching distribution\n\x1b[0m"},
-        {"stream": "WARNING: pip is old\n"},
-        {"error": "The command '/bin/sh -c set -eu; long' returned a non-zero code: 1"},
-    ]
-    with pytest.raises(EngineError) as caught:
-        build.follow(events, "f", tmp_path / "log", print)
-    assert "ERROR: no matching distribution (non-zero code: 1)" in str(caught.value)
-    assert str(tmp_path / "log") in str(caught.value)
-    assert "\n" not in str(caught.value)
-    assert "\x1b" not in str(caught.value)
-    assert "WARNING: pip is old" in (tmp_path / "log").read_text()
+def output(*parts: bytes) -> Any:
+    return ({"output": part} for part in parts)
+
+
+def test_the_line_that_says_what_broke_is_found_however_output_comes(tmp_path: Path) -> None:
+    parts = (b"\x1b[91mERR", b"OR: no matching dis", b"tribution\n\x1b[0mWARNING: pip is ", b"old")
+    said = build.follow(build.text_of(output(*parts)), "f", tmp_path / "log", print)
+    assert said == "ERROR: no matching distribution"
+    assert (tmp_path / "log").read_text() == f"{said}\nWARNING: pip is old\n"
+    assert build.follow(iter(()), "f", tmp_path / "log", print) == "it said nothing"
+
+
+def test_characters_are_whole_and_passwords_are_not_in_the_log() -> None:
+    secret = "ü:p%40ss@"
+    line = f"Looking in indexes: https://{secret}index/simple ✓\n".encode()
+    parts = [line[number : number + 1] for number in range(len(line))]
+    (said,) = build.text_of(output(*parts), [secret])
+    assert said == "Looking in indexes: https://***index/simple ✓"
 
 
 # --- with one ------------------------------------------------------------------------------------
@@ -143,6 +156,11 @@ def test_builds_once_and_hands_the_way_out_over_without_a_trace(
     if b"BEGIN CERTIFICATE" in bundle.read_bytes():
         for name in ("PIP_CERT", "SSL_CERT_FILE"):
             monkeypatch.setenv(name, str(bundle))
+    found = indexes.pip_settings(os.environ).get("index-url", "https://pypi.org/simple")
+    scheme, _, place = found.partition("://")
+    monkeypatch.setenv(
+        "PIP_INDEX_URL", f"{scheme}://zq7-user:zq7-secret@{place.rpartition('@')[2]}"
+    )
     monkeypatch.setenv("PIP_TRUSTED_HOST", "zq7-trusted-host")
     monkeypatch.setenv("PIP_FIND_LINKS", "/zq7/path/of/this/machine")
     monkeypatch.setenv("ftp_proxy", "http://user:zq7-password@proxy.invalid:1")
@@ -263,7 +281,7 @@ def test_a_base_that_brings_tensorflow_lends_its_packages(
         assert "six==1.17.0" in environment.provenance["packages"].split()
         script = "import six, tensorflow; print(six.from_base)"
         container = client.create_container(
-            environment.handle, ["python3", "-c", script], labels=owner_labels("test")
+            environment.handle, ["python3", "-c", script], labels=owner.labels("test")
         )["Id"]
         try:
             client.start(container)
@@ -293,3 +311,47 @@ def test_the_dockerfile_needs_only_the_classic_builder() -> None:
     content = (ROOT / "docker" / "Dockerfile").read_text()
     for word in ("--mount", "# syntax", "<<"):
         assert word not in content
+
+
+@pytest.mark.docker
+def test_the_dockerfile_by_hand_gives_the_same_image(
+    flavor: Flavor, daemon: Daemon, base_image: str
+) -> None:
+    """With the classic builder; the harness needs none."""
+    client, docker = daemon.client(), flavor.directory.parent.parent
+    files = {name: (docker / name).read_bytes() for name in ("Dockerfile", *build.FILES[:2])}
+    settings = build_settings.of_host()
+    environment = "".join(f"export {name}={value!r}\n" for name, value in settings.proxies.items())
+    archive = build.context(
+        {
+            **files,
+            "requirements.txt": locked_six().encode(),
+            "pip.conf": settings.pip_conf.encode(),
+            "ca-certificates.crt": settings.ca_bundle,
+            "environment": environment.encode(),
+        }
+    )
+    events = client.build(
+        fileobj=archive,
+        custom_context=True,
+        tag="lms-harness-test/by-hand",
+        rm=True,
+        decode=True,
+        network_mode="host" if settings.host_network else None,
+        buildargs={"BASE_IMAGE": base_image, "PYTHON": flavor.python},
+    )
+    said = list(events)
+    assert not any("error" in event for event in said), said
+    try:
+        ours = DockerEngine().prepare(flavor, "virtual", lambda line: None, threading.Event())
+        facts = [client.inspect_image(name) for name in ("lms-harness-test/by-hand", ours.handle)]
+        keys = ("Cmd", "Entrypoint", "User", "WorkingDir", "Volumes", "ExposedPorts")
+        configurations = [
+            {key: fact["Config"].get(key) or None for key in keys}
+            | {"Env": sorted(fact["Config"]["Env"])}
+            for fact in facts
+        ]
+        assert configurations[0] == configurations[1]
+        assert len(facts[0]["RootFS"]["Layers"]) == len(facts[1]["RootFS"]["Layers"])
+    finally:
+        client.remove_image("lms-harness-test/by-hand", force=True)

@@ -15,9 +15,16 @@ from harness.base.error import UsageError
 from harness.engine.docker import shared_files
 from harness.engine.docker.daemon import LABEL, Daemon
 from harness.engine.docker.engine import DockerEngine
+from harness.engine.docker.ledger import Ledger
 from tests.paths import ROOT
 
 pytestmark = pytest.mark.docker
+
+
+@pytest.fixture
+def ledger(daemon: Daemon, tmp_path: Path) -> Ledger:
+    """Nothing is in it when the test has ended."""
+    return Ledger(daemon, tmp_path / "state")
 
 
 def left(daemon: Daemon) -> list[str]:
@@ -27,31 +34,34 @@ def left(daemon: Daemon) -> list[str]:
 
 
 def test_a_daemon_that_sees_the_files_passes_and_nothing_is_left(
-    daemon: Daemon, tmp_path: Path
+    daemon: Daemon, ledger: Ledger, tmp_path: Path
 ) -> None:
-    shared_files.check(daemon, [tmp_path, tmp_path / "made" / "below"])
+    shared_files.check(daemon, ledger, [tmp_path, tmp_path / "made" / "below"])
     assert left(daemon) == []
+    assert ledger.entries() == []
     assert not (tmp_path / "made" / "below").exists()
 
 
-def test_nothing_is_pulled_for_it(daemon: Daemon, tmp_path: Path) -> None:
+def test_nothing_is_pulled_for_it(daemon: Daemon, ledger: Ledger, tmp_path: Path) -> None:
     before = {entry["Id"] for entry in daemon.client().images(all=True)}
-    shared_files.check(daemon, [tmp_path])
+    shared_files.check(daemon, ledger, [tmp_path])
     assert {entry["Id"] for entry in daemon.client().images(all=True)} == before
 
 
 @pytest.mark.usefixtures("daemon")
 def test_it_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
-    monkeypatch.setattr(shared_files, "check", lambda _, paths: asked.append(list(paths)))
+    monkeypatch.setattr(shared_files, "check", lambda *given: asked.append(list(given[-1])))
     engine = DockerEngine(directories=[tmp_path])
     engine.preflight(None)
     engine.preflight(None)
     assert asked == [[tmp_path]]
 
 
-def test_a_directory_that_nobody_can_write_to_is_no_fault_of_the_daemon(daemon: Daemon) -> None:
-    shared_files.check(daemon, [Path("/proc/nothing/can/be/made/here")])
+def test_a_directory_that_nobody_can_write_to_is_no_fault_of_the_daemon(
+    daemon: Daemon, ledger: Ledger
+) -> None:
+    shared_files.check(daemon, ledger, [Path("/proc/nothing/can/be/made/here")])
 
 
 @pytest.mark.parametrize("there", [True, False])
@@ -92,9 +102,9 @@ def test_a_daemon_in_another_place_is_refused_before_anything_is_built(
 
 
 def test_a_daemon_that_makes_no_container_is_one_line(
-    daemon: Daemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    daemon: Daemon, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shared_files, "_DOCKERFILE", b"FROM scratch\nRUN nothing\n")
+    monkeypatch.setattr(shared_files, "_NOTHING", b"no archive" * 1000)
     with pytest.raises(UsageError, match="makes no container") as caught:
-        shared_files.check(daemon, [tmp_path])
+        shared_files.check(daemon, ledger, [tmp_path])
     assert "\n" not in str(caught.value)

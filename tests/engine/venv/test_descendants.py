@@ -19,6 +19,7 @@ from harness.engine.venv import process
 from harness.engine.venv.engine import VenvEngine
 from harness.record.models import Outcome
 from tests.engine.venv.test_engine import launch, with_fork_server
+from tests.paths import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs PR_SET_CHILD_SUBREAPER")
 
@@ -110,6 +111,88 @@ def test_all_descendants_end_with_their_phase(
         engine.close()
 
 
+@pytest.mark.parametrize("warm", [False, True], ids=["cold", "forked"])
+def test_descendants_end_with_their_phase_where_its_supervisor_is_killed(
+    tmp_path: Path, warm: bool
+) -> None:
+    """As by the kernel's out-of-memory killer."""
+    kill = "os.kill(SUPERVISOR, signal.SIGKILL); time.sleep(60)"
+    supervisor = "os.getppid()"
+    if warm:  # above the fork server
+        supervisor = "int(open('/proc/%d/stat' % os.getppid()).read().rpartition(')')[2].split()[1])"
+    phase = launch(tmp_path, f"{DETACH}\n    {kill.replace('SUPERVISOR', supervisor)}\n", threads=1)
+    if warm:
+        phase = warmed(phase)
+    engine = VenvEngine(tmp_path / "cache")
+    try:
+        ended = engine.execute(phase, lambda target: None, threading.Event())
+        assert ended.outcome is not Outcome.COMPLETED
+        assert (phase.logs / "stdout.log").read_text() == "detached\n"
+        assert beating(phase.output) == []
+    finally:
+        engine.close()
+    assert list((tmp_path / "cache/scratch").iterdir()) == []
+
+
+def test_descendants_end_with_a_driver_that_is_killed(tmp_path: Path) -> None:
+    phase = launch(tmp_path, f"{DETACH}\n    time.sleep(60)\n", deadline_s=60.0)
+    code = f"""
+import sys, threading
+from pathlib import Path
+sys.path.insert(0, {str(ROOT)!r})
+from harness.engine.protocol import Environment, Launch
+from harness.engine.venv.engine import VenvEngine
+paths = Path({str(tmp_path)!r})
+VenvEngine(paths / "cache").execute(
+    Launch("k", "r", Environment("f", sys.executable), "phase.py", {{}}, paths / "scenarios",
+           paths / "data", None, paths / "output", paths / "logs"),
+    lambda target: None, threading.Event())
+"""
+    driver = subprocess.Popen([sys.executable, "-c", code])
+    log = phase.logs / "stdout.log"
+    while not (log.exists() and log.read_text()):
+        assert driver.poll() is None
+        time.sleep(0.02)
+    assert len(beating(phase.output)) == 2
+    driver.kill()
+    driver.wait()
+    deadline = time.monotonic() + 20
+    while beating(phase.output):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("session", ["", "os.setsid()"], ids=["one session", "sessions"])
+def test_what_forks_and_ends_again_and_again_is_caught(tmp_path: Path, session: str) -> None:
+    """Each time it is looked for it is another process."""
+    script = f"""
+        import os, time
+        if os.fork() == 0:
+            {session or "pass"}
+            end = time.monotonic() + 60
+            while time.monotonic() < end:
+                if os.fork():
+                    os._exit(0)
+                {session or "pass"}
+            open(os.path.join(os.environ["OUTPUT_DIR"], "escaped"), "w").close()
+            os._exit(0)
+        time.sleep(0.2)
+        print("gone", flush=True)
+    """
+    phase = launch(tmp_path, script, deadline_s=60.0)
+    began = time.monotonic()
+    ended = VenvEngine(tmp_path / "cache").execute(phase, lambda target: None, threading.Event())
+    assert ended.outcome is Outcome.COMPLETED, ended.reason
+    assert time.monotonic() - began < 8  # the supervisor's patience is longer
+    marks = (f"HOME={tmp_path}", f"TMPDIR={tmp_path}")
+    for process_ in psutil.process_iter():
+        try:
+            environ = process_.environ()
+        except (psutil.Error, OSError):
+            continue
+        assert not any(f"{name}={value}".startswith(marks) for name, value in environ.items())
+
+
 def test_a_supervisor_that_is_killed_takes_its_phase_along(tmp_path: Path) -> None:
     phase = launch(tmp_path, "import time; print('up', flush=True); time.sleep(60)")
 
@@ -118,7 +201,8 @@ def test_a_supervisor_that_is_killed_takes_its_phase_along(tmp_path: Path) -> No
         psutil.Process(psutil.Process(pid).ppid()).kill()
 
     ended = VenvEngine(tmp_path / "cache").execute(phase, kill, threading.Event())
-    assert ended.outcome is Outcome.KILLED
+    assert ended.outcome is Outcome.ENGINE_ERROR
+    assert "its supervisor was ended" in ended.reason
     assert not runs(ended.details["pid"])
 
 

@@ -17,7 +17,6 @@ import pytest
 
 from tests import users
 from tests.paths import ROOT
-from harness.engine import owner
 from harness.engine.protocol import Environment, Launch
 from harness.engine.venv.engine import VenvEngine
 from harness.record.models import Outcome
@@ -91,7 +90,7 @@ def test_contract_of_a_phase(engine, tmp_path, monkeypatch):
     assert environ["TF_NUM_INTRAOP_THREADS"] == "1"
     assert environ["CUDA_VISIBLE_DEVICES"] == ""
     assert environ["HOME"].startswith(str(tmp_path / "cache/scratch"))
-    assert not (tmp_path / "cache/scratch/run.flavor.family.scenario.phase").exists()
+    assert list((tmp_path / "cache/scratch").iterdir()) == []
 
 
 def test_exit_code_of_a_phase(engine, tmp_path):
@@ -99,11 +98,86 @@ def test_exit_code_of_a_phase(engine, tmp_path):
     assert (ended.outcome, ended.code) == (Outcome.FAILED, 3)
 
 
-def test_a_signal_is_told_apart_from_an_exit_code(engine, tmp_path):
-    script = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+@pytest.mark.parametrize("warm", [False, True], ids=["cold", "forked"])
+@pytest.mark.parametrize("number", ["SIGKILL", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1"])
+def test_a_signal_from_outside_is_no_failure_of_the_phase(engine, tmp_path, warm, number):
+    phase = launch(tmp_path, "import time; print('up', flush=True); time.sleep(60)")
+    if warm:
+        common = with_fork_server(phase)
+        phase = replace(
+            phase,
+            environment=replace(
+                phase.environment, preload=("decimal",), variables={"PYTHONPATH": str(common)}
+            ),
+        )
+
+    def started(target):
+        def kill():
+            while (tmp_path / "logs/stdout.log").read_text() != "up\n":
+                time.sleep(0.02)
+            (pid,) = target.pids()
+            os.kill(pid, getattr(signal, number))
+
+        threading.Thread(target=kill).start()
+
+    ended = engine.execute(phase, started, threading.Event())
+    engine.close()
+    assert (ended.outcome, ended.code) == (Outcome.KILLED, 128 + getattr(signal, number))
+    assert f"ended by a signal ({number}" in ended.reason
+
+
+@pytest.mark.parametrize(
+    ("script", "number"),
+    [
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", signal.SIGSEGV),
+        ("import ctypes; ctypes.string_at(0)", signal.SIGSEGV),
+        ("import os; os.abort()", signal.SIGABRT),
+        ("import signal, time; signal.alarm(1); time.sleep(60)", signal.SIGALRM),
+    ],
+)
+def test_a_signal_that_a_process_brings_upon_itself_is_its_failure(
+    engine, tmp_path, script, number
+):
     ended, _ = execute(engine, launch(tmp_path, script))
-    assert (ended.outcome, ended.code) == (Outcome.KILLED, 137)
-    assert "killed" in ended.reason
+    assert (ended.outcome, ended.code) == (Outcome.FAILED, 128 + number)
+
+
+@pytest.fixture
+def little_memory():
+    """A cgroup with 64 MiB; skips for a user who may not make one."""
+    for root, limit in (("memory", "memory.limit_in_bytes"), (".", "memory.max")):
+        place = Path("/sys/fs/cgroup", root, f"lms-harness-test-{os.getpid()}")
+        try:
+            place.mkdir()
+            (place / limit).write_text(str(64 * 2**20))
+        except OSError:
+            if place.is_dir():
+                place.rmdir()
+            continue
+        yield place
+        place.rmdir()
+        return
+    pytest.skip("only root can make a cgroup")
+
+
+def test_what_the_out_of_memory_killer_ends_is_told_apart(engine, tmp_path, little_memory):
+    script = """
+        import os, time
+        while not os.path.exists(os.path.join(os.environ["DATA_DIR"], "go")):
+            time.sleep(0.02)
+        data = bytearray(2**30)
+        for at in range(0, 2**30, 4096):
+            data[at] = 1
+    """
+
+    def started(target):
+        (pid,) = target.pids()
+        (little_memory / "cgroup.procs").write_text(str(pid))
+        (tmp_path / "data" / "go").touch()
+
+    ended = engine.execute(launch(tmp_path, script), started, threading.Event())
+    assert (ended.outcome, ended.code) == (Outcome.OUT_OF_MEMORY, 137)
+    assert "out-of-memory killer" in ended.reason
 
 
 def test_deadline_stops_the_whole_tree(engine, tmp_path):
@@ -162,11 +236,31 @@ def test_interpreter_that_is_gone_is_an_engine_error(engine, tmp_path):
     assert "could not start" in ended.reason
 
 
-def test_log_without_bound_stops_the_phase(engine, tmp_path, monkeypatch):
-    monkeypatch.setattr("harness.engine.venv.process.LOG_LIMIT", 2**20)
-    ended, _ = execute(engine, launch(tmp_path, "while True: print('x' * 1000)"))
-    assert ended.outcome is Outcome.FAILED
-    assert "1 MiB of log" in ended.reason
+@pytest.mark.parametrize("warm", [False, True], ids=["cold", "forked"])
+def test_of_a_long_log_the_beginning_and_the_end_are_kept(engine, tmp_path, monkeypatch, warm):
+    """As in a container: the phase goes on, and ends as it would have."""
+    monkeypatch.setattr("harness.engine.venv.streams.LIMIT", 2**18)
+    script = """
+        import sys
+        for number in range(100_000):
+            sys.stdout.write(f"{number:07d}\\n")
+        sys.exit(5)
+    """
+    phase = launch(tmp_path, script)
+    if warm:
+        with_fork_server(phase)
+        phase = replace(phase, environment=replace(phase.environment, preload=("decimal",)))
+    ended, _ = execute(engine, phase)
+    engine.close()
+    assert (ended.outcome, ended.code, ended.reason) == (Outcome.FAILED, 5, "exit code 5")
+    assert ended.details["logs"]["stdout.log"] == {
+        "bytes": 8 * 100_000,
+        "left out": 8 * 100_000 - 2**18,
+    }
+    text = (tmp_path / "logs/stdout.log").read_text()
+    assert text.startswith("0000000\n0000001\n")
+    assert "\n[lms-harness] 537856 bytes of this log are left out here\n" in text
+    assert text.endswith("\n0099999\n")
 
 
 def test_a_killed_driver_leaves_nothing_that_runs(engine, tmp_path):
@@ -196,32 +290,76 @@ def test_a_killed_driver_leaves_nothing_that_runs(engine, tmp_path):
     while psutil.pid_exists(pid):
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    assert [path.name for path in (tmp_path / "cache/scratch").iterdir()] == ["r.k"]
+    names = sorted(path.name for path in (tmp_path / "cache/scratch").iterdir())
+    assert len(names) == 2
+    assert names[0].startswith("r.k.")
+    assert names[1] == f"{names[0]}.lock"
     engine.reap()
     assert list((tmp_path / "cache/scratch").iterdir()) == []
-    assert list((tmp_path / "cache/processes").iterdir()) == []
 
 
-@pytest.mark.parametrize("scratch", ["r.k", "../../outside", "..", ""])
-def test_next_start_ends_what_lost_driver_and_supervisor(engine, tmp_path, scratch):
-    (tmp_path / "outside").mkdir()
-    (tmp_path / "cache/scratch/r.k").mkdir(parents=True)
-    gone = subprocess.Popen(["/bin/true"])
-    driver = owner.of(gone.pid)
-    gone.wait()
-    left = subprocess.Popen(["/bin/sleep", "60"], start_new_session=True)
-    leader = owner.of(left.pid)
-    assert driver is not None
-    assert leader is not None
-    entry = {"driver": driver.text(), "process": leader.text(), "scratch": scratch}
-    (tmp_path / "cache/processes").mkdir()
-    (tmp_path / "cache/processes/1.json").write_text(json.dumps(entry))
+_LOST = """
+    import os, signal, sys, threading
+    from pathlib import Path
+    sys.path.insert(0, {root!r})
+    import psutil
+    from harness.engine.protocol import Environment, Launch
+    from harness.engine.venv.engine import VenvEngine
+    paths = Path({paths!r})
+    VenvEngine(paths / "cache").execute(
+        Launch("k", "r", Environment("f", sys.executable), "phase.py", {{}}, paths / "scenarios",
+               paths / "data", None, paths / "output", paths / "logs"),
+        lambda target: None, threading.Event())
+"""
+
+
+def test_next_start_ends_what_lost_driver_and_supervisor(engine, tmp_path):
+    """What was killed at once leaves a process of a session of its own that nobody looks after."""
+    script = """
+        import os, subprocess, sys, time
+        code = "import os, time; os.setsid(); os.fork() and os._exit(0); time.sleep(600)"
+        subprocess.run([sys.executable, "-c", code], env={"TMPDIR": os.environ["TMPDIR"]})
+        print(os.getppid(), flush=True)
+        time.sleep(600)
+    """
+    phase = launch(tmp_path, script)
+    code = dedent(_LOST).format(root=str(ROOT), paths=str(tmp_path))
+    driver = subprocess.Popen([sys.executable, "-c", code])
+    log = phase.logs / "stdout.log"
+    deadline = time.monotonic() + 20
+    while not (log.exists() and log.read_text().endswith("\n")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    supervisor = psutil.Process(int(log.read_text()))
+    (left,) = set(supervisor.children()) - {_phase_of(supervisor)}
+    assert engine.reap() == []  # the driver lives
+    driver.send_signal(signal.SIGSTOP)  # or it would see the other's end
+    supervisor.kill()
+    driver.kill()
+    driver.wait()
+    assert left.is_running()
     assert engine.reap() == [f"process {left.pid} of a driver that is gone"]
-    assert left.wait(20) == -signal.SIGKILL
+    assert not psutil.pid_exists(left.pid) or left.status() == psutil.STATUS_ZOMBIE
+    assert list((tmp_path / "cache/scratch").iterdir()) == []
     assert engine.reap() == []
-    assert (tmp_path / "cache/scratch/r.k").exists() == (scratch != "r.k")
-    assert (tmp_path / "outside").exists()
-    assert (tmp_path / "cache/processes").exists()
+
+
+def _phase_of(supervisor: psutil.Process) -> psutil.Process:
+    (found,) = (child for child in supervisor.children() if "phase.py" in " ".join(child.cmdline()))
+    return found
+
+
+def test_processes_of_others_are_left_alone(engine, tmp_path):
+    """A home that only begins like a scratch directory of ours, and none at all."""
+    scratch = tmp_path / "cache/scratch"
+    (scratch / "r.k.01234567").mkdir(parents=True)
+    environs = [{}, {"HOME": str(scratch)}, {"HOME": f"{scratch}/r.k.012345678"}, {"HOME": "/"}]
+    others = [subprocess.Popen(["/bin/sleep", "60"], env=environ) for environ in environs]
+    assert engine.reap() == []
+    assert list(scratch.iterdir()) == []
+    for other in others:
+        assert other.poll() is None
+        other.kill()
+        other.wait()
 
 
 def test_a_preloaded_module_sees_the_flavor_s_variables(engine, tmp_path):

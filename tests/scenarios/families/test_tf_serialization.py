@@ -250,7 +250,7 @@ def test_pretrained_model_is_that_of_the_data_directory(
         DATA_DIR=str(data),
         PRETRAINED_MODEL="other",
     )
-    assert missing.code == 2
+    assert missing.code == 3
     assert "Traceback" not in missing.log
     assert "error: PRETRAINED_MODEL is 'other'; DATA_DIR has no SavedModel there" in missing.log
 

@@ -22,14 +22,7 @@ NAMES = {
     for path in PYTHONS
     if path == Path(sys.executable) or int(path.parts[-3].split(".")[1]) >= 6
 }
-LIMITED = """
-import sys
-from forks import group
-group.LOG_LIMIT = 10000
-script = group.main()
-if script is not None:
-    group.run(script)
-"""
+LEFT_OUT = "\n[%d bytes]\n"
 
 
 def run(
@@ -37,7 +30,7 @@ def run(
     python: Path,
     scripts: list[str],
     preload: tuple[str, ...] = (),
-    limited: bool = False,
+    log_limit: int = 2**28,
     deep: bool = False,
     **changes: object,
 ) -> tuple[list[dict[str, object]], Path]:
@@ -60,11 +53,15 @@ def run(
                 **changes,
             }
         )
-    request = {"preload": preload, "phases": phases}
+    request = {
+        "preload": preload,
+        "log_limit": log_limit,
+        "left_out": LEFT_OUT,
+        "phases": phases,
+    }
     (tmp_path / "input" / "group.json").write_text(json.dumps(request))
-    main = ["-c", LIMITED] if limited else [str(scenarios / "forks" / "group.py")]
     done = subprocess.run(
-        [str(python), "-s", "-u", "-B", *main],
+        [str(python), "-s", "-u", "-B", str(scenarios / "forks" / "group.py")],
         env={
             "PATH": "/usr/bin:/bin",
             "PYTHONPATH": str(scenarios),
@@ -130,26 +127,65 @@ def test_each_phase_has_its_own_place(tmp_path, name, preload):
         assert seen["path"] == str(tmp_path / "scenarios")
         assert seen["leader"]
         assert seen["open"] == []
-        assert seen["ends"] == [
-            "/dev/null",
-            f"{output}/{number}.stdout",
-            f"{output}/{number}.stderr",
-        ]
+        assert seen["ends"][0] == "/dev/null"
+        assert all(end.startswith("pipe:") for end in seen["ends"][1:])
         assert seen["warm"] is (preload == ("wave",))
 
 
-def test_a_log_without_bound_stops_its_phase(tmp_path):
-    flood = """
-        import sys, time
-        while True:
-            sys.stdout.write("x" * 1000)
-            time.sleep(0.001)
-    """
-    statuses, output = run(tmp_path, Path(sys.executable), [flood, "print('next')"], limited=True)
-    assert [status["stopped"] for status in statuses] == ["log", None]
-    assert told(statuses) == [-15, 0]
-    assert 10_000 < (output / "0.stdout").stat().st_size < 10_000_000
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("preload", [("wave",), ("no.such",)])
+@pytest.mark.parametrize("limit", [10_000, 999_999])
+def test_of_a_long_log_the_beginning_and_the_end_are_kept(tmp_path, name, preload, limit):
+    """The phase goes on, and ends as it would have."""
+    lines = """
+        import sys
+        for number in range(100_000):
+            sys.stdout.write("%07d\\n" % number)
+        sys.stderr.write("short")
+        sys.exit(6)
+    """.replace("100_000", "100000")
+    statuses, output = run(
+        tmp_path, NAMES[name], [lines, "print('next')"], preload, log_limit=limit
+    )
+    assert told(statuses) == [6, 0]
+    assert [status["stopped"] for status in statuses] == [None, None]
+    whole = "".join(f"{number:07d}\n" for number in range(100_000))
+    head = limit // 2
+    kept = whole[:head] + LEFT_OUT % (len(whole) - limit) + whole[-(limit - head) :]
+    assert (output / "0.stdout").read_text() == kept if limit < len(whole) else whole
+    assert (output / "0.stderr").read_text() == "short"
     assert (output / "1.stdout").read_text() == "next\n"
+    assert sorted(path.name for path in output.iterdir()) == [
+        *("0", "0.stderr", "0.stdout", "1", "1.stderr", "1.stdout"),
+    ]
+
+
+def test_a_flood_of_log_ends_at_the_deadline(tmp_path):
+    flood = """
+        import signal, sys
+        signal.signal(signal.SIGTERM, lambda *told: sys.exit(0))
+        while True:
+            sys.stdout.write("x" * 100000)
+    """
+    (status, after), output = run(
+        tmp_path, Path(sys.executable), [flood, "pass"], log_limit=10_000, deadline_s=1
+    )
+    assert (status["stopped"], after["stopped"]) == ("deadline", None)
+    assert (output / "0.stdout").stat().st_size < 11_000
+
+
+def test_streams_that_a_phase_has_closed_are_not_waited_for(tmp_path):
+    closing = """
+        import os, time
+        for number in (0, 1, 2):
+            os.close(number)
+        time.sleep(1)
+        open(os.path.join(os.environ["OUTPUT_DIR"], "busy"), "w").write(
+            open("/proc/%d/stat" % os.getppid()).read().rpartition(")")[2].split()[11])
+    """
+    (status,), output = run(tmp_path, Path(sys.executable), [closing], ("wave",))
+    assert status["code"] == 0
+    assert int((output / "0" / "busy").read_text()) < 60  # of 100 ticks a second
 
 
 def test_a_deadline_is_a_phase_s_own(tmp_path):

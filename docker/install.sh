@@ -1,0 +1,40 @@
+#!/bin/sh
+# Makes /opt/venv, the environment of a flavor, from the hash-locked files beside this script. It
+# runs once, in a container of the base image; only /opt/venv goes into the flavor's image.
+#
+# Beside it, in memory where the harness starts it: requirements.txt and requirements-build.txt,
+# pip.conf (the host's indexes), ca-certificates.crt (the host's CA bundle, empty for none), and
+# environment (the host's proxies). PYTHON is the version that the flavor is locked for.
+#
+# A base image that brings TensorFlow (tensorflow/tensorflow, NVIDIA's) was built for its CUDA: the
+# environment sees the packages of such a base, and pip leaves those alone that are the locked
+# version. Any other base lends its interpreter only. Neither touches an
+# "externally managed" system.
+# A lock file is complete, so --no-deps: pip never adds anything that has no hash. Nor does a source
+# distribution: --no-build-isolation builds it with the locked setuptools and wheel.
+set -eu
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+if [ -s "$here/environment" ]; then . "$here/environment"; fi
+
+python=$(command -v "python${PYTHON}" || command -v python3) || {
+    echo "ERROR: the base image has neither python${PYTHON} nor python3" >&2
+    exit 1
+}
+find_tensorflow='import importlib.util as u, sys; sys.exit(u.find_spec("tensorflow") is None)'
+if "$python" -c "$find_tensorflow"; then
+    "$python" -m venv --system-site-packages --without-pip /opt/venv
+else
+    "$python" -m venv /opt/venv
+fi
+
+# The tracker's files hold whole addresses; older versions of pip know it by the other name.
+mkdir -p "$here/tracker"
+export PIP_BUILD_TRACKER="$here/tracker" PIP_REQ_TRACKER="$here/tracker"
+export PIP_CONFIG_FILE="$here/pip.conf" PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+export PIP_NO_INPUT=1 PIP_PROGRESS_BAR=off PIP_ROOT_USER_ACTION=ignore
+if [ -s "$here/ca-certificates.crt" ]; then export PIP_CERT="$here/ca-certificates.crt"; fi
+install="/opt/venv/bin/python -m pip install --require-hashes --no-deps"
+$install -r "$here/requirements-build.txt"
+$install --no-build-isolation -r "$here/requirements.txt"
+/opt/venv/bin/python -m pip freeze --all > /opt/venv/freeze.txt
+/opt/venv/bin/python -c 'import platform; print(platform.python_version())' > /opt/venv/python.txt
