@@ -29,6 +29,11 @@ def phase(
     return ended
 
 
+def predictions(ended: Ended, stage: str) -> list[float]:
+    values: list[float] = ended.one("digest", of="predictions", stage=stage)["values"]
+    return values
+
+
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Saved:
     """The phase that trains on two replicas and saves in every format, run once a flavor."""
@@ -79,7 +84,9 @@ def test_loaded_object_is_a_layer_that_trains_on_replicas_with_the_same_result(
 def test_signature_infers_on_every_replica(flavor: str, saved: Saved, tmp_path: Path) -> None:
     source = saved(flavor)
     loaded = phase(flavor, "load_distributed_predict", tmp_path / "load", source, **TWO)
-    assert loaded.digests("restored").items() <= source.digests("saved").items()
+    assert loaded.digests("restored")["weights"] == source.digests("saved")["weights"]
+    # Each replica has half of a batch, for which some CPUs have another kernel.
+    assert predictions(loaded, "restored") == pytest.approx(predictions(source, "saved"), abs=1e-6)
     assert {"device:CPU:1, device:CPU:2", 64} <= {m["found"] for m in loaded.of("claim")}
 
 
