@@ -14,8 +14,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from filelock import FileLock
 
+from harness.base.claim import Claim
 from harness.record.checks import Status
 from harness.record.models import Outcome
 from tests.small_runs import (
@@ -75,10 +75,12 @@ def test_a_lock_that_another_run_holds(tmp_path: Path, number: int) -> None:
     root, reports = checkout(tmp_path / "checkout"), tmp_path / "reports"
     finish(start(run_arguments(root, reports, "--scenarios=save-load")))
     (lock,) = (root / ".cache" / "environments").glob("*.lock")
-    with FileLock(lock):
-        process = start(run_arguments(root, reports), stdout=(tmp_path / "out").open("w"))
-        wait_for(lambda: "waiting" in (tmp_path / "out").read_text())
-        seconds, code, _, err = stopped(process, number)
+    claim = Claim(lock)
+    assert claim.take()
+    process = start(run_arguments(root, reports), stdout=(tmp_path / "out").open("w"))
+    wait_for(lambda: "waiting" in (tmp_path / "out").read_text())
+    seconds, code, _, err = stopped(process, number)
+    claim.release()
     assert (code, err) == (130, "")
     assert seconds < SOON_S
     assert "stopped while" in (tmp_path / "out").read_text()
