@@ -10,20 +10,14 @@ import pytest
 
 from harness.base import directory
 from harness.base.error import UsageError
+from tests.small_disks import mounted
 
 
 @pytest.fixture
 def file_system(tmp_path: Path) -> Iterator[Path]:
     """A small file system of its own; skips for a user who may not mount one."""
-    place = tmp_path / "mounted"
-    place.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(place)], capture_output=True
-    )
-    if made.returncode:
-        pytest.skip("only root can mount a file system")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+    with mounted(tmp_path / "mounted", "64k") as place:
+        yield place
 
 
 def test_a_directory_is_made_and_nothing_is_left_in_it(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from harness.base.error import EXIT_NOT_JUDGED, EXIT_PASSED
 from tests.engine.test_leftovers import KEPT, files, run
 from tests.paths import ROOT
+from tests.small_disks import mounted
 
 # No daemon: what `clean` does on one is in tests/engine/docker.
 NOTE = "note: containers and images were not looked at: no Docker daemon: nothing listens"
@@ -92,13 +93,7 @@ def test_what_a_living_run_has_is_left(root: Path) -> None:
 
 
 def test_nothing_is_said_to_be_removed_from_read_only_storage(tmp_path: Path) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount")
-    cache = tmp_path / ".cache"
-    cache.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "none", cache]).returncode != 0:
-        pytest.skip("no tmpfs can be mounted here")
-    try:
+    with mounted(tmp_path / ".cache", "1m") as cache:
         (cache / "environments/f-virtual-0123456789ab/lib").mkdir(parents=True)
         (cache / "scratch/r.k.01234567").mkdir(parents=True)
         subprocess.run(["mount", "-o", "remount,ro", cache], check=True)
@@ -108,5 +103,3 @@ def test_nothing_is_said_to_be_removed_from_read_only_storage(tmp_path: Path) ->
             "0 removed, 0 left, 1 not removed",
             "could not remove environment f-virtual-0123456789ab: Read-only file system",
         ]
-    finally:
-        subprocess.run(["umount", cache], check=True)

@@ -21,6 +21,7 @@ from harness.base.claim import Claim
 from harness.base.error import EngineError, StoppedError, UnavailableError
 from harness.catalog.flavors import Flavor
 from harness.engine.venv import environment, uv
+from tests.small_disks import mounted
 from tests.paths import ROOT
 
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -486,13 +487,7 @@ def test_a_builder_that_outlives_its_driver_holds_the_claim(
 
 def test_storage_that_became_read_only(tmp_path: Path, flavor: Flavor) -> None:
     """What is whole there can be used, and nothing of it is said to be removed."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount")
-    place = tmp_path / "environments"
-    place.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "none", place]).returncode != 0:
-        pytest.skip("no tmpfs can be mounted here")
-    try:
+    with mounted(tmp_path / "environments", "256m") as place:
         python, _ = make(tmp_path, flavor)
         subprocess.run(["mount", "-o", "remount,ro", place], check=True)
         assert make(tmp_path, flavor) == (python, [])
@@ -501,5 +496,3 @@ def test_storage_that_became_read_only(tmp_path: Path, flavor: Flavor) -> None:
         assert found.failed == [f"environment {name}: Read-only file system"]
         assert (found.removed, found.used) == ([], [])
         assert works(python)
-    finally:
-        subprocess.run(["umount", place], check=True)

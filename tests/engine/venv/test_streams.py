@@ -12,6 +12,7 @@ import pytest
 
 from harness.engine.venv import streams as module
 from harness.engine.venv.streams import Streams
+from tests.small_disks import mounted
 
 
 def made(tmp_path: Path, logs: Path | None = None) -> Streams:
@@ -55,13 +56,8 @@ def test_who_keeps_a_pipe_open_is_not_waited_for(
 @pytest.fixture
 def full(tmp_path: Path) -> Iterator[Path]:
     """A file system of 64 KiB; skips for a user who may not mount one."""
-    place = tmp_path / "small"
-    place.mkdir()
-    options = ["-t", "tmpfs", "-o", "size=64k"]
-    if subprocess.run(["mount", *options, "none", str(place)], capture_output=True).returncode:
-        pytest.skip("only root can mount a file system")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+    with mounted(tmp_path / "small", "64k") as place:
+        yield place
 
 
 def test_who_writes_to_a_full_disk_is_not_held_up(tmp_path: Path, full: Path) -> None:
