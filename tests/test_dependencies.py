@@ -7,6 +7,7 @@ import subprocess
 import sys
 from importlib import metadata
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -49,6 +50,19 @@ def test_what_is_imported_is_declared() -> None:
         if not declared() & {canonicalize_name(name) for name in by_module.get(module, [])}
     }
     assert missing == set()
+
+
+@pytest.mark.parametrize("folder", ["tests", "benchmarks"])
+def test_what_tests_import_is_declared(folder: str) -> None:
+    """An environment from an earlier lock still has what a fresh one does not get."""
+    by_module = metadata.packages_distributions()
+    asked_for = declared(*_PROJECT["optional-dependencies"])
+    undeclared = {
+        module
+        for module in imported(folder) & by_module.keys()  # others are the flavors'
+        if not asked_for & {canonicalize_name(name) for name in by_module[module]}
+    }
+    assert undeclared == set()
 
 
 def test_what_is_declared_is_locked() -> None:
