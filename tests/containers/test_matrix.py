@@ -15,13 +15,19 @@ from harness.record.models import RunRecord
 from tests.paths import ROOT
 from tests.records import assert_everything_passed
 
-# A flavor of each mode with everything there is, and the save/load cases of keras-team Keras.
-WHOLE = ("tf1-tfkeras", "tf2-tfkeras")
+SESSION, FUNCTION = "tf1-tfkeras", "tf2-tfkeras"
 KERAS_TEAM = ("tf1-keras22", "tf1-keras23")
-# Those with what a container is about; that of variants is large, and one flavor has it.
-FAMILIES = tuple(
-    family for family in catalog.load(ROOT).select(WHOLE).families if family != "keras_state"
-)
+FAMILIES = catalog.load(ROOT).families
+
+# What a case shows of a framework is the same on each engine, and the tests of scenarios show it
+# there. Here is what a container can get wrong: a flavor of each way of building an image, every
+# family on one of them, replicas in function mode, and variants, whose phases run in groups.
+PARTS = [
+    ((SESSION,), tuple(family for family in FAMILIES if family != "keras_state"), ("*",)),
+    ((SESSION,), ("keras_state",), ("rnn-*",)),
+    ((FUNCTION,), ("keras_saveload", "distribute"), ("trainsave-*", "mirrored_keras-*")),
+    (KERAS_TEAM, ("keras_saveload",), ("trainsave-*", "trainsaveweights-*")),
+]
 
 # Images are built, and phases run one after another on a small machine: longer than any other test.
 pytestmark = [
@@ -35,7 +41,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def bases(daemon: Daemon) -> None:
     """The flavors' base images are there; nothing is pulled for a test."""
-    for flavor in catalog.load(ROOT).select((*WHOLE, *KERAS_TEAM)).flavors:
+    for flavor in catalog.load(ROOT).select((SESSION, FUNCTION, *KERAS_TEAM)).flavors:
         reference, variable = base_reference(flavor, flavor.image[0])
         try:
             daemon.client().inspect_image(reference)
@@ -47,21 +53,14 @@ def bases(daemon: Daemon) -> None:
 
 
 @pytest.mark.usefixtures("bases")
-@pytest.mark.parametrize(
-    ("flavors", "families"),
-    [
-        (WHOLE, FAMILIES),
-        # Phases of variants run in groups, whatever the flavor.
-        (WHOLE[:1], ("keras_state",)),
-        (KERAS_TEAM, ("keras_saveload",)),
-    ],
-)
-def test_every_case_passes_in_containers(tmp_path, daemon, flavors, families):
+@pytest.mark.parametrize(("flavors", "families", "scenarios"), PARTS)
+def test_every_case_passes_in_containers(tmp_path, daemon, flavors, families, scenarios):
     done = subprocess.run(
         [
             *(sys.executable, "-m", "harness", "run", "--engine=docker", "--gpu=none"),
             *(f"--flavors={flavor}" for flavor in flavors),
             *(f"--families={family}" for family in families),
+            *(f"--scenarios={scenario}" for scenario in scenarios),
             f"--reports={tmp_path}",
         ],
         cwd=ROOT,
@@ -71,7 +70,7 @@ def test_every_case_passes_in_containers(tmp_path, daemon, flavors, families):
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr
     record = RunRecord.model_validate_json((tmp_path / "latest" / "record.json").read_bytes())
-    assert_everything_passed(record, catalog.load(ROOT).select(flavors, families))
+    assert_everything_passed(record, catalog.load(ROOT).select(flavors, families, scenarios))
     for flavor in record.flavors:
         assert flavor.provenance["environment"].startswith("sha256:")
         pin = flavor.provenance["base image pin"]
