@@ -30,7 +30,7 @@ FLAVORS = ["tf1-tfkeras", "tf1-keras22"]
 def main(pairs: int = 3) -> None:
     """Prints each pair and the median ratio."""
     selected = catalog.load(ROOT).select(FLAVORS, ["keras_saveload"])
-    made = planner.make(selected, provider="builtin")
+    made = planner.make(selected)
     engine = VenvEngine(ROOT / ".cache")
     pythons = {
         flavor.id: engine.prepare(flavor, "virtual", print, threading.Event()).handle

@@ -92,7 +92,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name) / "run"
         many = catalog_of(cases)
-        total = measure("plan", lambda: planner.make(many, provider="builtin", share=False))
+        total = measure("plan", lambda: planner.make(many, share=False))
         total += measure("record.json, written", lambda: store.write(record, directory))
         measure("record.json, read", lambda: store.load(directory))
         total += measure("JUnit, no logs at hand", lambda: junit.write(record, directory))

@@ -39,7 +39,7 @@ def bookkeeping(cases: int, outcome: Outcome) -> tuple[float, float]:
     def execute(executor: object, task: object, environment: object) -> PhaseRecord:
         return phase.phase_record(task).model_copy(update={"outcome": outcome})
 
-    plan = planner.make(catalog_of(cases, flavors=1), provider="builtin")
+    plan = planner.make(catalog_of(cases, flavors=1))
     with (
         tempfile.TemporaryDirectory() as name,
         mock.patch.multiple("harness.run.run.Executor", execute=execute),
@@ -58,7 +58,7 @@ def everything(cases: int, outcome: Outcome) -> tuple[float, float]:
         ends_well = launch.input is None or outcome is Outcome.COMPLETED
         return Exit(Outcome.COMPLETED, 0) if ends_well else Exit(outcome, 1, "exit code 1")
 
-    plan = planner.make(catalog_of(cases, flavors=1), provider="builtin")
+    plan = planner.make(catalog_of(cases, flavors=1))
     with tempfile.TemporaryDirectory() as name:
         return _timed(plan, Path(name), play)
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
+
+from harness.catalog.providers import BUILTIN, Provider, Way
 
 FLAVOR = """
 description = "a test flavor"
@@ -53,6 +56,12 @@ id = "load"
 script = "predict.py"
 role = "predict"
 """
+
+
+def provider(name: str, **fields: Any) -> Provider:
+    """A provider that works everywhere, or as the fields of its one class say."""
+    known = BUILTIN.ways[0].model_dump()
+    return Provider(id=name, ways=(Way(**{**known, "name": name, **fields}),))
 
 
 def lay_out(

@@ -285,7 +285,7 @@ def completed_phase(name: str, log: LogFacts, **fields: Any) -> PhaseRecord:
 
 def assert_everything_passed(record: RunRecord, selected: Catalog) -> None:
     """Every case of the catalog passed, its swapping confirmed; known defects aside."""
-    planned = planner.make(selected, provider="builtin")
+    planned = planner.make(selected)
     wanted = {case.id: case.scenario for case in planned.cases if case.skip is None}
     judged = {case.id: case for case in record.cases if case.skip is None}
     assert set(judged) == set(wanted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,20 +10,27 @@ from fnmatch import fnmatchcase
 from itertools import combinations
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
+from harness.base import plain_file
 from harness.base.error import UsageError
 from harness.base.text import plural
-from harness.catalog import defects, families, pins
+from harness.catalog import defects, families, pins, providers
 from harness.catalog.defects import Defect, Sighting
 from harness.catalog.entry import Entry, read, validated
 from harness.catalog.families import Family
 from harness.catalog.flavors import Flavor
+from harness.catalog.providers import Provider
 from harness.catalog.scenarios import Scenario
 from harness.catalog.variants import Depth, Variants
+from harness.record.models import case_id
+
+_LOCKED = re.compile(r"^([A-Za-z0-9][\w.-]*)==", re.MULTILINE)  # as `uv pip compile` writes them
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A flavor and a scenario.
+    """A flavor and a scenario, and what swaps.
 
     Attributes:
         inapplicable: why the scenario can never apply to the flavor, or None: then it is a case.
@@ -31,11 +39,12 @@ class Pair:
     flavor: Flavor
     scenario: Scenario
     inapplicable: str | None
+    provider: Provider = providers.BUILTIN
 
     @property
     def id(self) -> str:
-        """`<flavor>.<family>.<scenario>`."""
-        return f"{self.flavor.id}.{self.scenario.family}.{self.scenario.id}"
+        """`<flavor>.<family>.<scenario>[.<provider>]`."""
+        return case_id(self.flavor.id, self.scenario.family, self.scenario.id, self.provider.id)
 
 
 class Catalog(Entry):
@@ -49,6 +58,8 @@ class Catalog(Entry):
         variants: of the families that have some.
         chosen: ids of the variants that a flavor runs, by the flavor's id.
         named: ids of the variants that a selection names: of those there are all pairs.
+        providers: what swaps; each makes cases of its own.
+        shipped: the providers of the checkout beside `builtin`.
     """
 
     flavors: tuple[Flavor, ...]
@@ -58,6 +69,8 @@ class Catalog(Entry):
     variants: tuple[Variants, ...] = ()
     chosen: dict[str, frozenset[str]] = {}
     named: frozenset[str] = frozenset()
+    providers: tuple[Provider, ...] = (providers.BUILTIN,)
+    shipped: tuple[Provider, ...] = ()
 
     @property
     def families(self) -> tuple[str, ...]:
@@ -66,25 +79,50 @@ class Catalog(Entry):
         return tuple(dict.fromkeys([*named, *(entry.family for entry in self.variants)]))
 
     def pairs(self) -> Iterator[Pair]:
-        """Every flavor with every scenario, flavor by flavor; but variants only where they run."""
+        """Every flavor with every scenario, flavor by flavor; but variants only where they run.
+
+        A canary tests the harness, most of them with faults that only our own provider can be
+        given: those are of that one alone, whatever else swaps.
+        """
         for flavor in self.flavors:
             chosen = self.named | self.chosen.get(flavor.id, frozenset())
             for scenario in self.scenarios:
-                if not scenario.values or scenario.id in chosen:
-                    yield Pair(flavor, scenario, inapplicable(flavor, scenario))
+                if scenario.values and scenario.id not in chosen:
+                    continue
+                own = scenario.expects is not None and not scenario.every_provider
+                for provider in (providers.BUILTIN,) if own else self.providers:
+                    yield self._pair(flavor, scenario, provider)
+
+    def _pair(self, flavor: Flavor, scenario: Scenario, provider: Provider) -> Pair:
+        reason = inapplicable(flavor, scenario, provider)
+        if reason is None:
+            elsewhere = {phase.flavor for phase in scenario.phase if phase.flavor is not None}
+            reasons = (
+                provider.unable(other.mode, other.backend, other.packages)
+                for other in self.environments
+                if other.id in elsewhere
+            )
+            reason = next((found for found in reasons if found is not None), None)
+        return Pair(flavor, scenario, reason, provider)
+
+    def swapping_by(self, chosen: Iterable[Provider]) -> Catalog:
+        """The catalog with these providers in place of `builtin`."""
+        return self.model_copy(update={"providers": tuple(chosen)})
 
     def covered(self, sighting: Sighting) -> list[Pair]:
         """The cases in which a known defect is to be seen by a check.
 
         Where they match none but variants that do not run by default, it is those.
         """
-        return _covered(sighting, self.pairs()) or _covered(
+        every = self.swapping_by((*self.providers, *self.shipped))
+        return _covered(sighting, every.pairs()) or _covered(
             sighting,
             (
-                Pair(flavor, scenario, inapplicable(flavor, scenario))
+                self._pair(flavor, scenario, provider)
                 for entry in self.variants
                 for scenario in entry.every()
                 for flavor in self.flavors
+                for provider in every.providers
             ),
         )
 
@@ -200,6 +238,7 @@ def load(root: Path, depth: Depth = "pairs") -> Catalog:
         defects=defects.load(root),
         variants=tuple(family.variants for family in found if family.variants is not None),
         chosen=chosen,
+        shipped=providers.shipped(root),
     )
     for sighting in (entry for defect in whole.defects for entry in defect.sightings):
         if not whole.covered(sighting):
@@ -210,8 +249,12 @@ def load(root: Path, depth: Depth = "pairs") -> Catalog:
     return whole
 
 
-def inapplicable(flavor: Flavor, scenario: Scenario) -> str | None:
-    """The reason why a scenario does not apply to a flavor, or None when it does."""
+def inapplicable(
+    flavor: Flavor, scenario: Scenario, provider: Provider = providers.BUILTIN
+) -> str | None:
+    """The reason why a scenario does not apply to a flavor and a provider, or None if it does."""
+    if flavor.providers and provider.id not in flavor.providers:
+        return f"the flavor is there for {' and '.join(flavor.providers)}, not for {provider.id}"
     for feature in scenario.requires:
         if feature not in flavor.features:
             return flavor.lacks.get(feature, f"the flavor has no {feature}")
@@ -220,14 +263,15 @@ def inapplicable(flavor: Flavor, scenario: Scenario) -> str | None:
             return (
                 f"its {phase.id} phase is of {flavor.id} too: nothing is handed to another flavor"
             )
-    return None
+    return provider.unable(scenario.mode or flavor.mode, flavor.backend, flavor.packages)
 
 
 def _covered(sighting: Sighting, pairs: Iterable[Pair]) -> list[Pair]:
     return [
         pair
         for pair in pairs
-        if pair.inapplicable is None and sighting.covers(pair.flavor.id, pair.scenario)
+        if pair.inapplicable is None
+        and sighting.covers(pair.flavor.id, pair.scenario, pair.provider.id)
     ]
 
 
@@ -298,7 +342,9 @@ def _flavor(path: Path) -> Flavor:
     for name in names:
         if not (path.parent / name).is_file():
             raise UsageError(f"{path}: {name} is not there; `make lock` writes it")
-    return flavor
+    locked = plain_file.read_text(path.parent / names[0])
+    packages = frozenset(canonicalize_name(name) for name in _LOCKED.findall(locked))
+    return flavor.model_copy(update={"packages": packages})
 
 
 def _match(

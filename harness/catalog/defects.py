@@ -28,6 +28,7 @@ from harness.catalog import entry
 from harness.catalog.entry import Accelerator, Entry, printable
 from harness.catalog.scenarios import Scenario
 from harness.record.checks import CheckId, KnownDefect
+from harness.record.models import BUILTIN
 
 FILE = Path("scenarios", "known-defects.toml")
 SCRIPTS = Path("scenarios", "defects")
@@ -101,13 +102,15 @@ class Also(Entry):
     """Another check that fails for the same cause.
 
     Attributes:
-        flavors, families, scenarios: as of the defect, and its own where they are not given.
+        flavors, families, scenarios, providers: as of the defect, and its own where they are not
+            given.
         check, message: as of the defect.
     """
 
     flavors: Globs | None = None
     families: Globs | None = None
     scenarios: Globs | None = None
+    providers: Globs | None = None
     check: Annotated[CheckId, AfterValidator(_of_a_case)]
     message: Pattern
 
@@ -118,7 +121,7 @@ class Defect(Entry):
     A defect is one cause. Where it makes several checks fail each of them is a sighting.
 
     Attributes:
-        flavors, families, scenarios: shell patterns; one of each has to match the case.
+        flavors, families, scenarios, providers: shell patterns; one of each has to match the case.
         check: the check that fails.
         versions: requirements, each of which has to hold for what the phases ran with.
         accelerator: the only one on which it fails, or None for both.
@@ -137,6 +140,7 @@ class Defect(Entry):
     flavors: Globs = ("*",)
     families: Globs = ("*",)
     scenarios: Globs = ("*",)
+    providers: Globs = ("*",)
     check: Annotated[CheckId, AfterValidator(_of_a_case)]
     versions: Annotated[tuple[Versions, ...], Field(min_length=1)]
     accelerator: Accelerator | None = None
@@ -162,19 +166,19 @@ class Defect(Entry):
     @property
     def sightings(self) -> tuple[Sighting, ...]:
         """Every check that fails for it, and where."""
-        own = Sighting(self, self.flavors, self.families, self.scenarios, self.check, self.message)
-        others = (
+        places: tuple[Defect | Also, ...] = (self, *self.also)
+        return tuple(
             Sighting(
                 self,
                 entry.flavors or self.flavors,
                 entry.families or self.families,
                 entry.scenarios or self.scenarios,
+                entry.providers or self.providers,
                 entry.check,
                 entry.message,
             )
-            for entry in self.also
+            for entry in places
         )
-        return (own, *others)
 
     def holds(self, reported: Iterable[Mapping[str, str]]) -> bool:
         """Whether each requirement is met by every phase that told the package's version.
@@ -196,22 +200,24 @@ class Sighting:
     """One check that fails for a defect, and where.
 
     Attributes:
-        flavors, families, scenarios, check, message: as of a `Defect`.
+        flavors, families, scenarios, providers, check, message: as of a `Defect`.
     """
 
     defect: Defect
     flavors: tuple[str, ...]
     families: tuple[str, ...]
     scenarios: tuple[str, ...]
+    providers: tuple[str, ...]
     check: CheckId
     message: str
 
-    def covers(self, flavor: str, scenario: Scenario) -> bool:
+    def covers(self, flavor: str, scenario: Scenario, provider: str = BUILTIN) -> bool:
         """Whether the patterns match; no defect excuses a canary, which tests the harness."""
         named = (
             (flavor, self.flavors),
             (scenario.family, self.families),
             (scenario.id, self.scenarios),
+            (provider, self.providers),
         )
         return scenario.expects is None and all(
             any(fnmatchcase(name, pattern) for pattern in patterns) for name, patterns in named

@@ -63,6 +63,8 @@ class Flavor(Entry):
         features: what scenarios may require of the flavor.
         lacks: features that the flavor does not have, each with the reason. `predict_swapping` is
             no scenario's: without it a phase that predicts has nothing to swap.
+        providers: the only providers whose cases it has; none: every one's that works in it.
+        packages: names of the distributions that its requirements lock, canonical.
         variables: more environment variables for every phase.
     """
 
@@ -77,6 +79,8 @@ class Flavor(Entry):
     preload: tuple[ModuleName, ...] = ()
     features: tuple[Id, ...] = ()
     lacks: dict[Id, Words] = {}
+    providers: tuple[Id, ...] = ()
+    packages: frozenset[str] = frozenset()
     variables: dict[Variable, Value] = {}
     image: tuple[Image, ...] = Field(min_length=1)
 

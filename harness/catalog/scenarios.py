@@ -96,6 +96,7 @@ class Scenario(Entry):
         activations_mib: what a training step with LMS off holds on the accelerator and grows with
             the batch, in MiB, at batch scale 1; 0: the batch is never scaled.
         expects: for a canary, the check that has to fail.
+        every_provider: for a canary, that it is one of each provider, and not only of our own.
         state_only: the scenario is about what is restored: LMS is on, and no step is measured.
         values: of a variant, its value for each axis; of a scenario that is written out, none.
     """
@@ -112,6 +113,7 @@ class Scenario(Entry):
     activations_mib: Activations = 0.0
     expects: CheckId | None = None
     phase: tuple[Phase, ...] = Field(min_length=1)
+    every_provider: bool = False
     state_only: bool = False
     values: dict[str, str] = {}
 

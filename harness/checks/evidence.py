@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from harness.catalog.entry import Mode
+from harness.catalog.providers import Effect
 from harness.catalog.scenarios import Phase, Scenario
 from harness.record.models import PhaseRecord
 
@@ -35,6 +36,8 @@ class Evidence:
         controls: the controls' executions, by the id of the phase.
         references: what swapping after the load is compared with, by the id of the phase.
         provider: what the plan wants to do the swapping; "off" for none.
+        effect: what it does to memory: it "moves" tensors, "recomputes" them, or has "pages" moved.
+        rounds: of the provider: with it sums are made in another order than in the control.
         accelerator: "gpu" or "virtual".
         mode: how the models ran: "session", "function" or "eager".
         unswapped: roles in which this flavor has nothing to swap, each with the reason. It is the
@@ -48,6 +51,8 @@ class Evidence:
     provider: str
     accelerator: str
     mode: Mode = "session"
+    effect: Effect = "moves"
+    rounds: bool = False
     unswapped: Mapping[str, str] = field(default_factory=dict)
     references: Mapping[str, Reference] = field(default_factory=dict)
     straights: tuple[PhaseRecord, ...] = ()

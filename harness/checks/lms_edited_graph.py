@@ -64,11 +64,12 @@ def of_log(phase: str, facts: LogFacts) -> Finding:
         "bytes_out": best.bytes_out,
         "bytes_in": best.bytes_in,
         "edit_ms": best.milliseconds,
+        **({"recomputed": best.recomputed} if best.recomputed else {}),
     }
     message = f"{phase}: {_edit_words(best)}"
     if len(edits) > 1:
         message += f" (the largest of {len(edits)} edits)"
-    if best.swap_out == 0 or best.swap_in == 0:
+    if not best.recomputed and (best.swap_out == 0 or best.swap_in == 0):
         return Finding(
             Status.FAILED, f"{message}: nothing is swapped in both directions", numbers, lines
         )
@@ -79,6 +80,8 @@ def _edit_words(edit: Edit) -> str:
     def direction(count: int, size: int | None, word: str) -> str:
         return f"{count:,} {word}" + (f" ({mib(size)})" if size is not None else "")
 
+    if edit.recomputed:
+        return f"{plural(edit.recomputed, 'layer')} computed again in a step"
     return (
         f"{plural(edit.operations, 'operation')} added,"
         f" {direction(edit.swap_out, edit.bytes_out, 'swap-out')},"

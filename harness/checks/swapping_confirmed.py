@@ -3,6 +3,7 @@
 Three sources: *self-reported* is what LMS says it moved, *measured* is what a meter outside LMS
 saw, the *control* is the same phase with LMS off. The meter of the virtual accelerator is the
 framework's own record of one step (`swaps.step`), that of a GPU is NVML beside it (`swaps.gpu`).
+Where a provider computes tensors again it is the peak alone that tells (`swaps.recomputation`).
 
 Verdicts: `confirmed`; `refuted`, a failure; `inconclusive`, an error and never a pass.
 """
@@ -13,11 +14,13 @@ from harness.catalog.scenarios import Phase
 from harness.checks.evidence import Evidence
 from harness.checks.finding import Finding, line, named, skipped
 from harness.checks.result_unchanged import broken_control
-from harness.checks.swaps import gpu, step
+from harness.checks.swaps import gpu, recomputation, step
 from harness.checks.swaps.verdict import Verdict
 from harness.record.checks import Status
 from harness.record.models import PhaseRecord
 
+# NVML counts pages that the driver manages as nobody's.
+_PAGES = "no meter sees pages that the driver moves: a ceiling proves them (`harness prove`)"
 _STATUS = {
     "confirmed": Status.PASSED,
     "refuted": Status.FAILED,
@@ -35,6 +38,8 @@ def findings(evidence: Evidence) -> list[Finding]:
         return [skipped("the plan has LMS off")]
     if evidence.nothing_to_swap is not None:
         return [skipped(evidence.nothing_to_swap)]
+    if evidence.effect == "pages":
+        return [skipped(_PAGES)]
     found = []
     for phase, record in evidence.swapping:
         verdict = _verdict(evidence, phase, record)
@@ -53,6 +58,9 @@ def _verdict(evidence: Evidence, phase: Phase, record: PhaseRecord) -> Verdict:
     reason = broken_control(control)
     if control is None or reason is not None:
         return Verdict("inconclusive", reason or "there is no control", {})
+    facts = phase.role, record.facts, control.facts
+    again = evidence.effect == "recomputes"
     if evidence.accelerator == "gpu":
-        return gpu.judge(phase.role, record.facts, control.facts, record.samples, control.samples)
-    return step.judge(phase.role, record.facts, control.facts)
+        of_gpu = recomputation.judge_gpu if again else gpu.judge
+        return of_gpu(*facts, record.samples, control.samples)
+    return recomputation.judge(*facts) if again else step.judge(*facts)

@@ -7,7 +7,7 @@ import math
 import re
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -16,6 +16,8 @@ import click
 from harness.base import directory
 from harness.base.error import UsageError
 from harness.catalog import parameters as swapping
+from harness.catalog import providers
+from harness.catalog.providers import BUILTIN, Provider
 from harness.catalog.variants import Depth
 from harness.engine.protocol import Engine
 from harness.plan import planner
@@ -110,11 +112,11 @@ where = combined(
 how = combined(
     click.option(
         "--provider",
-        type=click.Choice(["builtin", "tflms"]),
-        default="builtin",
+        default=BUILTIN.id,
         show_default=True,
-        envvar=["HARNESS_PROVIDER", "LMS_PROVIDER"],
-        help="What does the swapping.",
+        envvar=["HARNESS_PROVIDERS", "LMS_PROVIDER"],
+        metavar="PROVIDERS",
+        help="What does the swapping: names, or path/to/file.py:Class; several with commas.",
     ),
     click.option(
         "--lms-path",
@@ -217,7 +219,19 @@ def shown(path: Path) -> str:
         return str(path)
 
 
-def parameters_of(root: Path, text: str, provider: str, lms_path: Path | None) -> Mapping[str, Any]:
+def providers_of(root: Path, text: str) -> tuple[Provider, ...]:
+    """The providers that an option names.
+
+    Raises:
+        UsageError: there is no such provider, or its file does not say what it must.
+    """
+    names = [name.strip() for name in text.split(",")]
+    return providers.chosen(root, [name for name in names if name] or [BUILTIN.id])
+
+
+def parameters_of(
+    root: Path, text: str, chosen: Iterable[Provider], lms_path: Path | None
+) -> Mapping[str, Any]:
     """The swapping parameters: those given as JSON, else maximum swapping.
 
     Raises:
@@ -225,7 +239,8 @@ def parameters_of(root: Path, text: str, provider: str, lms_path: Path | None) -
             provider needs a path that holds its package.
     """
     package = "tensorflow_large_model_support"
-    if provider == "tflms" and (lms_path is None or not (lms_path / package).is_dir()):
+    tflms = any(provider.id == "tflms" for provider in chosen)
+    if tflms and (lms_path is None or not (lms_path / package).is_dir()):
         where = "" if lms_path is None else f"; there is none in {lms_path}"
         raise UsageError(
             "--provider tflms needs --lms-path (LMS_PATH): the directory that holds the package"
@@ -256,12 +271,15 @@ def require_places(settings: Settings, engine: Engine) -> None:
     data.require_intact(settings.data)
 
 
-def settings_of(root: Path, how: Mapping[str, Any], notes: tuple[str, ...]) -> Settings:
+def settings_of(
+    root: Path, how: Mapping[str, Any], chosen: Iterable[Provider], notes: tuple[str, ...]
+) -> Settings:
     """The settings of a run, with the options that its reproduction needs as well.
 
     Args:
         how: values of the options in `where` and `how`, and of those in `execution`, `strict` and
             `activations` where a command has them.
+        chosen: what swaps.
         notes: the fallbacks that were taken.
     """
     activations_mib = how.get("activations_mib", ACTIVATIONS_MIB)
@@ -272,8 +290,6 @@ def settings_of(root: Path, how: Mapping[str, Any], notes: tuple[str, ...]) -> S
         options["ENGINE"] = how["engine"]
     if activations_mib != ACTIVATIONS_MIB:
         options["ACTIVATIONS_MIB"] = str(activations_mib)
-    if how["provider"] != "builtin":
-        options["LMS_PROVIDER"] = how["provider"]
     for name, key in (("LMS_PATH", "lms_path"), ("LMS_PARAMS", "lms_params")):
         if how[key]:
             options[name] = str(how[key])
@@ -284,6 +300,7 @@ def settings_of(root: Path, how: Mapping[str, Any], notes: tuple[str, ...]) -> S
         reports=how["reports"] or root / "reports",
         data=how["data_directory"] or cache_of(root) / "data",
         lms_path=how["lms_path"],
+        providers={provider.id: provider for provider in chosen if provider.file is not None},
         jobs=how.get("jobs"),
         keep=how["keep"],
         share=how.get("share", True),

@@ -43,7 +43,7 @@ def list_command(
     if markdown:
         click.echo(listing.page(selected), nl=False)
         return EXIT_PASSED
-    planned = planner.make(selected, provider="builtin")
+    planned = planner.make(selected)
     entries = listing.entries(selected, planned, every_pair)
     if as_json:
         click.echo(json.dumps(entries, indent=1))
@@ -83,7 +83,7 @@ def describe_command(
             return EXIT_PASSED
     selected = whole.select(flavors_patterns, (), [scenario])
     selected.require_case()
-    planned = planner.make(selected, provider="builtin")
+    planned = planner.make(selected)
     for line in listing.description(selected, planned):
         click.echo(line)
     return EXIT_PASSED

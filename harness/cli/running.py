@@ -81,7 +81,9 @@ def _prepare(root: Path, selected: Catalog, how: Mapping[str, Any]) -> _Prepared
     """
     # What is run is in the record.
     streams.standard.spare()
-    parameters = options.parameters_of(root, how["lms_params"], how["provider"], how["lms_path"])
+    providers = options.providers_of(root, how["provider"])
+    parameters = options.parameters_of(root, how["lms_params"], providers, how["lms_path"])
+    selected = selected.swapping_by(providers)
     selected.require_case()
     reports = how["reports"] or root / "reports"
     chosen = waited_for(
@@ -89,14 +91,13 @@ def _prepare(root: Path, selected: Catalog, how: Mapping[str, Any]) -> _Prepared
         threading.Event(),  # SIGINT raises here
         "asking what this machine has",
     )
-    settings = options.settings_of(root, how, chosen.notes)
+    settings = options.settings_of(root, how, providers, chosen.notes)
     options.require_places(settings, chosen.engine)
     goal = None
     if chosen.gpu is not None:
         goal = Goal(how.get("activations_mib", 0), chosen.gpu.total_bytes)
     planned = planner.make(
         selected,
-        provider=how["provider"],
         parameters=parameters,
         share=settings.share,
         goal=goal,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.catalog.flavors import Flavor
+from harness.catalog.providers import Provider
 from harness.engine.resources import Resources
 from harness.measure.target import Target
 from harness.record.models import Outcome
@@ -67,6 +68,8 @@ class Launch:
         output: host path of this phase's artifact directory; exists and is empty.
         logs: host directory for stdout.log, stderr.log.
         lms_path: host path of a foreign LMS package's parent directory, read-only, or None.
+        provider: what swaps where that is none of the checkout's own: its file is visible,
+            read-only, and LMS_PROVIDER has it; else None.
         gpu: UUID of the GPU, or None for none.
         threads: CPU threads that the phase may use (OMP_NUM_THREADS, TF_NUM_*), or None.
         deadline_s: seconds after which the phase is stopped (TERM, then KILL).
@@ -85,6 +88,7 @@ class Launch:
     output: Path
     logs: Path
     lms_path: Path | None = None
+    provider: Provider | None = None
     gpu: str | None = None
     threads: int | None = None
     deadline_s: float = 600.0
@@ -113,6 +117,7 @@ class Launch:
             variables={**self.variables, **changes},
             output=self.client.output,
             logs=self.client.logs,
+            provider=None,
             gpu=None,
             client=None,
         )
@@ -127,12 +132,14 @@ class Launch:
         input_directory: str,
         output: str,
         lms: str,
+        provider: str,
     ) -> dict[str, str]:
         """The variables of `docs/contract.md`, with the directories as the phase sees them.
 
         Args:
             input_directory, lms: left out where the phase has no input, or there is no foreign
-                provider.
+                package.
+            provider: path of the file of a provider that is none of the checkout's.
         """
         variables = {
             **self.variables,
@@ -147,6 +154,8 @@ class Launch:
             variables["INPUT_DIR"] = input_directory
         if self.lms_path is not None:
             variables["LMS_PATH"] = lms
+        if self.provider is not None:
+            variables["LMS_PROVIDER"] = f"{provider}:{self.provider.class_name}"
         if self.threads is not None:
             for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
                 variables[name] = str(self.threads)

@@ -15,22 +15,24 @@ TASKS = 12  # of a group; what goes on beside it waits for its end
 def grouped(tasks: Mapping[str, Task], members: Collection[str]) -> dict[str, Task]:
     """The tasks, with the groups of those that may be in one.
 
-    A group is of one flavor and one script, and no task of it can wait for another of it or of a
-    group that waits for it: they are equally many inputs away from a task that has none.
+    A group is of one flavor, one script and one provider, and no task of it can wait for another of
+    it or of a group that waits for it: they are equally many inputs away from a task that has none.
 
     Args:
         tasks: each after its input.
         members: keys of tasks that may be in a group. One with a client runs alone.
     """
     depths: dict[str, int] = {}
-    alike: dict[tuple[str, str, int], list[Task]] = {}
+    alike: dict[tuple[str, str, str, int], list[Task]] = {}
     for key, task in tasks.items():
         depths[key] = 0 if task.input is None else depths[task.input] + 1
         if key in members and task.client is None:
-            alike.setdefault((task.flavor, task.script, depths[key]), []).append(task)
+            alike.setdefault((task.flavor, task.script, task.provider, depths[key]), []).append(
+                task
+            )
     names: Counter[str] = Counter()
     placed = dict(tasks)
-    for (flavor, script, _), found in alike.items():
+    for (flavor, script, _, _), found in alike.items():
         for first in range(0, len(found), TASKS):
             part = found[first : first + TASKS]
             prefix = f"{flavor}.{part[0].family}.{PurePosixPath(script).stem}"

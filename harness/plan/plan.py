@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.catalog.defects import Sighting
 from harness.catalog.entry import Mode
 from harness.catalog.flavors import Flavor
+from harness.catalog.providers import Provider, Way
 from harness.catalog.scenarios import Scenario
-from harness.record.models import PhaseUse
+from harness.record.models import PhaseUse, case_id
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Case:
-    """One flavor and scenario: the unit of verdict.
+    """One flavor, scenario and provider: the unit of verdict.
 
     Attributes:
         skip: what this machine lacks for it, or None.
@@ -52,14 +53,15 @@ class Case:
     flavor: Flavor
     scenario: Scenario
     uses: tuple[PhaseUse, ...]
-    provider: str
+    provider: Provider
     skip: str | None = None
     known: tuple[Sighting, ...] = ()
 
     @property
     def id(self) -> str:
-        """`<flavor>.<family>.<scenario>`."""
-        return f"{self.flavor.id}.{self.scenario.family}.{self.scenario.id}"
+        """`<flavor>.<family>.<scenario>[.<provider>]`."""
+        scenario = self.scenario
+        return case_id(self.flavor.id, scenario.family, scenario.id, self.provider.id)
 
     @property
     def mode(self) -> Mode:
@@ -68,9 +70,19 @@ class Case:
 
     @property
     def unswapped(self) -> dict[str, str]:
-        """Roles in which LMS has nothing to swap, each with the flavor's reason."""
+        """Roles in which LMS has nothing to swap, each with the provider's or flavor's reason."""
+        idle = {
+            role: f"provider {self.provider.id} does nothing in a phase that {role}s"
+            for role in ("train", "predict")
+            if self.way is not None and role not in self.way.roles
+        }
         reason = self.flavor.lacks.get("predict_swapping")
-        return {} if reason is None else {"predict": reason}
+        return idle if reason is None else {**idle, "predict": reason}
+
+    @property
+    def way(self) -> Way | None:
+        """The provider's class for the case's mode and backend."""
+        return self.provider.way(self.mode, self.flavor.backend)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -88,6 +100,8 @@ class Plan:
     """Tasks in an order in which each comes after its input, and the cases over them.
 
     Attributes:
+        provider: the names of what swaps, with commas between them.
+        providers: the same, by name.
         environments: every flavor that a task may run in.
     """
 
@@ -96,6 +110,7 @@ class Plan:
     provider: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
     environments: tuple[Flavor, ...] = ()
+    providers: Mapping[str, Provider] = field(default_factory=dict)
 
     @property
     def flavors(self) -> tuple[str, ...]:
@@ -113,7 +128,7 @@ class Plan:
         cases = tuple(self._without(case, flavors) for case in self.cases)
         needed = {key for case in cases for key in case.keys}
         tasks = {key: task for key, task in self.tasks.items() if key in needed}
-        return Plan(tasks, cases, self.provider, self.parameters, self.environments)
+        return replace(self, tasks=tasks, cases=cases)
 
     def _without(self, case: Case, flavors: Mapping[str, str]) -> Case:
         reasons = [
@@ -123,4 +138,4 @@ class Plan:
         ]
         if case.skip or not reasons:
             return case
-        return Case(case.flavor, case.scenario, (), case.provider, reasons[0])
+        return replace(case, uses=(), skip=reasons[0], known=())

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from harness.catalog.catalog import Catalog
 from harness.catalog.flavors import Flavor
+from harness.catalog.providers import BUILTIN, OFF, Provider
 from harness.catalog.scenarios import Phase, Reference, Scenario, Straight, script_path
 from harness.plan import groups, order, scale
 from harness.plan.plan import Case, Plan, Task
@@ -20,32 +22,40 @@ MAXIMUM_SWAPPING: Mapping[str, int] = {
     "sync_mode": 3,
 }
 """Low swapping hides a frozen graph, so every scenario swaps as much as LMS can."""
+_WHERE = {"gpu": "a GPU", "virtual": "the virtual accelerator"}
 _AGAIN = "straight-again"  # a second execution of what has been executed
 
 
 def make(
     catalog: Catalog,
     *,
-    provider: str,
     parameters: Mapping[str, Any] = MAXIMUM_SWAPPING,
     share: bool = True,
     goal: scale.Goal | None = None,
 ) -> Plan:
     """Plans every case of a catalog: every flavor with every scenario that applies to it.
 
+    A case whose provider does not work on the accelerator is skipped.
+
     Args:
-        provider: what does the swapping: "builtin", "tflms", or "off" for none.
         share: run a phase once when several scenarios need the very same execution.
         goal: how large the steps of a run on a GPU have to be; None on the CPU.
     """
-    builder = _Builder(catalog, provider, parameters, share, goal)
+    builder = _Builder(catalog, parameters, share, goal)
     cases = [
-        builder.case(pair.flavor, pair.scenario)
+        builder.case(pair.flavor, pair.scenario, pair.provider)
         for pair in catalog.pairs()
         if pair.inapplicable is None
     ]
     tasks = groups.grouped(builder.tasks, builder.groupable)
-    return Plan(order.by_urgency(tasks), tuple(cases), provider, parameters, catalog.environments)
+    return Plan(
+        order.by_urgency(tasks),
+        tuple(cases),
+        ",".join(entry.id for entry in catalog.providers),
+        parameters,
+        catalog.environments,
+        {entry.id: entry for entry in catalog.providers},
+    )
 
 
 class _Builder:
@@ -54,7 +64,6 @@ class _Builder:
     def __init__(
         self,
         catalog: Catalog,
-        provider: str,
         parameters: Mapping[str, Any],
         share: bool,
         goal: scale.Goal | None,
@@ -63,15 +72,17 @@ class _Builder:
         self.groupable: set[str] = set()
         self._sightings = [entry for defect in catalog.defects for entry in defect.sightings]
         self._environments = {flavor.id: flavor for flavor in catalog.environments}
-        self._provider = provider
         self._parameters = parameters
         self._share = share
         self._goal = goal
         self._keys: dict[tuple[object, ...], str] = {}
 
-    def case(self, flavor: Flavor, scenario: Scenario) -> Case:
-        # A canary tests the harness, with faults that only our own provider can be given.
-        provider = "builtin" if scenario.expects is not None else self._provider
+    def case(self, flavor: Flavor, scenario: Scenario, provider: Provider) -> Case:
+        case = Case(flavor, scenario, (), provider)
+        accelerator = "virtual" if self._goal is None else "gpu"
+        if case.way is not None and accelerator not in case.way.accelerators:
+            where = " or ".join(_WHERE[entry] for entry in case.way.accelerators)
+            return replace(case, skip=f"provider {provider.id} needs {where}")
         uses: list[PhaseUse] = []
         previous: str | None = None
         for phase in scenario.phase:
@@ -82,7 +93,9 @@ class _Builder:
                 control = self._task(place, scenario, phase, provider, previous, key)
             use = PhaseUse(name=phase.id, key=key, control=control)
             compared = scenario.judged(phase) and scenario.about_state is None
-            if compared and _swaps(place, phase, provider):
+            idle = replace(case, flavor=place).unswapped
+            swaps = phase.role != "convert" and phase.role not in idle and provider.id != OFF
+            if compared and swaps:
                 use = use.model_copy(update=self._reference(place, scenario, phase, provider, uses))
             if scenario.straight is not None and phase is scenario.phase[-1]:
                 straights = self._straights(place, scenario, phase, scenario.straight, provider)
@@ -91,11 +104,18 @@ class _Builder:
             if scenario.values:
                 self.groupable.update((key, *use.straights))
             previous = key
-        known = tuple(entry for entry in self._sightings if entry.covers(flavor.id, scenario))
-        return Case(flavor, scenario, tuple(uses), provider, known=known)
+        known = tuple(
+            entry for entry in self._sightings if entry.covers(flavor.id, scenario, provider.id)
+        )
+        return replace(case, uses=tuple(uses), known=known)
 
     def _straights(
-        self, flavor: Flavor, scenario: Scenario, phase: Phase, straight: Straight, provider: str
+        self,
+        flavor: Flavor,
+        scenario: Scenario,
+        phase: Phase,
+        straight: Straight,
+        provider: Provider,
     ) -> list[str]:
         """Keys of the two executions of the uninterrupted training."""
         changes = {
@@ -116,7 +136,7 @@ class _Builder:
         flavor: Flavor,
         scenario: Scenario,
         phase: Phase,
-        provider: str,
+        provider: Provider,
         earlier: Sequence[PhaseUse],
     ) -> dict[str, Any]:
         """What swapping after the load is compared with, as fields of a `PhaseUse`."""
@@ -143,7 +163,7 @@ class _Builder:
             return {"reference": key, "reference_declared": True}
         for use in reversed(earlier):
             task = self.tasks[use.key]
-            if (task.role, task.flavor) == (phase.role, flavor.id) and task.provider != "off":
+            if (task.role, task.flavor) == (phase.role, flavor.id) and task.provider != OFF:
                 return {"reference": use.key}
         return {}
 
@@ -152,13 +172,12 @@ class _Builder:
         flavor: Flavor,
         scenario: Scenario,
         phase: Phase,
-        provider: str,
+        provider: Provider,
         previous: str | None,
         control_of: str | None,
         suffix: str = "",
     ) -> str:
         off = control_of is not None or phase.lms == "off"
-        provider = "off" if off else provider
         variables = {
             "KERAS": flavor.keras,
             "EXECUTION_MODE": scenario.mode or flavor.mode,
@@ -168,6 +187,9 @@ class _Builder:
         }
         if phase.fault is not None and not off:
             variables["LMS_FAULT"] = phase.fault
+        way = provider.way(variables["EXECUTION_MODE"], flavor.backend)
+        if way is not None and not off:
+            variables.update(way.variables)
         script = script_path(scenario, phase.script)
         client = None if phase.client is None else script_path(scenario, phase.client)
         identity = (
@@ -175,7 +197,7 @@ class _Builder:
             script,
             client,
             phase.role,
-            provider,
+            OFF if off else provider.id,
             json.dumps(variables, sort_keys=True),
             previous,
             phase.timeout_s,
@@ -190,6 +212,8 @@ class _Builder:
             key += ".control"
         if suffix:
             key += f".{suffix}"
+        if provider.id != BUILTIN.id:
+            key += f".{provider.id}"
         self._keys[identity] = key
         self.tasks[key] = Task(
             key=key,
@@ -197,7 +221,7 @@ class _Builder:
             family=scenario.family,
             script=script,
             role=phase.role,
-            provider=provider,
+            provider=OFF if off else provider.id,
             parameters=self._parameters,
             variables=variables,
             input=previous,
@@ -211,9 +235,3 @@ class _Builder:
         """One batch scale for all of a scenario: steps that are compared are of the same batch."""
         factor = 1 if self._goal is None else self._goal.scale(scenario.activations_mib)
         return {} if factor == 1 else {scale.VARIABLE: str(factor)}
-
-
-def _swaps(flavor: Flavor, phase: Phase, provider: str) -> bool:
-    """Whether LMS has something to do in a phase, and a reference something to show."""
-    idle = phase.role == "predict" and "predict_swapping" in flavor.lacks
-    return provider != "off" and phase.role != "convert" and not idle

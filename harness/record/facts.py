@@ -27,13 +27,18 @@ from harness.record.model import Model
 
 
 class EditFields(Model):
-    """What a report of an edit says, whoever writes it."""
+    """What a report of an edit says, whoever writes it.
+
+    Attributes:
+        recomputed: what is computed again in a step, such as layers, in place of being moved.
+    """
 
     provider: OptionalName = None
     swap_out: Count
     swap_in: Count
     bytes_out: OptionalCount = None
     bytes_in: OptionalCount = None
+    recomputed: OptionalCount = None
 
 
 class Edit(EditFields):

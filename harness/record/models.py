@@ -19,8 +19,15 @@ from harness.record.model import Model
 SCHEMA_VERSION = 1
 BUG = "bug of the harness"
 """The key of a phase's details that holds the traceback where the harness itself broke."""
+BUILTIN = "builtin"
+"""The provider that is the project's own; cases of another one have its name in their ids."""
 AGAIN = "run again because"
 """The key of a phase's details that says why its first execution does not count."""
+
+
+def case_id(flavor: str, family: str, scenario: str, provider: str = BUILTIN) -> str:
+    """`<flavor>.<family>.<scenario>`, and `.<provider>` where that is not our own."""
+    return ".".join((flavor, family, scenario, *([] if provider == BUILTIN else [provider])))
 
 
 class Outcome(str, Enum):
@@ -81,9 +88,10 @@ class PhaseUse(Model):
 
 
 class CaseRecord(Model):
-    """Verdicts of one flavor and scenario.
+    """Verdicts of one flavor, scenario and provider.
 
     Attributes:
+        provider: what swapped.
         expects: for a canary, the check that must fail.
         skip: what this machine lacks for the case, else None.
         checks: what is reported; for a canary one check, `caught`.
@@ -94,6 +102,7 @@ class CaseRecord(Model):
     flavor: str
     family: str
     scenario: str
+    provider: str = Field(default=BUILTIN, exclude_if=lambda value: value == BUILTIN)
     description: str = ""
     phases: list[PhaseUse] = []
     expects: CheckId | None = None
@@ -104,8 +113,8 @@ class CaseRecord(Model):
 
     @property
     def id(self) -> str:
-        """`<flavor>.<family>.<scenario>`, the class name in JUnit."""
-        return f"{self.flavor}.{self.family}.{self.scenario}"
+        """The class name in JUnit; see `case_id`."""
+        return case_id(self.flavor, self.family, self.scenario, self.provider)
 
     @property
     def status(self) -> Status:

@@ -301,6 +301,7 @@ def launch_of(
         directory: the phase's directory, with its empty `artifacts`.
     """
     client, beside = None, client_directory(directory)
+    provider = settings.providers.get(task.provider)  # whose file the engine puts somewhere
     if task.client is not None:
         client = Client(task.client, output=beside / "artifacts", logs=beside)
     return Launch(
@@ -309,7 +310,7 @@ def launch_of(
         environment=environment,
         script=task.script,
         variables={
-            "LMS_PROVIDER": task.provider,
+            **({"LMS_PROVIDER": task.provider} if provider is None else {}),
             "LMS_PARAMS": json.dumps(dict(task.parameters), sort_keys=True),
             "ACCELERATOR": "virtual" if gpu is None else "gpu",
             **task.variables,
@@ -320,6 +321,7 @@ def launch_of(
         output=directory / "artifacts",
         logs=directory,
         lms_path=settings.lms_path,
+        provider=provider,
         gpu=None if gpu is None else gpu.uuid,
         threads=threads,
         deadline_s=task.timeout_s,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.catalog.providers import BUILTIN, Provider
 from harness.engine.resources import Resources
 
 # What a TensorFlow phase takes at its peak, measured on the MNIST scenarios, with room to spare.
@@ -23,6 +24,7 @@ class Settings:
         root: the checkout.
         reports: the directory that gets one directory a run.
         data: data sets for the phases.
+        providers: files of providers that are none of the checkout's, by the provider's name.
         lms_path: parent directory of a foreign LMS package, or None.
         jobs: phases at a time on the CPU; None: as many as cores and memory allow.
         keep: keep artifacts of cases that passed, too.
@@ -37,6 +39,7 @@ class Settings:
     reports: Path
     data: Path
     lms_path: Path | None = None
+    providers: Mapping[str, Provider] = field(default_factory=dict)
     jobs: int | None = None
     keep: bool = False
     share: bool = True
@@ -52,9 +55,12 @@ class Settings:
             return self.jobs
         return max(1, min(resources.cores, memory_limit(resources, 1) // _PHASE_MEMORY))
 
-    def reproduce(self, flavor: str, scenario: str) -> str:
+    def reproduce(self, flavor: str, scenario: str, provider: Provider = BUILTIN) -> str:
         """The command that runs one case by hand."""
-        words = [f"{name}={shlex.quote(value)}" for name, value in self.options.items()]
+        options = dict(self.options)
+        if provider != BUILTIN:
+            options["LMS_PROVIDER"] = provider.variable
+        words = [f"{name}={shlex.quote(value)}" for name, value in options.items()]
         return " ".join(["make repro", f"FLAVOR={flavor}", f"SCENARIO={scenario}", *words])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from harness.catalog.providers import Provider
 from harness.checks import judge
 from harness.checks.evidence import Evidence, Reference
 from harness.plan.plan import Case, Plan
@@ -12,6 +13,7 @@ from harness.record.checks import Check, Status
 from harness.record.models import CaseRecord, Outcome, PhaseRecord, PhaseUse
 from harness.run import defects
 
+Reproduce = Callable[[str, str, Provider], str]
 # How a phase ended that says nothing of the product.
 _NO_RESULT = (Outcome.ENGINE_ERROR, Outcome.INTERRUPTED, Outcome.NOT_RUN)
 
@@ -22,10 +24,10 @@ class Verdicts:
     Args:
         plan: without the flavors that cannot be had.
         accelerator: "gpu" or "virtual".
-        reproduce: the command that runs a case by hand, by flavor and scenario.
+        reproduce: the command that runs a case by hand, by flavor, scenario and provider.
     """
 
-    def __init__(self, plan: Plan, accelerator: str, reproduce: Callable[[str, str], str]) -> None:
+    def __init__(self, plan: Plan, accelerator: str, reproduce: Reproduce) -> None:
         self._cases = plan.cases
         self._accelerator = accelerator
         self._reproduce = reproduce
@@ -109,11 +111,12 @@ class Verdicts:
             flavor=case.flavor.id,
             family=scenario.family,
             scenario=scenario.id,
+            provider=case.provider.id,
             description=scenario.description,
             phases=list(case.uses),
             expects=scenario.expects,
             skip=case.skip,
-            reproduce=self._reproduce(case.flavor.id, scenario.id),
+            reproduce=self._reproduce(case.flavor.id, scenario.id, case.provider),
         )
 
     def _evidence(self, case: Case, phases: Mapping[str, PhaseRecord]) -> Evidence:
@@ -131,7 +134,9 @@ class Verdicts:
                 for use in case.uses
                 if use.reference
             },
-            provider=case.provider,
+            provider=case.provider.id,
+            effect="moves" if case.way is None else case.way.effect,
+            rounds=case.way is not None and case.way.rounds,
             accelerator=self._accelerator,
             mode=case.mode,
             unswapped=case.unswapped,

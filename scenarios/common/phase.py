@@ -6,7 +6,6 @@ import typing
 from common.errors import refuse
 from frameworks.resources import Resources
 
-PROVIDERS = ("builtin", "tflms", "off")
 ACCELERATORS = ("gpu", "virtual")
 KERAS = ("tf.keras", "keras")
 MODES = ("session", "function", "eager")
@@ -23,6 +22,7 @@ MAXIMUM_SWAPPING = (
 class Phase(typing.NamedTuple):
     """What a script works with: the contract's variables.
 
+    provider: a name, or `path/to/file.py:Class`; see `providers.registry`.
     parameters: LMS parameters, the text of a JSON object.
     mode: how models run: `'session'` (graphs), `'function'` (traced or compiled functions) or
         `'eager'` (one operation after the other).
@@ -65,7 +65,7 @@ class Phase(typing.NamedTuple):
         """Reads the variables; with a wrong one the process ends with exit code 2 and one line."""
         read = _Reader(os.environ if environment is None else environment)
         return cls(
-            provider=read.choice("LMS_PROVIDER", PROVIDERS),
+            provider=read.required("LMS_PROVIDER"),
             parameters=read.text("LMS_PARAMS") or MAXIMUM_SWAPPING,
             provider_path=read.directory("LMS_PATH"),
             accelerator=read.choice("ACCELERATOR", ACCELERATORS),
@@ -164,6 +164,12 @@ class _Reader:
         if value is None or value not in known:
             problem = "is not set" if value is None else f"is {value!r}"
             refuse(f"{name} {problem}; it must be one of {', '.join(known)}")
+        return value
+
+    def required(self, name: str) -> str:
+        value = self.text(name)
+        if value is None:
+            refuse(f"{name} is not set")
         return value
 
     def directory(self, name: str) -> typing.Optional[str]:

@@ -155,12 +155,17 @@ def _watch() -> typing.Any:
     from torch.utils._python_dispatch import TorchDispatchMode
     from torch.utils._pytree import tree_flatten
 
+    aten = torch.ops.aten
+    copying = (aten._to_copy.default, aten.clone.default)
+
     class Watch(TorchDispatchMode):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.out_count = self.in_count = self.out_bytes = self.in_bytes = 0
             self.bound_bytes: Count = None
             self.host_peak_bytes: Count = None
+            # What has gone out in the step; each keeps its storage's identity from another one.
+            self._out: typing.Dict[int, typing.Any] = {}
             # Storages that operations of the step made.
             self._of_step: typing.Set[int] = set()
 
@@ -178,12 +183,19 @@ def _watch() -> typing.Any:
             both = {**inputs, **outputs}
             size = sum(both[name].nbytes() for name in set(both) & self._of_step)
             self.bound_bytes = max(self.bound_bytes or 0, size)
-            if function is torch.ops.aten.copy_.default and not _is_variable(args[0]):
+            if function is aten.copy_.default and not _is_variable(args[0]):
                 self._count(args[0], args[1])
+            elif function in copying and self._is_out(args[0]) is not self._is_out(result):
+                self._count(result, args[0])
             return result
+
+        def _is_out(self, tensor: typing.Any) -> bool:
+            # A batch is memory of numpy's too, and a copy of it is no swap.
+            return tensor.untyped_storage()._cdata in self._out
 
         def _count(self, target: typing.Any, source: typing.Any) -> None:
             if _is_foreign(target) and not _is_foreign(source):
+                self._out[target.untyped_storage()._cdata] = target
                 self.out_count += 1
                 self.out_bytes += target.nbytes
                 self.host_peak_bytes = max(self.host_peak_bytes or 0, host_memory.numpy_bytes())

@@ -17,6 +17,7 @@ class Swaps(typing.NamedTuple):
 
     swap_out, swap_in: how many. bytes_out, bytes_in: what one step moves; None if not known.
     operations: added to the graph in all; milliseconds: what that took. Both None without a graph.
+    recomputed: what is computed again in each step and moved by nobody, such as layers.
     """
 
     swap_out: int
@@ -25,6 +26,7 @@ class Swaps(typing.NamedTuple):
     bytes_in: Count
     operations: Count = None
     milliseconds: typing.Optional[float] = None
+    recomputed: int = 0
 
     def times(self, factor: float) -> "Swaps":
         """As many times as much."""
@@ -38,6 +40,7 @@ class Swaps(typing.NamedTuple):
             bytes_out=scaled(self.bytes_out),
             bytes_in=scaled(self.bytes_in),
             operations=scaled(self.operations),
+            recomputed=round(self.recomputed * factor),
         )
 
 
@@ -53,6 +56,7 @@ def mark(provider: str, swaps: Swaps, parameters: Parameters) -> None:
         bytes_in=swaps.bytes_in,
         ms=swaps.milliseconds,
         parameters=parameters._asdict(),
+        **({"recomputed": swaps.recomputed} if swaps.recomputed else {}),
     )
 
 
@@ -63,15 +67,15 @@ def edited(logger: typing.Any, provider: str, swaps: Swaps, parameters: Paramete
     mark(provider, swaps, parameters)
 
 
-def moving(verb: str, provider: str, swaps: Swaps, parameters: Parameters) -> None:
-    """Says what is moved in each step, where no graph is edited, and marks it.
-
-    verb: "Swapped" or "Swapping".
-    """
-    sys.stderr.write(
-        f"INFO {_PREFIX} {verb} {swaps.swap_out} tensors out{_gib(swaps.bytes_out)}"
-        f" and {swaps.swap_in} tensors in{_gib(swaps.bytes_in)} in a step\n"
+def moving(provider: str, swaps: Swaps, parameters: Parameters) -> None:
+    """Says what is done in each step, where no graph is edited, and marks it."""
+    text = (
+        f"Swapping {swaps.swap_out} tensors out{_gib(swaps.bytes_out)}"
+        f" and {swaps.swap_in} tensors in{_gib(swaps.bytes_in)} in a step"
     )
+    if swaps.recomputed:
+        text = f"Computing {swaps.recomputed} layers again in a step"
+    sys.stderr.write(f"INFO {_PREFIX} {text}\n")
     sys.stderr.flush()
     mark(provider, swaps, parameters)
 

@@ -3,12 +3,13 @@
 import typing
 
 LOST = "swaps_lost"
+NEVER = "never_swapped"
 ORDERS = ("evenly", "largest", "smallest")
 # Each but `LOST` is written as it is here; that is `swaps_lost:<percent>:<order>`.
 KINDS = (
     LOST,
     "first_step_only",
-    "never_swapped",
+    NEVER,
     "device_copy_kept",
     "swapped_in_early",
     "values_wrong",

@@ -2,25 +2,31 @@
 
 **The callback.** A provider is a class that `registry.create` mixes with the Callback class of the
 flavor's Keras. A model is trained with it like with any other callback; `set_model` is called by
-Keras when training starts, and by a script earlier, before the model's values are set.
+Keras when training starts, and by a script earlier, before the model's values are set. What has to
+be there while a model is made is in `building`.
 
-**What it announces.** What it did, or will do in each step, once: `announcement.edited` and
-`announcement.moving` write TFLMS's log lines and the marker `lms_edited`.
+**What it announces.** What it did, or will do in each step, once, by `announce`; an edit of a graph
+by `announcement.edited`, which writes TFLMS's own lines as well.
 
 **What measures it.** Nothing here: a meter reads the framework's own records (`meters.trace`). In
 TensorFlow it knows swap operations by their names (`common.graph_names`), on torch a swap by a copy
 between page-locked memory and the device, on jax by a copy in the compiled program; without a GPU,
 by a copy between the framework's allocator and memory of somebody else.
 
-**What it needs.** `modes` and `backends`; a phase that has others is refused before it starts.
+**What it needs.** The attributes below. The driver reads them from the text of the file, so each is
+a literal; a phase that has other values is refused before it starts.
 
-A provider is a package here, named as `LMS_PROVIDER` has it, with a function `choose(phase)` that
-returns the class for a phase. `builtin` is the package of the phase's backend, `off` its control.
+A provider is found by the name that `LMS_PROVIDER` has: a module here of that name with a class of
+that `name`, or a package with a function `choose(phase)` that gives the class for a phase. Or it is
+anywhere, as `path/to/file.py:Class`. `builtin` is the package of the phase's backend, `off` its
+control.
 """
 
+import contextlib
 import typing
 
 from common.runtime import Runtime
+from providers import announcement
 from providers.announcement import Swaps
 from providers.fault import Fault
 from providers.parameters import Parameters
@@ -29,10 +35,19 @@ from providers.parameters import Parameters
 class Provider:
     """Swaps what a model computes; the base of every provider, and a mixin of a Keras callback.
 
-    A subclass sets the first three.
+    A subclass sets the first three, and the others where they are not as here.
 
-    name: what the marker `lms_edited` calls it.
-    modes, backends: the values of EXECUTION_MODE and KERAS_BACKEND that it can swap in.
+    name: what it is called in commands, ids and the marker `lms_edited`: `[a-z0-9_-]+`.
+    modes, backends: the values of EXECUTION_MODE and KERAS_BACKEND that it can work in.
+    accelerators: the values of ACCELERATOR.
+    packages: distributions that it imports beside those of every flavor of its backends.
+    roles: the roles of phases in which it has something to do: `'train'`, `'predict'`.
+    effect: what it does to memory: `'moves'` tensors to the host and back, `'recomputes'` them and
+        moves nothing, or has the GPU's driver move `'pages'`.
+    rounds: whether sums are made in another order with it, so that results are not the control's
+        to the last bit.
+    variables: environment variables of its phases, which their controls do not have.
+
     is_training: whether the model will be trained; set it to False before the first use where it
         will only predict.
     parameters: `Parameters` of the phase. batch_size: of training, for sizes in announcements.
@@ -41,6 +56,12 @@ class Provider:
     name: str
     modes: typing.Tuple[str, ...]
     backends: typing.Tuple[str, ...]
+    accelerators: typing.Tuple[str, ...] = ("virtual", "gpu")
+    packages: typing.Tuple[str, ...] = ()
+    roles: typing.Tuple[str, ...] = ("train", "predict")
+    effect: str = "moves"
+    rounds: bool = False
+    variables: typing.Mapping[str, str] = {}
 
     is_training: bool = True
 
@@ -50,6 +71,11 @@ class Provider:
         self.parameters = Parameters.from_json(runtime.phase.parameters)
         self.batch_size = batch_size
         self._runtime = runtime
+
+    @classmethod
+    def building(cls, runtime: Runtime) -> typing.ContextManager[typing.Any]:
+        """Context in which a script makes the layers of a model; a loaded model is made outside."""
+        return contextlib.ExitStack()
 
     def set_model(self, model: typing.Any) -> None:
         """Called by Keras when training starts, or by a script before it sets values or predicts.
@@ -77,6 +103,10 @@ class Provider:
         training: whether it trains. Raises NotImplementedError where functions are not traced.
         """
         raise NotImplementedError(f"provider {self.name} traces no functions in this mode")
+
+    def announce(self, swaps: Swaps) -> None:
+        """Says what each step moves, or computes again, and marks it."""
+        announcement.moving(self.name, self.told(swaps), self.parameters)
 
     def told(self, swaps: Swaps) -> Swaps:
         """What is announced of the swaps: all of them, unless the phase asks for that fault."""

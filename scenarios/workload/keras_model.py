@@ -7,6 +7,7 @@ from common.digest import Tensors
 from common.runtime import Runtime
 from common.steps import batches
 from meters import trace
+from providers import registry
 from providers.interface import Provider
 from workload import dropout, loading, signature
 from workload.workload import Workload
@@ -44,8 +45,13 @@ class KerasWorkload(Workload):
         """The classes of ours that a file may name."""
         return {dropout.NAME: dropout.of_phase(self.keras, self.phase)}
 
-    def build(self) -> typing.Any:
-        """The compiled model as code makes it, with initial weights."""
+    def build(self, **options: typing.Any) -> typing.Any:
+        """The model as `make` makes it, in the context that the provider has for that."""
+        with registry.building(self.runtime):
+            return self.make(**options)
+
+    def make(self) -> typing.Any:
+        """The compiled model as code makes it, with initial weights; a family may have options."""
         raise NotImplementedError
 
     def load_model(self, path: str, callbacks: typing.Iterable[typing.Any]) -> typing.Any:

@@ -6,7 +6,7 @@ from tests.variants import loaded
 
 def listed(tmp_path, each):
     own = loaded(tmp_path)
-    entries = listing.entries(own, planner.make(own, provider="builtin"))
+    entries = listing.entries(own, planner.make(own))
     return [line.split() for line in listing.lines(own, entries, each)]
 
 

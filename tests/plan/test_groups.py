@@ -16,7 +16,7 @@ FORMATS = "".join(
 
 def planned(tmp_path, family=variants.FAMILY, **selection):
     own = variants.loaded(tmp_path, family).select(**selection)
-    return planner.make(own, provider="builtin")
+    return planner.make(own)
 
 
 def members(tasks):
@@ -59,7 +59,7 @@ def test_one_task_is_no_group(tmp_path):
 
 
 def test_scenarios_that_are_written_out_are_in_no_group(tmp_path):
-    made = planner.make(catalog.load(lay_out(tmp_path)), provider="builtin")
+    made = planner.make(catalog.load(lay_out(tmp_path)))
     assert {task.group for task in made.tasks.values()} == {None}
 
 

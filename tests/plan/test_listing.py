@@ -17,7 +17,7 @@ def listed(tmp_path: Path) -> tuple[Catalog, Plan]:
     flavor = f'{FLAVOR}\n[lacks]\nmagic = "no such thing here"\n'
     root = lay_out(tmp_path, flavors={"test-flavor": flavor}, families={"basic": family})
     own = catalog.load(root)
-    return own, planner.make(own, provider="builtin")
+    return own, planner.make(own)
 
 
 def test_description_names_scripts_controls_and_what_does_not_apply(tmp_path):
@@ -29,7 +29,7 @@ def test_description_names_scripts_controls_and_what_does_not_apply(tmp_path):
 
 def test_description_says_what_is_shared(tmp_path):
     own = catalog.load(lay_out(tmp_path))
-    text = "\n".join(listing.description(own, planner.make(own, provider="builtin")))
+    text = "\n".join(listing.description(own, planner.make(own)))
     assert "(shared)" in text
 
 

@@ -4,16 +4,18 @@ import re
 from dataclasses import replace
 
 from harness.catalog import catalog
+from harness.catalog.providers import BUILTIN
 from harness.plan import order, planner
 from harness.plan.plan import Task
+from harness.plan.scale import Goal
 from tests import variants
 from tests.catalog.test_defects import toml
 from tests.paths import ROOT
-from tests.projects import FAMILY, FLAVOR, lay_out
+from tests.projects import FAMILY, FLAVOR, lay_out, provider
 
 
 def planned(tmp_path, **options):
-    return planner.make(catalog.load(lay_out(tmp_path)), provider="builtin", **options)
+    return planner.make(catalog.load(lay_out(tmp_path)), **options)
 
 
 def test_a_save_that_several_scenarios_need_runs_once(tmp_path):
@@ -64,19 +66,87 @@ def test_inputs_come_before_their_readers(tmp_path):
 
 def test_canaries_keep_our_own_provider(tmp_path):
     family = FAMILY.replace('restores = ["weights"]', 'expects = "state_restored"', 1)
-    made = planner.make(
-        catalog.load(lay_out(tmp_path, families={"basic": family})), provider="tflms"
-    )
+    root = lay_out(tmp_path, families={"basic": family})
+    made = planner.make(catalog.load(root).swapping_by([provider("tflms")]))
     canary, other = made.cases
-    assert canary.provider == "builtin"
+    assert canary.provider == BUILTIN
     assert made.tasks[canary.uses[1].key].provider == "builtin"
-    assert other.provider == "tflms"
+    assert other.provider.id == "tflms"
     assert made.tasks[other.uses[1].key].provider == "tflms"
+
+
+def test_each_provider_makes_cases_and_phases_of_its_own(tmp_path):
+    own = catalog.load(lay_out(tmp_path))
+    alone = planner.make(own)
+    made = planner.make(own.swapping_by([BUILTIN, provider("other", variables={"A": "1"})]))
+    assert made.provider == "builtin,other"
+    assert [case.id for case in made.cases] == [
+        "test-flavor.basic.save-load",
+        "test-flavor.basic.save-load.other",
+        "test-flavor.basic.save-predict",
+        "test-flavor.basic.save-predict.other",
+    ]
+    # Those of our own are what they are alone.
+    assert {key: task for key, task in made.tasks.items() if not key.endswith(".other")} == (
+        alone.tasks
+    )
+    use = made.cases[1].uses[1]
+    assert use.key == "test-flavor.basic.save-load.load.other"
+    assert made.tasks[use.key].provider == "other"
+    assert made.tasks[use.key].variables["A"] == "1"
+    # The control loads what was saved with the provider, and has neither it nor its variables.
+    control = made.tasks[use.control]
+    assert (control.provider, control.input) == ("off", made.tasks[use.key].input)
+    assert "A" not in control.variables
+
+
+def test_a_provider_that_the_accelerator_has_nothing_for_is_skipped(tmp_path):
+    own = catalog.load(lay_out(tmp_path))
+    made = planner.make(own.swapping_by([provider("managed", accelerators=("gpu",))]))
+    assert {case.skip for case in made.cases} == {"provider managed needs a GPU"}
+    assert made.tasks == {}
+    goal = Goal(1024, 80 * 2**30)
+    made = planner.make(own.swapping_by([provider("managed", accelerators=("gpu",))]), goal=goal)
+    assert {case.skip for case in made.cases} == {None}
+
+
+def test_a_provider_has_cases_only_where_it_works(tmp_path):
+    own = catalog.load(lay_out(tmp_path))
+    elsewhere = provider("elsewhere", backends=("jax",), modes=("function",))
+    assert planner.make(own.swapping_by([elsewhere])).cases == ()
+    (reason,) = {pair.inapplicable for pair in own.swapping_by([elsewhere]).pairs()}
+    assert reason == (
+        "provider elsewhere works in jax's function mode, not in tensorflow's session mode"
+    )
+    needy = provider("needy", packages=("trl",))
+    (reason,) = {pair.inapplicable for pair in own.swapping_by([needy]).pairs()}
+    assert reason == "provider needy needs trl, which is not in the environment"
+
+
+def test_a_role_in_which_a_provider_does_nothing_has_no_reference(tmp_path):
+    trains = provider("trains", roles=("train",))
+    made, load, predict = loads(tmp_path, with_reference("reference = {}"), swapping=trains)
+    assert load.reference is not None
+    assert predict.reference is None
+    assert made.cases[1].unswapped == {
+        "predict": "provider trains does nothing in a phase that predicts"
+    }
+
+
+def test_a_canary_may_be_one_of_each_provider(tmp_path):
+    family = FAMILY.replace('restores = ["weights"]', 'expects = "state_restored"', 1)
+    every = family.replace("expects", "every_provider = true\nexpects", 1)
+    root = lay_out(tmp_path, families={"basic": every})
+    made = planner.make(catalog.load(root).swapping_by([BUILTIN, provider("other")]))
+    assert [case.id for case in made.cases if case.scenario.expects] == [
+        "test-flavor.basic.save-load",
+        "test-flavor.basic.save-load.other",
+    ]
 
 
 def test_a_flavor_that_is_not_there_is_skipped_with_the_reason(tmp_path):
     root = lay_out(tmp_path, flavors={"one": FLAVOR, "two": FLAVOR})
-    made = planner.make(catalog.load(root), provider="builtin").without({"two": "no Python"})
+    made = planner.make(catalog.load(root)).without({"two": "no Python"})
     assert {case.skip for case in made.cases if case.flavor.id == "two"} == {"no Python"}
     assert {task.flavor for task in made.tasks.values()} == {"one"}
 
@@ -86,7 +156,7 @@ HANDED_ON = FAMILY.replace('script = "save.py"', 'script = "save.py"\nflavor = "
 
 def test_a_phase_of_another_flavor(tmp_path):
     root = lay_out(tmp_path, flavors={"one": FLAVOR, "two": FLAVOR}, families={"basic": HANDED_ON})
-    made = planner.make(catalog.load(root).select(["one"], (), ["save-load"]), provider="builtin")
+    made = planner.make(catalog.load(root).select(["one"], (), ["save-load"]))
     (case,) = made.cases
     assert [made.tasks[use.key].flavor for use in case.uses] == ["two", "one"]
     assert set(made.flavors) == {"one", "two"}
@@ -100,7 +170,7 @@ def test_a_phase_of_the_same_flavor_hands_nothing_over(tmp_path):
     selected = catalog.load(root).select(["two"], (), ["save-load"])
     (pair,) = selected.pairs()
     assert pair.inapplicable == "its save phase is of two too: nothing is handed to another flavor"
-    made = planner.make(selected, provider="builtin")
+    made = planner.make(selected)
     assert (made.cases, made.tasks) == ((), {})
 
 
@@ -132,7 +202,7 @@ def test_what_needs_a_task_that_failed_never_starts(tmp_path):
         1,
     )
     root = lay_out(tmp_path, families={"basic": chain})
-    tasks = planner.make(catalog.load(root), provider="builtin").tasks
+    tasks = planner.make(catalog.load(root)).tasks
     schedule = order.Schedule(tasks)
     schedule.start(1)
     assert {task.key for task in schedule.failed(SAVE)} == set(tasks) - {SAVE}
@@ -172,7 +242,7 @@ def test_the_schedule_reads_the_tasks_once_however_many_share_one():
 
 def test_the_tf1_part_of_the_matrix_has_25_phases_without_evidence():
     own = catalog.load(ROOT).select(["tf1-tfkeras", "tf1-keras22"], ["keras_saveload"])
-    made = planner.make(own, provider="builtin")
+    made = planner.make(own)
     evidence = {use.control for case in made.cases for use in case.uses} | {
         use.reference for case in made.cases for use in case.uses if use.reference_declared
     }
@@ -183,7 +253,7 @@ def test_the_tf1_part_of_the_matrix_has_25_phases_without_evidence():
 
 def test_a_pair_that_can_never_apply_is_no_case():
     own = catalog.load(ROOT)
-    made = planner.make(own, provider="builtin")
+    made = planner.make(own)
     pairs = list(own.pairs())
     written = [pair for pair in pairs if not pair.scenario.values]
     scenarios = [scenario for scenario in own.scenarios if not scenario.values]
@@ -207,9 +277,9 @@ def loads(tmp_path, family, **options):
     return made, *(case.uses[1] for case in made.cases)
 
 
-def planned_of(tmp_path, family, flavor=FLAVOR, provider="builtin", **options):
+def planned_of(tmp_path, family, flavor=FLAVOR, swapping=BUILTIN, **options):
     root = lay_out(tmp_path, flavors={"test-flavor": flavor}, families={"basic": family})
-    return planner.make(catalog.load(root), provider=provider, **options)
+    return planner.make(catalog.load(root).swapping_by([swapping]), **options)
 
 
 def test_the_phase_that_saved_is_the_reference_where_its_role_is_the_same(tmp_path):
@@ -270,7 +340,7 @@ def test_no_reference_where_lms_has_nothing_to_do(tmp_path):
     _, load, predict = loads(tmp_path, with_reference("reference = {}"), flavor=lacking)
     assert load.reference is not None
     assert predict.reference is None
-    _, *uses = loads(tmp_path / "off", with_reference("reference = {}"), provider="off")
+    _, *uses = loads(tmp_path / "off", with_reference("reference = {}"), swapping=provider("off"))
     assert [use.reference for use in uses] == [None, None]
 
 
@@ -279,15 +349,15 @@ def test_a_case_has_the_known_defects_that_cover_it(tmp_path):
     entry = toml(scenarios=["save-load"])
     (root / "scenarios" / "known-defects.toml").write_text(entry)
     own = catalog.load(root)
-    first, second = planner.make(own, provider="builtin").cases
+    first, second = planner.make(own).cases
     (known,) = own.defects[0].sightings
     assert (first.known, second.known) == ((known,), ())
-    (alone,) = planner.make(own.select(scenarios=["*-load"]), provider="builtin").cases
+    (alone,) = planner.make(own.select(scenarios=["*-load"])).cases
     assert alone.known == (known,)
 
 
 def test_a_variant_has_no_control_and_no_reference(tmp_path):
-    made = planner.make(variants.loaded(tmp_path).select(flavors=["full"]), provider="builtin")
+    made = planner.make(variants.loaded(tmp_path).select(flavors=["full"]))
     assert len(made.cases) == 9
     uses = [use for case in made.cases for use in case.uses]
     assert {(use.control, use.reference) for use in uses} == {(None, None)}

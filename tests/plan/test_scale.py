@@ -54,24 +54,24 @@ def factors(made: Plan) -> set[str | None]:
 def test_all_phases_of_a_scenario_have_one_scale(tmp_path, goal, expected):
     family = SCALED.replace('id = "load"', 'id = "load"\nreference = {}')
     own = catalog.load(lay_out(tmp_path, families={"basic": family}))
-    made = planner.make(own, provider="builtin", goal=goal)
+    made = planner.make(own, goal=goal)
     assert any(key.endswith(".control") for key in made.tasks)
     assert any(key.endswith(".reference") for key in made.tasks)
     assert factors(made) == expected
     if expected == {None}:
-        assert made == planner.make(own, provider="builtin")
+        assert made == planner.make(own)
 
 
 def test_a_scenario_that_does_not_say_what_it_holds_is_not_scaled(tmp_path):
     own = catalog.load(lay_out(tmp_path))
-    assert factors(planner.make(own, provider="builtin", goal=Goal(1024, 80 * GIB))) == {None}
+    assert factors(planner.make(own, goal=Goal(1024, 80 * GIB))) == {None}
 
 
 def test_a_scenario_says_otherwise_than_its_family(tmp_path):
     family = SCALED.replace('id = "save-predict"', 'id = "save-predict"\nactivations_mib = 0')
     own = catalog.load(lay_out(tmp_path, families={"basic": family}))
     assert [scenario.activations_mib for scenario in own.scenarios] == [64, 0]
-    made = planner.make(own, provider="builtin", goal=Goal(1024, 80 * GIB))
+    made = planner.make(own, goal=Goal(1024, 80 * GIB))
     one, other = (made.tasks[case.uses[0].key] for case in made.cases)
     assert (one.variables["BATCH_SCALE"], other.variables.get("BATCH_SCALE")) == ("16", None)
 
@@ -93,8 +93,8 @@ def test_no_scenario_sets_the_scale_itself(tmp_path):
 
 def test_what_the_project_shares_on_the_cpu_it_shares_on_a_gpu():
     own = catalog.load(ROOT)
-    plain = planner.make(own, provider="builtin")
-    scaled = planner.make(own, provider="builtin", goal=Goal(1024, 80 * GIB))
+    plain = planner.make(own)
+    scaled = planner.make(own, goal=Goal(1024, 80 * GIB))
     # Its batch is that of somebody's SavedModel, so its scenario is not scaled.
     apart = {key for key in scaled.tasks if ".savedmodel_pretrained." in key}
     assert set(plain.tasks) - apart == set(scaled.tasks) - apart

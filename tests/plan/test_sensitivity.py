@@ -13,7 +13,7 @@ from tests.projects import lay_out
 
 def test_a_fault_is_in_the_load_alone_and_all_else_is_shared() -> None:
     whole = catalog.load(ROOT).select(["tf1-tfkeras"], (), ())
-    made = planner.make(sensitivity.catalog(whole), provider="builtin")
+    made = planner.make(sensitivity.catalog(whole))
     assert len(made.cases) == 1 + len(sensitivity.INJECTIONS)
     assert len(made.tasks) == 3 + len(sensitivity.INJECTIONS)  # a save, a sound load, its control
     broken = {key: task for key, task in made.tasks.items() if "LMS_FAULT" in task.variables}

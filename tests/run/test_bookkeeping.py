@@ -33,7 +33,7 @@ def bookkept(cases: int, outcome: Outcome, place: Path) -> float:
         mock.patch("harness.report.reports.write_all"),
     ):
         begin = time.process_time()
-        plan = planner.make(catalog_of(cases, flavors=1), provider="builtin")
+        plan = planner.make(catalog_of(cases, flavors=1))
         record, _ = run.execute(plan, ScriptedEngine(lambda launch: None), settings, None, Silent())
     assert len(record.cases) == cases
     saves = {use.key for case in record.cases for use in case.phases if use.name == "save"}

@@ -181,7 +181,7 @@ def project(root: Path, entry: str | None = None, family: str = FAMILY) -> Path:
 
 
 def execute(root: Path, played: Any, **changes: Any) -> tuple[RunRecord, Path]:
-    made = planner.make(catalog.load(root), provider="builtin")
+    made = planner.make(catalog.load(root))
     settings = Settings(root=root, reports=root / "reports", data=root, jobs=2, **changes)
     return run.execute(made, ScriptedEngine(played), settings, None, Silent())
 

@@ -159,7 +159,7 @@ def execute(tmp_path, monkeypatch):
         )
         execute.engine = engine = Engine(tmp_path / "cache")
         engine.launches = []
-        made = planner.make(catalog.load(root), provider="builtin")
+        made = planner.make(catalog.load(root))
         settings = Settings(
             root=root, reports=tmp_path / "reports", data=root, **{"keep": True, **changes}
         )

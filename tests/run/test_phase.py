@@ -30,7 +30,7 @@ from harness.run.settings import Settings
 from tests.engine import serving_cases
 from tests.engines import ScriptedEngine, Silent, write_log
 from tests.paths import ROOT
-from tests.projects import lay_out
+from tests.projects import lay_out, provider
 
 FAMILY = """
 [[scenario]]
@@ -64,7 +64,7 @@ def execute(
 ) -> RunRecord:
     project = lay_out(tmp_path / "checkout", families={"basic": FAMILY}, scripts=scripts)
     shutil.copy(ROOT / "scenarios" / "sitecustomize.py", project / "scenarios")
-    made = planner.make(catalog.load(project), provider="off")
+    made = planner.make(catalog.load(project).swapping_by([provider("off")]))
     settings = Settings(root=project, reports=tmp_path / "reports", data=project, **changes)
     return run.execute(made, engine, settings, None, Silent())[0]
 

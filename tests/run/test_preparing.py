@@ -42,7 +42,7 @@ class Prepared(ScriptedEngine):
 
 def execute(tmp_path: Path, engine: Prepared) -> tuple[RunRecord, Path]:
     project = lay_out(tmp_path / "checkout")
-    made = planner.make(catalog.load(project), provider="builtin")
+    made = planner.make(catalog.load(project))
     settings = Settings(root=project, reports=tmp_path / "reports", data=project, jobs=1)
     return run.execute(made, engine, settings, None, Silent())
 

@@ -18,7 +18,7 @@ def test_the_shell_has_what_the_phase_that_failed_was_given(tmp_path):
         return Exit(Outcome.FAILED, 1, "exit code 1") if failed else None
 
     root = lay_out(tmp_path / "checkout")
-    plan = planner.make(catalog.load(root).select((), (), ["save-load"]), provider="builtin")
+    plan = planner.make(catalog.load(root).select((), (), ["save-load"]))
     settings = Settings(root=root, reports=tmp_path / "reports", data=root, jobs=1, keep=True)
 
     class Engine(ScriptedEngine):

@@ -71,7 +71,7 @@ def project(tmp_path):
 
 
 def execute(project, engine, *, observer=None, **changes):
-    made = planner.make(catalog.load(project), provider="builtin")
+    made = planner.make(catalog.load(project))
     settings = Settings(
         root=project, reports=project / "reports", data=project, **{"jobs": 2, **changes}
     )

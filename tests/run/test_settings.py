@@ -40,7 +40,7 @@ def test_limits_are_those_of_the_engine_s_machine_as_the_run_began(
     project = lay_out(tmp_path / "checkout", families={"basic": FAMILY})
     engine = Engine(Resources(4, 64 * GIB), *[Resources(1, GIB)] * 50)
     settings = Settings(root=project, reports=tmp_path / "reports", data=project, jobs=jobs)
-    made = planner.make(catalog.load(project), provider="builtin")
+    made = planner.make(catalog.load(project))
     record, _ = run.execute(made, engine, settings, None, Silent())
     assert engine.asked == 1
     assert len(engine.launches) > 1

@@ -43,7 +43,7 @@ class _Bus:
 
 
 @dataclass(frozen=True)
-class _Memory:
+class Memory:
     """Peak device memory, beside the control's."""
 
     peak: Peak
@@ -72,28 +72,19 @@ def judge(
             return by_trace
     numbers: dict[str, Number] = dict(by_trace.numbers) if by_trace else {}
     lines = by_trace.lines if by_trace else ()
-    for whose, taken in (("", ours), ("the control's ", theirs)):
-        doubt = _doubt(taken)
-        if doubt is not None:
-            return Verdict("inconclusive", f"{whose}{doubt} (meter NVML)", numbers, lines)
-    assert ours is not None
-    assert theirs is not None  # _doubt has looked
-    if ours.get("memory_version") != theirs.get("memory_version"):
-        message = (
-            f"memory was measured in two ways (version {ours.get('memory_version')}, control"
-            f" {theirs.get('memory_version')}) (meter NVML)"
-        )
-        return Verdict("inconclusive", message, numbers, lines)
-    bus, memory = _bus(facts, traced, ours, theirs), _memory(ours, theirs)
-    numbers.update({**bus.numbers, **memory.numbers, **_host(ours)})
+    doubt = doubtful(ours, theirs)
+    if doubt is not None or ours is None or theirs is None:
+        return Verdict("inconclusive", f"{doubt} (meter NVML)", numbers, lines)
+    bus, peak = _bus(facts, traced, ours, theirs), memory(ours, theirs)
+    numbers.update({**bus.numbers, **peak.numbers, **_host(ours)})
     moved = bus.moved
     if moved == "unknown" and traced is not None and traced.meter != step.COMPILED:
         # What a trace counts was executed; it was confirmed, or an end has been made above.
         moved = "right" if by_trace and by_trace.word == "confirmed" else moved
-    word, reason = _decide(role, moved, memory.peak, control)
+    word, reason = _decide(role, moved, peak.peak, control)
     samples = f"{_whole(ours.get('n'))} samples, control {_whole(theirs.get('n'))}"
     samples += f", largest gap {_real(ours.get('max_gap_s')):.2f} s"
-    words = f"{reason}: {memory.words}; {bus.words}; {_host_words(ours)} (meter NVML, {samples})"
+    words = f"{reason}: {peak.words}; {bus.words}; {_host_words(ours)} (meter NVML, {samples})"
     if by_trace is not None:
         words += f"; by trace {by_trace.word}: {by_trace.message}"
     return Verdict(word, words, numbers, lines)
@@ -118,11 +109,32 @@ def _decide(role: str, moved: Moved, peak: Peak, control: Trace | None) -> tuple
         return "inconclusive", "bytes moved, and no peak is known"
     held = None if control is None else control.peak_accelerator
     if held is None or held < LEAST_ACTIVATIONS:
-        return "inconclusive", (
-            f"the model is too small for its peak to show: a step of the control holds {mib(held)},"
-            f" wanted {mib(LEAST_ACTIVATIONS)}"
-        )
+        return "inconclusive", too_small(held)
     return "refuted", "bytes moved, and the peak did not fall"
+
+
+def too_small(held: int | None) -> str:
+    """Why a peak that did not fall proves nothing. held: bytes of a step of the control."""
+    return (
+        f"the model is too small for its peak to show: a step of the control holds {mib(held)},"
+        f" wanted {mib(LEAST_ACTIVATIONS)}"
+    )
+
+
+def doubtful(ours: Samples | None, theirs: Samples | None) -> str | None:
+    """Why samples of a phase and of its control prove nothing, or None when they may."""
+    for whose, taken in (("", ours), ("the control's ", theirs)):
+        doubt = _doubt(taken)
+        if doubt is not None:
+            return f"{whose}{doubt}"
+    assert ours is not None
+    assert theirs is not None  # _doubt has looked
+    if ours.get("memory_version") != theirs.get("memory_version"):
+        return (
+            f"memory was measured in two ways (version {ours.get('memory_version')}, control"
+            f" {theirs.get('memory_version')})"
+        )
+    return None
 
 
 def _doubt(samples: Samples | None) -> str | None:
@@ -189,7 +201,7 @@ def _bus(facts: LogFacts, traced: Trace | None, ours: Samples, theirs: Samples) 
     return _Bus("right", words, numbers)
 
 
-def _memory(ours: Samples, theirs: Samples) -> _Memory:
+def memory(ours: Samples, theirs: Samples) -> Memory:
     """Peak device memory against the control's: of the process where both have it."""
     what = "process"
     swapped, control = _whole(ours.get("process_peak")), _whole(theirs.get("process_peak"))
@@ -197,12 +209,12 @@ def _memory(ours: Samples, theirs: Samples) -> _Memory:
         what, swapped, control = "device", used(ours), used(theirs)
     numbers: dict[str, Number] = {"nvml_peak_bytes": swapped, "control_nvml_peak_bytes": control}
     if swapped is None or control is None:
-        return _Memory("unknown", "peak device memory not known", numbers)
+        return Memory("unknown", "peak device memory not known", numbers)
     numbers["nvml_saved_bytes"] = control - swapped
     least = max(PEAK_SHARE * control, PEAK_BYTES)
     saved = control - swapped
     peak: Peak = "fell" if saved > least else "rose" if saved < -least else "same"
-    return _Memory(peak, f"{what} {peaks(swapped, control)}", numbers)
+    return Memory(peak, f"{what} {peaks(swapped, control)}", numbers)
 
 
 def peak_of(samples: Samples) -> int | None:

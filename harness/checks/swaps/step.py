@@ -32,13 +32,13 @@ def judge(role: str, facts: LogFacts, control_facts: LogFacts) -> Verdict:
     claimed = self_report.largest(facts)
     if ours is None:
         return Verdict("inconclusive", f"no trace of a {role} step", {})
-    numbers = _numbers(ours, theirs, claimed)
-    lines = [(ours.line, _words(ours))]
+    found = numbers(ours, theirs, claimed)
+    lines = [(ours.line, words(ours))]
     if claimed is not None:
         lines.append((claimed.line, claimed.text))
 
     def verdict(word: Word, message: str) -> Verdict:
-        return Verdict(word, f"{message} (meter {ours.meter})", numbers, tuple(lines))
+        return Verdict(word, f"{message} (meter {ours.meter})", found, tuple(lines))
 
     unknown = [name for name in ("swap_out", "swap_in") if getattr(ours, name) is None]
     if unknown:
@@ -75,12 +75,24 @@ def judge(role: str, facts: LogFacts, control_facts: LogFacts) -> Verdict:
         return verdict("confirmed", f"{executed}, none in the control{shown}")
     if swapped is None or unswapped is None:
         return verdict("inconclusive", f"{executed}; {peaks(swapped, unswapped)}")
-    if unswapped - swapped > max(FALL[0] * unswapped, FALL[1]):
+    if fell(swapped, unswapped):
         return verdict("confirmed", f"{peaks(swapped, unswapped)}; {executed}")
     return verdict("refuted", f"the peak did not fall: {peaks(swapped, unswapped)}; {executed}")
 
 
-def _numbers(ours: Trace, theirs: Trace | None, claimed: Edit | None) -> dict[str, Number]:
+def fell(swapped: int, control: int) -> bool:
+    """Whether a peak is below the control's by more than the order of operations can make it."""
+    return control - swapped > max(FALL[0] * control, FALL[1])
+
+
+def held(control_facts: LogFacts, role: str) -> int | None:
+    """Bytes that a step of the control holds at its peak, or None if that is not known."""
+    control = trace(control_facts, role)
+    return None if control is None else control.peak_accelerator
+
+
+def numbers(ours: Trace, theirs: Trace | None, claimed: Edit | None = None) -> dict[str, Number]:
+    """What a step and the control's took and moved, for machines."""
     numbers: dict[str, Number] = {
         "executed_swap_out": ours.swap_out,
         "executed_swap_in": ours.swap_in,
@@ -103,7 +115,8 @@ def _numbers(ours: Trace, theirs: Trace | None, claimed: Edit | None) -> dict[st
     return numbers
 
 
-def _words(entry: Trace) -> str:
+def words(entry: Trace) -> str:
+    """A trace as a line."""
     return (
         f"trace of a {entry.function} step: {_known(entry.swap_out)} swap-out"
         f" ({mib(entry.bytes_out)}), {_known(entry.swap_in)} swap-in ({mib(entry.bytes_in)}),"

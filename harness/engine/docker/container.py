@@ -21,6 +21,7 @@ from harness.record.models import Outcome
 
 # Where a phase finds its directories.
 _SCENARIOS, _DATA, _INPUT, _OUTPUT, _LMS = "/scenarios", "/data", "/input", "/output", "/lms"
+_PROVIDER = "/provider"
 _HOME, _WORK, _TMP = "/home/phase", "/work", "/tmp"
 
 # What a phase that serves is called on its private network, and where it listens there.
@@ -70,6 +71,7 @@ def environment(launch: Launch) -> dict[str, str]:
         input_directory=_INPUT,
         output=_OUTPUT,
         lms=_LMS,
+        provider=_provider_target(launch),
     )
     # The image says "void"; the daemon adds the GPU's own to what it finds here.
     return {**contract, "NVIDIA_VISIBLE_DEVICES": launch.gpu or "void"}
@@ -173,6 +175,7 @@ def _mounts(launch: Launch) -> list[Mount]:
         (launch.data, _DATA, True),
         (launch.input, _INPUT, True),
         (launch.lms_path, _LMS, True),
+        (_provider_file(launch), _provider_target(launch), True),
         (launch.output, _OUTPUT, False),
     ]
     return [
@@ -180,6 +183,16 @@ def _mounts(launch: Launch) -> list[Mount]:
         for source, target, read_only in sources
         if source is not None
     ]
+
+
+def _provider_file(launch: Launch) -> Path | None:
+    return None if launch.provider is None else launch.provider.file
+
+
+def _provider_target(launch: Launch) -> str:
+    """Where the file of a provider is that is none of the checkout's."""
+    file = _provider_file(launch)
+    return "" if file is None else f"{_PROVIDER}/{file.name}"
 
 
 def _log_config(daemon: Daemon, terminal: bool | None) -> LogConfig:

@@ -246,6 +246,7 @@ def _variables(launch: Launch, scratch: Path) -> dict[str, str]:
         input_directory=str(launch.input),
         output=str(launch.output),
         lms=str(launch.lms_path),
+        provider="" if launch.provider is None else str(launch.provider.file),
     )
     return {
         **kept,

@@ -51,7 +51,7 @@ class MnistCnn(KerasWorkload):
         """A `MirroredStrategy` over all accelerators of the phase."""
         return self.tf.distribute.MirroredStrategy(self.phase.accelerator_devices)
 
-    def build(self) -> typing.Any:
+    def make(self) -> typing.Any:
         """The model as code makes it, with initial weights, compiled."""
         layers = self.keras.layers
         model = self.keras.Sequential(

@@ -29,7 +29,7 @@ class Subclassed(MnistCnn):
 
         return np.arange(2 * UNITS, dtype="float32").reshape(2, UNITS)
 
-    def build(self) -> typing.Any:
+    def make(self) -> typing.Any:
         """The model, neither built nor compiled."""
         return _class(self.keras)()
 

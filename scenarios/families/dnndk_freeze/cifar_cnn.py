@@ -34,7 +34,7 @@ class CifarCnn(KerasWorkload):
         self.x_test = self.examples(data.scaled(images.x_test))
         self.y_test = self.examples(data.one_hot(images.y_test))
 
-    def build(self) -> typing.Any:
+    def make(self) -> typing.Any:
         """The compiled model, with initial weights."""
         layers = self.keras.layers
         dropout = of_phase(self.keras, self.phase)

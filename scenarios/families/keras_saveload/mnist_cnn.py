@@ -30,7 +30,7 @@ class MnistCnn(KerasWorkload):
         self.x_test = self._used(data.scaled(digits.x_test), _TEST_IMAGES)
         self.y_test = self._used(data.one_hot(digits.y_test), _TEST_IMAGES)
 
-    def build(self, compiled: bool = True, optimizer: typing.Any = None) -> typing.Any:
+    def make(self, compiled: bool = True, optimizer: typing.Any = None) -> typing.Any:
         """The model as code makes it, with initial weights.
 
         optimizer: a Keras or `tf.train` optimizer; by default Keras' Adadelta.

@@ -8,6 +8,7 @@ from common.errors import refuse
 from common.phase import Phase
 from common.runtime import Runtime
 from families.keras_state import models, optimizers
+from providers import registry
 from providers.interface import Provider
 from workload.workload import Workload
 
@@ -49,7 +50,8 @@ class Variant(Workload):
 
     def built(self) -> typing.Any:
         """The model as code makes it, with initial weights, not compiled."""
-        return self.example.build(self)
+        with registry.building(self.runtime):
+            return self.example.build(self)
 
     def compiled(self) -> typing.Any:
         """The model as code makes it, with initial weights, and with the optimizer."""

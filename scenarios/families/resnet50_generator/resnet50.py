@@ -48,7 +48,7 @@ class Resnet50(KerasWorkload):
         images, _ = next(batches(self.image_size, FIXED_BATCH))
         return images
 
-    def build(self) -> typing.Any:
+    def make(self) -> typing.Any:
         """The model as code makes it, with initial weights."""
         model = self.keras.applications.ResNet50(
             weights=None,

@@ -14,7 +14,6 @@ import typing
 
 from common import marker
 from common.runtime import Runtime
-from providers import announcement
 from providers.announcement import Swaps
 from providers.interface import Provider
 from providers.jax.moves import Moves
@@ -98,7 +97,7 @@ class OffloadPolicy(Provider):
             return
         self._reported = True
         swaps = Swaps(moves.swap_out, moves.swap_in, moves.bytes_out, moves.bytes_in)
-        announcement.moving("Swapping", self.name, self.told(swaps), self.parameters)
+        self.announce(swaps)
 
 
 def under_policy(original: typing.Callable[..., typing.Any]) -> typing.Callable[..., typing.Any]:

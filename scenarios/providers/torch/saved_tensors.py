@@ -12,7 +12,6 @@ import typing
 
 from common import marker
 from common.runtime import Runtime
-from providers import announcement
 from providers.announcement import Swaps
 from providers.interface import Provider
 from providers.torch import storage
@@ -125,4 +124,4 @@ class SavedTensorSwapper(Provider):
 
     def _report(self, moved: storage.Moved) -> None:
         swaps = Swaps(moved.swap_out, moved.swap_in, moved.bytes_out, moved.bytes_in)
-        announcement.moving("Swapped", self.name, self.told(swaps), self.parameters)
+        self.announce(swaps)

@@ -76,7 +76,7 @@ class Matrix:
             scripts={f"{name}.py": _SLEEPS for name in ("save", "load", "predict")},
         )
         self.observer = Silent()
-        self._plan = planner.make(catalog.load(root), provider="builtin")
+        self._plan = planner.make(catalog.load(root))
         self._settings = Settings(root=root, reports=tmp_path / "reports", data=root, jobs=2)
         self._engine = engine
         self._found: list[RunRecord] = []

@@ -37,7 +37,7 @@ def repeat(
     engine: ScriptedEngine | None = None,
     **changes: object,
 ) -> Soak:
-    made = planner.make(catalog.load(project), provider="builtin")
+    made = planner.make(catalog.load(project))
     settings = Settings(
         root=project, reports=project / "reports", data=project, **{"jobs": 1, **changes}
     )

@@ -21,7 +21,7 @@ Saved = Callable[[str], Ended]
 def test_every_directed_pair_of_backends_is_a_case() -> None:
     flavors = [f"keras3-{backend}" for backend in BACKENDS]
     chosen = catalog.load(SCENARIOS.parent).select(families=[FAMILY], flavors=flavors)
-    made = planner.make(chosen, provider="builtin")
+    made = planner.make(chosen)
     pairs = {
         kind: [
             (made.tasks[case.uses[0].key].flavor, case.flavor.id)

@@ -99,7 +99,7 @@ def test_a_prediction_is_compared_with_a_reference_of_its_own(
 
 def references() -> list[tuple[str, str]]:
     """`(flavor, key)` of every reference that scenarios declare, once for each script."""
-    made = planner.make(catalog.load(SCENARIOS.parent), provider="builtin")
+    made = planner.make(catalog.load(SCENARIOS.parent))
     keys = [
         use.reference
         for flavor in ("tf1-tfkeras", "tf2-tfkeras", "keras3-tensorflow")
@@ -121,7 +121,7 @@ def references() -> list[tuple[str, str]]:
 def test_a_reference_loads_nothing_and_traces_a_step_that_swaps(
     flavor: str, key: str, tmp_path: Path
 ) -> None:
-    task = planner.make(catalog.load(SCENARIOS.parent), provider="builtin").tasks[key]
+    task = planner.make(catalog.load(SCENARIOS.parent)).tasks[key]
     name = Path(task.script).with_suffix("").relative_to("families").as_posix()
     ended = run_phase(flavor, name, tmp_path / "reference", **task.variables)
     assert ended.code == 0, ended.log
