@@ -9,7 +9,7 @@ override SHELL := /bin/sh
 # here and on its way into an environment. None is expanded: neither what the command line sets,
 # under whatever name, nor an option from the environment.
 OPTIONS := GPU ENGINE FLAVORS FAMILIES SCENARIOS DEPTH ALL SHARE JOBS KEEP STRICT N RUN REPORTS \
-  ACTIVATIONS_MIB FLAVOR SCENARIO SEED LMS_PROVIDER LMS_PATH LMS_PARAMS DATA_DIR PYTHON
+  ACTIVATIONS_MIB FLAVOR SCENARIO SEED PROVIDERS LMS_PROVIDER LMS_PATH LMS_PARAMS DATA_DIR PYTHON
 set_by = $(filter command environment,$(firstword $(origin $(1))))
 typed := $(foreach name,$(.VARIABLES),$(if $(filter command,$(call set_by,$(name))),$(name)))
 $(foreach name,$(typed) $(OPTIONS),$(if $(call set_by,$(name)),\
@@ -35,6 +35,7 @@ export HARNESS_STRICT = $(STRICT)
 export HARNESS_RUN = $(RUN)
 export HARNESS_ACTIVATIONS_MIB = $(ACTIVATIONS_MIB)
 export HARNESS_REPORTS = $(REPORTS)
+export HARNESS_PROVIDERS = $(PROVIDERS)
 export HARNESS_REPEATS = $(N)
 export HARNESS_SHELL = $(WANT_SHELL)
 export LMS_PROVIDER LMS_PATH LMS_PARAMS DATA_DIR FLAVOR SCENARIO SEED RUN PYTHON
@@ -45,7 +46,7 @@ export LMS_PROVIDER LMS_PATH LMS_PARAMS DATA_DIR FLAVOR SCENARIO SEED RUN PYTHON
 help: ## show this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-matrix: $(READY) ## run the matrix: GPU=0 ENGINE=docker FLAVORS=a,b FAMILIES=… SCENARIOS='train*' DEPTH=full SHARE=0 JOBS=2 STRICT=1
+matrix: $(READY) ## run the matrix: GPU=0 ENGINE=docker FLAVORS=a,b FAMILIES=… SCENARIOS='train*' DEPTH=full PROVIDERS=a,b SHARE=0 JOBS=2 STRICT=1
 	@$(HARNESS) run
 
 soak: $(READY) ## run the same plan N times and count what differs: N=20 [FLAVORS=… FAMILIES=… SCENARIOS=…]

@@ -82,15 +82,17 @@ class Catalog(Entry):
         """Every flavor with every scenario, flavor by flavor; but variants only where they run.
 
         A canary tests the harness, most of them with faults that only our own provider can be
-        given: those are of that one alone, whatever else swaps.
+        given: those are of that one alone, on each flavor where some provider works.
         """
         for flavor in self.flavors:
+            some = any(self._works(flavor, provider) is None for provider in self.providers)
             chosen = self.named | self.chosen.get(flavor.id, frozenset())
             for scenario in self.scenarios:
                 if scenario.values and scenario.id not in chosen:
                     continue
                 own = scenario.expects is not None and not scenario.every_provider
-                for provider in (providers.BUILTIN,) if own else self.providers:
+                of_canary = (providers.BUILTIN,) if some else ()
+                for provider in of_canary if own else self.providers:
                     yield self._pair(flavor, scenario, provider)
 
     def _pair(self, flavor: Flavor, scenario: Scenario, provider: Provider) -> Pair:
@@ -105,6 +107,21 @@ class Catalog(Entry):
             reason = next((found for found in reasons if found is not None), None)
         return Pair(flavor, scenario, reason, provider)
 
+    def works(self, provider: Provider) -> dict[str, str | None]:
+        """By flavor, why a provider can never work in it, or None where it can."""
+        return {flavor.id: self._works(flavor, provider) for flavor in self.flavors}
+
+    def _works(self, flavor: Flavor, provider: Provider) -> str | None:
+        """Why a provider can never work in any mode that a flavor's scenarios have, or None."""
+        own = {scenario.mode for scenario in self.scenarios} - {None}
+        reasons = [
+            _misplaced(flavor, provider)
+            or provider.unable(mode or flavor.mode, flavor.backend, flavor.packages)
+            for mode in (None, *sorted(own, key=str))
+            if mode is None or flavor.backend == "tensorflow"
+        ]
+        return None if None in reasons else reasons[0]
+
     def swapping_by(self, chosen: Iterable[Provider]) -> Catalog:
         """The catalog with these providers in place of `builtin`."""
         return self.model_copy(update={"providers": tuple(chosen)})
@@ -112,18 +129,23 @@ class Catalog(Entry):
     def covered(self, sighting: Sighting) -> list[Pair]:
         """The cases in which a known defect is to be seen by a check.
 
-        Where they match none but variants that do not run by default, it is those.
+        Where they match none but those of other providers, or variants that do not run by default,
+        it is those.
         """
         every = self.swapping_by((*self.providers, *self.shipped))
-        return _covered(sighting, every.pairs()) or _covered(
-            sighting,
-            (
-                self._pair(flavor, scenario, provider)
-                for entry in self.variants
-                for scenario in entry.every()
-                for flavor in self.flavors
-                for provider in every.providers
-            ),
+        return (
+            _covered(sighting, self.pairs())
+            or _covered(sighting, every.pairs())
+            or _covered(
+                sighting,
+                (
+                    self._pair(flavor, scenario, provider)
+                    for entry in self.variants
+                    for scenario in entry.every()
+                    for flavor in self.flavors
+                    for provider in every.providers
+                ),
+            )
         )
 
     def require_case(self) -> None:
@@ -253,8 +275,9 @@ def inapplicable(
     flavor: Flavor, scenario: Scenario, provider: Provider = providers.BUILTIN
 ) -> str | None:
     """The reason why a scenario does not apply to a flavor and a provider, or None if it does."""
-    if flavor.providers and provider.id not in flavor.providers:
-        return f"the flavor is there for {' and '.join(flavor.providers)}, not for {provider.id}"
+    misplaced = _misplaced(flavor, provider)
+    if misplaced is not None:
+        return misplaced
     for feature in scenario.requires:
         if feature not in flavor.features:
             return flavor.lacks.get(feature, f"the flavor has no {feature}")
@@ -264,6 +287,12 @@ def inapplicable(
                 f"its {phase.id} phase is of {flavor.id} too: nothing is handed to another flavor"
             )
     return provider.unable(scenario.mode or flavor.mode, flavor.backend, flavor.packages)
+
+
+def _misplaced(flavor: Flavor, provider: Provider) -> str | None:
+    if not flavor.providers or provider.id in flavor.providers:
+        return None
+    return f"the flavor is there for {' and '.join(flavor.providers)}, not for {provider.id}"
 
 
 def _covered(sighting: Sighting, pairs: Iterable[Pair]) -> list[Pair]:

@@ -24,6 +24,8 @@ def findings(evidence: Evidence) -> list[Finding]:
         reason = evidence.scenario.about_state  # a session's warnings are there all the same
     if reason is not None:
         return [skipped(reason)]
+    if evidence.effect != "moves":
+        return [skipped(f"provider {evidence.provider} adds no swaps that could have no effect")]
     return [
         named(
             phase,

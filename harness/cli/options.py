@@ -109,15 +109,16 @@ where = combined(
         envvar="HARNESS_ENGINE",
     ),
 )
+provider = click.option(
+    "--provider",
+    default=BUILTIN.id,
+    show_default=True,
+    envvar=["HARNESS_PROVIDERS", "LMS_PROVIDER"],
+    metavar="PROVIDERS",
+    help="What does the swapping: names, or path/to/file.py:Class; several with commas.",
+)
 how = combined(
-    click.option(
-        "--provider",
-        default=BUILTIN.id,
-        show_default=True,
-        envvar=["HARNESS_PROVIDERS", "LMS_PROVIDER"],
-        metavar="PROVIDERS",
-        help="What does the swapping: names, or path/to/file.py:Class; several with commas.",
-    ),
+    provider,
     click.option(
         "--lms-path",
         type=click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True),

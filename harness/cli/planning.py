@@ -17,6 +17,7 @@ from harness.plan import families, listing, planner
 
 @click.command("list")
 @options.selection
+@options.provider
 @click.option(
     "--all",
     "every_pair",
@@ -33,6 +34,7 @@ def list_command(
     families_patterns: tuple[str, ...],
     scenarios_patterns: tuple[str, ...],
     depth: Depth,
+    provider: str,
     every_pair: bool,
     as_json: bool,
     markdown: bool,
@@ -40,6 +42,7 @@ def list_command(
     """List every case of the plan."""
     patterns = flavors_patterns, families_patterns, scenarios_patterns
     selected = catalog.load(root, depth).select(*patterns)
+    selected = selected.swapping_by(options.providers_of(root, provider))
     if markdown:
         click.echo(listing.page(selected), nl=False)
         return EXIT_PASSED
@@ -50,6 +53,8 @@ def list_command(
         return EXIT_PASSED
     each = bool(scenarios_patterns)
     for line in listing.lines(selected, entries, each):
+        click.echo(line)
+    for line in listing.providers(selected, every_pair):
         click.echo(line)
     others = len(list(selected.pairs())) - len(planned.cases)
     more = "" if every_pair or not others else ", which --all (make list ALL=1) shows"

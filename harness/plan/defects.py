@@ -13,6 +13,7 @@ from harness.base.markdown import code, escape, longest_run
 from harness.base.text import clip, one_line, plural
 from harness.catalog.catalog import Catalog, Pair
 from harness.catalog.defects import FILE, SCRIPTS, Defect
+from harness.catalog.providers import BUILTIN
 from harness.record.checks import Check, CheckId
 from harness.record.models import CaseRecord, RunRecord
 
@@ -171,7 +172,8 @@ def _some(names: Sequence[str], every: Sequence[str]) -> tuple[str, ...] | None:
 
 def _reproduce(pair: Pair, defect: Defect) -> str:
     where = " GPU=none" if defect.accelerator == "virtual" else ""
-    return f"make repro FLAVOR={pair.flavor.id} SCENARIO={pair.scenario.id}{where}"
+    swapping = "" if pair.provider == BUILTIN else f" LMS_PROVIDER={pair.provider.id}"
+    return f"make repro FLAVOR={pair.flavor.id} SCENARIO={pair.scenario.id}{where}{swapping}"
 
 
 def _seen(

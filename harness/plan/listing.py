@@ -9,6 +9,7 @@ from harness.base.text import plural
 from harness.catalog.catalog import Catalog, Pair
 from harness.plan import families
 from harness.plan.plan import Case, Plan
+from harness.record.models import BUILTIN
 
 _PAGE = """\
 # The matrix
@@ -44,6 +45,7 @@ def _entry(pair: Pair, case: Case | None) -> dict[str, Any]:
         "flavor": pair.flavor.id,
         "family": scenario.family,
         "scenario": scenario.id,
+        "provider": pair.provider.id,
         "description": scenario.description,
         "phases": [use.key for use in uses],
         "controls": [use.control for use in uses if use.control],
@@ -74,7 +76,24 @@ def lines(
             told.add((flavor, family))
             name = variants[family].pattern
             text = families.line(catalog, variants[family], flavors[flavor])
+        if entry["provider"] != BUILTIN:
+            name += f" ({entry['provider']})"
         yield f"{flavor:<16} {family:<16} {name:<44} {text}"
+
+
+def providers(catalog: Catalog, every_pair: bool = False) -> Iterator[str]:
+    """Which provider beside our own can run on which flavor, a line each.
+
+    Args:
+        every_pair: a line for each flavor on which one can never run, too, with the reason.
+    """
+    for provider in catalog.shipped:
+        works = catalog.works(provider)
+        able = [flavor for flavor, reason in works.items() if reason is None]
+        yield f"provider {provider.id:<20} {', '.join(able) or 'on none of these flavors'}"
+        for flavor, reason in works.items():
+            if reason is not None and every_pair:
+                yield f"  not on {flavor}: {reason}"
 
 
 def description(catalog: Catalog, plan: Plan) -> Iterator[str]:

@@ -117,6 +117,11 @@ class CaseRecord(Model):
         return case_id(self.flavor, self.family, self.scenario, self.provider)
 
     @property
+    def title(self) -> str:
+        """The scenario, and in parentheses the provider where that is not our own."""
+        return self.scenario + ("" if self.provider == BUILTIN else f" ({self.provider})")
+
+    @property
     def status(self) -> Status:
         """The worst of the case's checks; a case with none was skipped or not judged."""
         none = Status.SKIPPED if self.skip else Status.ERROR

@@ -284,7 +284,7 @@ def _row(judged: Judged, phases: dict[str, PhaseRecord]) -> Row:
     seconds = [time for time in times if time is not None]
     return Row(
         family=one_line(case.family),
-        scenario=one_line(case.scenario),
+        scenario=one_line(case.title),
         verdict=_WORDS[judged.status],
         score=f"{found[Status.PASSED]}/{of}" if of else "-",
         swapping=_swapping(judged),
