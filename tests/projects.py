@@ -58,10 +58,10 @@ role = "predict"
 """
 
 
-def provider(name: str, **fields: Any) -> Provider:
+def provider(name: str, file: Path | None = None, class_name: str = "", **fields: Any) -> Provider:
     """A provider that works everywhere, or as the fields of its one class say."""
-    known = BUILTIN.ways[0].model_dump()
-    return Provider(id=name, ways=(Way(**{**known, "name": name, **fields}),))
+    way = Way(**{**BUILTIN.ways[0].model_dump(), "name": name, **fields})
+    return Provider(id=name, ways=(way,), file=file, class_name=class_name)
 
 
 def lay_out(

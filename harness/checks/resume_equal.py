@@ -289,7 +289,7 @@ def _equal(runs: _Runs, noun: str, of: str, metrics: Sequence[_Metrics]) -> list
     if not theirs:
         return []
     # Of a single number one spread says little: that of two trainings may be 0 by chance.
-    least = EXACT if runs.repeats else METRICS["gpu"]
+    least = EXACT if runs.repeats else METRICS["order"]
     wrong = [
         (ours[key], theirs[key])
         for key in sorted(theirs, key=_in_order)

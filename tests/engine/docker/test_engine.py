@@ -24,6 +24,7 @@ from harness.engine.protocol import Environment, Exit, Launch
 from harness.measure.target import Target
 from harness.record.models import Outcome
 from tests.paths import ROOT
+from tests.projects import provider
 
 MIB = 2**20
 
@@ -180,6 +181,22 @@ def test_foreign_provider_is_mounted_read_only(make: Make, tmp_path: Path) -> No
     )
     assert execute(launch).outcome is Outcome.COMPLETED
     assert stdout(launch) == "/lms ['there'] False\n"
+
+
+@pytest.mark.docker
+def test_a_provider_s_file_is_mounted_read_only_and_alone(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("class Mine: pass\n")
+    (tmp_path / "secret").touch()
+    launch = make(
+        """
+        import os
+        path, name = os.environ["LMS_PROVIDER"].rsplit(":", 1)
+        print(path, name, os.listdir(os.path.dirname(path)), os.access(path, os.W_OK))
+        """,
+        provider=provider("mine", file=tmp_path / "mine.py", class_name="Mine"),
+    )
+    assert execute(launch).outcome is Outcome.COMPLETED
+    assert stdout(launch) == "/provider/mine.py Mine ['mine.py'] False\n"
 
 
 # --- logs -----------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ import pytest
 
 from tests import users
 from tests.paths import ROOT
+from tests.projects import provider
 from harness.engine.protocol import Environment, Launch
 from harness.engine.venv.engine import VenvEngine
 from harness.record.models import Outcome
@@ -91,6 +92,14 @@ def test_contract_of_a_phase(engine, tmp_path, monkeypatch):
     assert environ["CUDA_VISIBLE_DEVICES"] == ""
     assert environ["HOME"].startswith(str(tmp_path / "cache/scratch"))
     assert list((tmp_path / "cache/scratch").iterdir()) == []
+
+
+def test_a_provider_s_file_is_where_it_is(engine, tmp_path):
+    file = tmp_path / "mine.py"
+    mine = provider("mine", file=file, class_name="Mine")
+    phase = launch(tmp_path, "import os; print(os.environ['LMS_PROVIDER'])", provider=mine)
+    execute(engine, phase)
+    assert (tmp_path / "logs/stdout.log").read_text() == f"{file}:Mine\n"
 
 
 def test_exit_code_of_a_phase(engine, tmp_path):
