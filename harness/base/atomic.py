@@ -8,10 +8,14 @@ import secrets
 from pathlib import Path
 
 
-def write(path: Path, content: str | bytes) -> Path:
+def write(path: Path, content: str | bytes, durable: bool = True) -> Path:
     """Writes a file under a temporary name beside it and renames it; makes the directory.
 
     The temporary name has no suffix that a report's glob would match. Text is written as UTF-8.
+
+    Args:
+        durable: whole even after the machine itself went down. For ten thousand files that can be
+            made again, waiting for the disk would be most of the time.
 
     Raises:
         OSError: the file could not be written; nothing is left behind.
@@ -24,8 +28,9 @@ def write(path: Path, content: str | bytes) -> Path:
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):

@@ -23,6 +23,7 @@ from harness.record.models import PhaseRecord
 from harness.report.totals import NamedPhase
 
 STREAMS = ("stderr", "stdout")
+_BESIDE = ("samples.csv", "details.json")  # what lies beside the logs of a phase
 _OF_CLIENT = ("client/stderr", "client/stdout")  # of the script that a serving phase served
 TAIL_BYTES = 20_000
 TAIL_LINES = 100
@@ -97,6 +98,21 @@ class RunFiles:
                 target = f"{directory}/{name}-{_below(path).replace('/', '-')}"
                 if _link(path, facts, target):
                     yield target
+
+    def of(self, phase: PhaseRecord) -> Iterator[tuple[str, str]]:
+        """Yields the files of a phase for a reader: names, and paths below the run directory.
+
+        Only what is a regular file there, and logs only where they hold something.
+        """
+        for path, facts in self._of(phase).items():
+            if facts.st_size:
+                yield _below(path), path[len(self._root) + 1 :]
+        with suppress(OSError, ValueError):
+            directory = self._directory(phase.directory)
+            for name in _BESIDE if directory is not None else ():
+                with suppress(OSError):
+                    if stat.S_ISREG(os.lstat(f"{directory}/{name}").st_mode):
+                        yield name, f"{directory}/{name}"[len(self._root) + 1 :]
 
     def _of(self, phase: PhaseRecord) -> dict[str, os.stat_result]:
         """A phase's logs that are regular files below the run directory."""

@@ -18,7 +18,15 @@ from harness.record.models import CaseRecord, FlavorRecord, PhaseRecord, RunReco
 from harness.report import junit_xml
 from harness.report.attachments import LogFiles, NoLogFiles, RunFiles
 from harness.report.junit_xml import Entry
-from harness.report.totals import Judged, NamedPhase, broke, ending, executions, judge
+from harness.report.totals import (
+    Judged,
+    NamedPhase,
+    broke,
+    ending,
+    executions,
+    judge,
+    phase_behind,
+)
 
 # Jenkins keeps the first and last 500 characters of a passing case's output and looks for
 # attachments in what it kept; an output below their sum is kept whole.
@@ -194,7 +202,7 @@ class _Suite:
         return junit_xml.duration(phase.duration_s)
 
     def _tail(self, check: Check, phases: list[NamedPhase], told: set[str]) -> list[str]:
-        behind = _phase_behind(check, phases)
+        behind = phase_behind(check, phases)
         if behind is None or behind[1].key in told:
             return []
         name, phase = behind
@@ -229,20 +237,6 @@ def _judge(entry: Entry, status: Status, message: str, text: str) -> None:
 
 def _verdict(check: Check, limit: int) -> str:
     return f"{check.id.label}: {check.status.value}: {one_line(check.message, limit)}"
-
-
-def _phase_behind(check: Check, phases: list[NamedPhase]) -> NamedPhase | None:
-    """The phase whose log explains the check: one that broke, one it names, or the last."""
-    for named in phases:
-        if broke(named[1]):
-            return named
-    names = {name: (name, phase) for name, phase in phases}
-    for line in check.lines:
-        name = line.split(":", 1)[0]
-        if name in names:
-            return names[name]
-    judged = [named for named in phases if named[1].control_of is None]
-    return judged[-1] if judged else None
 
 
 def _properties(record: RunRecord, known: FlavorRecord | None) -> dict[str, str]:
