@@ -2,7 +2,7 @@
 
 import typing
 
-Count = typing.Optional[int]
+from meters.series import Count, StepSeries
 
 
 class Measurement(typing.NamedTuple):
@@ -21,6 +21,7 @@ class Measurement(typing.NamedTuple):
     graph_swap_out, graph_swap_in: swap operations in the graph, or moves in the compiled program,
         of the function that was executed.
     wall_ms: from the start of the first operation to the end of the last.
+    series: the same over time; the greatest values of it are the peaks.
     """
 
     accelerator_peak_bytes: Count
@@ -34,6 +35,13 @@ class Measurement(typing.NamedTuple):
     graph_swap_out: Count = None
     graph_swap_in: Count = None
     wall_ms: typing.Optional[float] = None
+    series: typing.Optional[StepSeries] = None
+
+    def began(self, seconds: float) -> "Measurement":
+        """The same of a step that began at a time of the monotonic clock."""
+        if self.series is None:
+            return self
+        return self._replace(series=self.series._replace(began=seconds))
 
 
 class Copies(typing.NamedTuple):
