@@ -40,7 +40,7 @@ export HARNESS_SHELL = $(WANT_SHELL)
 export LMS_PROVIDER LMS_PATH LMS_PARAMS DATA_DIR FLAVOR SCENARIO SEED RUN PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help matrix soak soak-faults repro proof sensitivity list describe defects doctor images lock data report clean test lint bench
+.PHONY: help matrix soak soak-faults repro proof sensitivity list describe defects doctor images lock data report open clean test lint bench
 
 help: ## show this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +86,9 @@ data: $(READY) ## download the real data sets
 
 report: $(READY) ## rebuild every report of a run: RUN=…
 	@$(HARNESS) report -- "$$RUN"
+
+open: $(READY) ## open a run's page in a browser, the newest one's or RUN=…
+	@$(HARNESS) open -- "$$RUN"
 
 clean: $(READY) ## remove our containers, images and environments, and nothing else
 	@$(HARNESS) clean

@@ -102,6 +102,7 @@ for _command in (
     planning.describe_command,
     defects.defects_command,
     reporting.report_command,
+    reporting.open_command,
     reporting.judge_command,
     housekeeping.doctor_command,
     housekeeping.images_command,

@@ -1,8 +1,9 @@
-"""Commands that read what ran: `report`, `judge`."""
+"""Commands that read what ran: `report`, `open`, `judge`."""
 
 from __future__ import annotations
 
 import json
+import webbrowser
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ from harness.base.error import UsageError
 from harness.checks import log_alone
 from harness.cli import judgement, options
 from harness.report import reports, summary, totals
+from harness.report.page import pages
 
 _LOG = click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
 _console = Console(soft_wrap=False)
@@ -28,6 +30,26 @@ def report_command(root: Path, run_directory: Path) -> int:
     record = reports.rebuild(run_directory)
     summary.terminal(record, _console)
     return totals.exit_code(record)
+
+
+@click.command("open")
+@click.argument("run", default="")
+@click.pass_obj
+def open_command(root: Path, run: str) -> None:
+    """Open a run's page in a browser: the newest run's, or that of RUN."""
+    run_directory = options.run_directory(root, Path(run or reports.LATEST))
+    page = run_directory.resolve() / pages.FILE
+    if not page.is_file():
+        if not run_directory.is_dir():
+            raise UsageError(
+                f"no run in {run_directory}: `make matrix` makes one, RUN names another"
+            )
+        raise UsageError(
+            f"{run_directory} has no page: `make report RUN={run_directory}` writes it"
+        )
+    click.echo(options.shown(page))
+    if not webbrowser.open(page.as_uri()):
+        click.echo("harness: there is no browser here that could show it", err=True)
 
 
 @click.command("judge")

@@ -1,4 +1,4 @@
-"""The reports of a run: record.json, JUnit, summary.md, and the link `latest` to the run.
+"""The reports of a run: record.json, JUnit, summary.md, pages, and the link `latest` to the run.
 
 The record is the one source; everything else is derived from it and can be written again.
 """
@@ -14,6 +14,7 @@ from harness.base.error import HarnessError
 from harness.record import journal, store
 from harness.record.models import RunRecord
 from harness.report import junit, summary
+from harness.report.page import pages
 
 LATEST = "latest"
 _KILLED = "the driver of this run was killed: this is what had ended by then"
@@ -36,7 +37,7 @@ def write_all(record: RunRecord, run_directory: Path, latest: bool = True) -> li
     """
     written: list[Path] = []
     refused: list[OSError] = []
-    for write in (store.write, junit.write, summary.write):
+    for write in (store.write, junit.write, summary.write, pages.write):
         try:
             made = write(record, run_directory)
         except OSError as error:

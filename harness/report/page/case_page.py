@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from harness.base.text import clip, distinct, flat, mib, one_line
-from harness.record.checks import Check, Number, Status
+from harness.record.checks import WORST_FIRST, Check, Number, Status
 from harness.record.models import CaseRecord, PhaseRecord, PhaseUse, RunRecord
 from harness.report.attachments import RunFiles
 from harness.report.overview import WORDS
@@ -18,7 +19,7 @@ from harness.report.totals import Judged, broke, ending, executions, phase_behin
 LINES = 40  # log lines that are shown of a check
 UP = "../"  # the run directory as a case's page sees it
 
-_SIZES = ("bytes", "peak_accelerator", "peak_host", "lower_bound", "ceiling")
+_SIZE = re.compile(r"bytes|peak_(accelerator|host)|lower_bound|ceiling")
 
 
 @dataclass(frozen=True)
@@ -116,8 +117,8 @@ def gather(
         word=WORDS[judged.status].lower(),
         skip=one_line(case.skip) if case.skip else "",
         expects=case.expects.label if case.expects else "",
-        checks=[_verdict(check) for check in judged.checks],
-        behind=[_verdict(check) for check in case.behind],
+        checks=_verdicts(judged.checks),
+        behind=_verdicts(case.behind),
         stages=[_stage(use, phases, files) for use in case.phases],
         tail=_tail(judged, case, phases, files),
         reproduce=one_line(case.reproduce, 2000) if case.reproduce else "",
@@ -144,6 +145,13 @@ def facts_of(record: RunRecord, flavor: str) -> list[tuple[str, str]]:
     ]
 
 
+def _verdicts(checks: Iterable[Check]) -> list[Verdict]:
+    """The checks in order, those that explain the case's status first."""
+    return [
+        _verdict(check) for check in sorted(checks, key=lambda one: WORST_FIRST.index(one.status))
+    ]
+
+
 def _verdict(check: Check) -> Verdict:
     lines = distinct(check.lines)
     return Verdict(
@@ -164,7 +172,7 @@ def _number(name: str, value: Number) -> tuple[str, str, str]:
     name = one_line(name)
     if value is None:
         return name, "unknown", ""
-    if isinstance(value, int) and value >= 1024 and name.endswith(_SIZES):
+    if isinstance(value, int) and value >= 1024 and _SIZE.search(name):
         return name, mib(value), f"{value:,} B"
     if isinstance(value, int):
         return name, f"{value:,}", ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -77,6 +78,7 @@ class Front:
     facts: list[tuple[str, str]]
 
 
+_ISO = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d):[\d.]+Z\Z")
 _VERDICTS = {"PASSED": "passed", "FAILED": "failed", "CRASHED": "failed"}
 
 
@@ -91,7 +93,7 @@ def gather(record: RunRecord, counts: Totals, pages: Mapping[str, str]) -> Front
     by_name = {one_line(name): href for name, href in pages.items()}
     return Front(
         run=one_line(record.id),
-        started=one_line(record.started),
+        started=_ISO.sub(r"\1 \2 UTC", one_line(record.started)),
         headline=shown.headline,
         verdict=_VERDICTS.get(shown.headline.word, "error"),
         where=shown.where,

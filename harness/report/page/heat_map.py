@@ -15,7 +15,7 @@ GLYPHS = {
     **{check: str(number) for number, check in enumerate(CHECKS, 1)},
     CheckId.CAUGHT: "c",
 }
-PASSED, KNOWN, SKIPPED = "✓", "k", "–"
+PASSED, KNOWN, SKIPPED = "✓", "k", "\N{EN DASH}"
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """HTML from facts: every value is escaped, and every script is known by its hash.
 
 Jenkins serves archived files under `sandbox; default-src 'none'; img-src 'self'; style-src 'self';`
-(https://www.jenkins.io/doc/book/system-administration/security/configuring-content-security-policy/):
-no script and no inline style, but style sheets of the same origin. So all that a page says is in its
-HTML, styles are files, and scripts only add to it.
+(https://www.jenkins.io/doc/book/system-administration/security/configuring-content-security-policy/;
+newer ones: `sandbox allow-same-origin; ...`): no script and no inline style, but style sheets of the
+same origin. So all that a page says is in its HTML, styles are files, and scripts only add to it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from typing import Any
 
 import jinja2
 from markupsafe import Markup
+
+from harness.base.text import mib, plural
 
 STATIC = Path(__file__).parent / "static"
 PLOT_SCRIPTS = ("uplot/uPlot.iife.min.js", "plots.js")
@@ -46,14 +48,16 @@ def render(template: str, up: str, scripts: list[str], **values: Any) -> str:
         scripts: names of its scripts below `static/`, in order.
     """
     loader, policy = _loader(up, tuple(scripts))
-    return _environment().get_template(template).render(
-        up=up, assets=f"{up}{ASSETS}", loader=loader, policy=policy, **values
+    return (
+        _environment()
+        .get_template(template)
+        .render(up=up, assets=f"{up}{ASSETS}", loader=loader, policy=policy, **values)
     )
 
 
-def fragment(template: str, **values: Any) -> str:
+def fragment(template: str, **values: Any) -> Markup:
     """Returns a part of a page that many have in common."""
-    return _environment().get_template(template).render(**values)
+    return Markup(_environment().get_template(template).render(**values))
 
 
 @cache
@@ -69,15 +73,17 @@ def _loader(up: str, scripts: tuple[str, ...]) -> tuple[Markup, str]:
         f"default-src 'none'; script-src 'sha256-{digest}' 'strict-dynamic'; style-src 'self';"
         " img-src 'self'; base-uri 'none'; form-action 'none'"
     )
-    return Markup(text), policy  # noqa: S704
+    return Markup(text), policy
 
 
 @cache
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters |= {"mib": mib, "plural": plural}
+    return environment

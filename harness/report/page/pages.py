@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from pathlib import Path
 
 from markupsafe import Markup
@@ -74,9 +75,7 @@ class _CasePages:
         self._directory = run_directory
         self._files = RunFiles(run_directory)
         self._facts: dict[str, Markup] = {}  # of a flavor
-        self._next = {
-            one.case: two for one, two in zip(problems, problems[1:], strict=False)
-        }
+        self._next = {one.case: two for one, two in itertools.pairwise(problems)}
 
     def render(self, judged: Judged) -> str:
         case = judged.case
@@ -84,9 +83,7 @@ class _CasePages:
         page = case_page.gather(judged, self._phases, self._files, lines)
         if case.flavor not in self._facts:
             facts = case_page.facts_of(self._record, case.flavor)
-            self._facts[case.flavor] = Markup(  # noqa: S704
-                markup.fragment("facts.html.j2", facts=facts)
-            )
+            self._facts[case.flavor] = markup.fragment("facts.html.j2", facts=facts)
         scripts = [*(markup.PLOT_SCRIPTS if lines else ()), "case.js"]
         return markup.render(
             "case.html.j2",
@@ -96,6 +93,7 @@ class _CasePages:
             run=one_line(self._record.id),
             facts=self._facts[case.flavor],
             plots=plots.data(lines),
+            drawings=[Markup("") for _ in lines],
             following=self._next.get(page.title),
         )
 
