@@ -245,3 +245,8 @@ class LogFacts(Model):
     done: bool = False
     dropped: int = 0
     times: Times = Field(default=Times(), exclude=True)
+
+    @property
+    def untimed(self) -> LogFacts:
+        """The same without `times`."""
+        return self.model_copy(update={"times": Times()})

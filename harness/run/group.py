@@ -143,7 +143,7 @@ class _Group:
             # Nobody reads what a phase has left that did not complete.
             if ended.outcome is Outcome.COMPLETED:
                 raise
-        self._record(task, replace(end, exit=ended), facts)
+        self._record(task, replace(end, exit=ended), facts.untimed)
 
     def _record(self, task: Task, end: End, facts: LogFacts | None = None) -> None:
         began = self._began + timedelta(seconds=end.began_s or 0.0)

@@ -117,7 +117,7 @@ class Executor:
                 "reason": ended.reason,
                 "started": begin,
                 "duration_s": round(duration, 3),
-                "facts": facts,
+                "facts": facts.untimed,
                 "samples": None if samples is None else samples.to_dict(),
                 "details": plain(ended.details),
             }
