@@ -90,6 +90,10 @@ _COUNT = Field(description="a whole number from 0 to 2^63-1")
 
 Count = Annotated[_StrictCount, BeforeValidator(_whole), _COUNT]
 OptionalCount = Annotated[_StrictCount | None, BeforeValidator(_whole), _COUNT]
+Clock = Annotated[
+    Annotated[_StrictDuration, Field(le=NUMBER_LIMIT)] | None,
+    Field(description="seconds from 0 to 2^63-1"),
+]
 Duration = Annotated[_StrictDuration | None, Field(description="a finite number from 0")]
 Number = Annotated[StrictFloat | None, BeforeValidator(finite), Field(description="a number")]
 Name = Annotated[str, BeforeValidator(_name), Field(min_length=1, description="a text")]

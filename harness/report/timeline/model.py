@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Literal
 
+from harness.base.text import mib
 from harness.record.model import Model
+from harness.report.timeline.reduction import reduced
 
 Track = Literal["accelerator", "host", "bus"]
 Axis = Literal["seconds", "operations"]
@@ -94,3 +96,19 @@ class Timeline(Model):
     peaks: list[Peak] = []
     ceiling: int | None = None
     largest: list[Moved] = []
+
+
+def series_of(
+    execution: str, track: Track, unit: Literal["B", "B/s"], t: list[float], value: list[float]
+) -> Series:
+    """A series by the name that it has on its track, with no more points than are drawn."""
+    name = execution if track == "accelerator" else f"{execution}, {track}"
+    t, value = reduced(t, value)
+    return Series(name=name, track=track, unit=unit, t=t, value=value)
+
+
+def peak_of(series: Series) -> Peak:
+    """The peak of a series that has a point."""
+    place = max(range(len(series.value)), key=series.value.__getitem__)
+    value = series.value[place]
+    return Peak(t=series.t[place], value=value, series=series.name, label=mib(value))
