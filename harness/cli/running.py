@@ -33,6 +33,8 @@ from harness.record.checks import Status
 from harness.record.models import RunRecord
 from harness.report import sensitivity as table
 from harness.report import summary, totals
+from harness.report.timeline import chart
+from harness.report.timeline.timelines import timelines
 from harness.run import machine, repro, run
 from harness.run.proof import proof, prover
 from harness.run.settings import Settings
@@ -223,6 +225,8 @@ def repro_command(root: Path, /, flavor: str, scenario: str, shell: bool, **how:
         click.echo(f"\n{case.id}")
         for line in judgement.verdicts([*case.checks, *case.behind]):
             click.echo(line)
+        for timeline in timelines(record, case, directory):
+            chart.show(timeline, _console)
     if shell and record.state != "interrupted":
         chosen = prepared.chosen
         with crash.kept(directory):

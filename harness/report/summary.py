@@ -7,7 +7,7 @@ can print anything.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -20,12 +20,14 @@ from harness.base import atomic
 from harness.base.markdown import Markdown, code, escape, longest_run
 from harness.base.text import clean, distinct, one_line, plural
 from harness.record.models import RunRecord
+from harness.report import pictures
 from harness.report.overview import Group, Known, NotPassed, Overview, Row, gather
+from harness.report.pictures import Picture
 
 FILE = "summary.md"
 LINES = 3  # log lines that are shown of a check
 TERMINAL_PROBLEMS = 12
-MARKDOWN_PROBLEMS = 100
+MARKDOWN_PROBLEMS = pictures.FAILED
 SEEN = 20  # cases of a known defect that are listed
 PLAIN_WIDTH = 100  # where the output is no terminal that has a width of its own
 
@@ -45,15 +47,20 @@ def write(record: RunRecord, run_directory: Path) -> Path:
         OSError: the file cannot be written.
     """
     try:
-        content = markdown(record)
+        content = markdown(record, pictures.write(record, run_directory))
     except Exception as error:  # the other reports must not be lost with this one
         content = f"# The summary could not be rendered\n\n    {one_line(repr(error))}\n"
     return atomic.write(run_directory / FILE, content)
 
 
-def markdown(record: RunRecord) -> str:
-    """Returns the summary as Markdown (GitHub's flavour)."""
+def markdown(record: RunRecord, shown: Mapping[str, Sequence[Picture]] | None = None) -> str:
+    """Returns the summary as Markdown (GitHub's flavour).
+
+    Args:
+        shown: pictures of cases, by their ids.
+    """
     overview = gather(record)
+    failed = {problem.case.id for problem in overview.problems[:MARKDOWN_PROBLEMS]}
     return _template().render(
         vars(overview)
         | {
@@ -61,6 +68,10 @@ def markdown(record: RunRecord) -> str:
             "most_seen": SEEN,
             "problems": overview.problems[:MARKDOWN_PROBLEMS],
             "more_problems": max(0, len(overview.problems) - MARKDOWN_PROBLEMS),
+            "pictures": shown or {},
+            "other_pictures": {
+                case: made for case, made in (shown or {}).items() if case not in failed
+            },
         }
     )
 

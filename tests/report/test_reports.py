@@ -152,7 +152,7 @@ def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_a_summary_that_cannot_be_rendered_does_not_lose_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(record: RunRecord) -> str:
+    def broken(record: RunRecord, shown: object) -> str:
         raise RuntimeError("x")
 
     monkeypatch.setattr(summary, "markdown", broken)

@@ -1,4 +1,4 @@
-"""The memory timeline of a judged phase: as data, as SVG, as lines of text.
+"""The memory timeline of a judged phase: as data, as SVG, for a terminal.
 
 Imports `base`, `measure` and `record`.
 """

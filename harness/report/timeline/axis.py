@@ -31,7 +31,7 @@ class Span:
         """From the first point of any series to the last."""
         times = [at for drawn in timeline.series for at in (*drawn.t[:1], *drawn.t[-1:])]
         begin, end = min(times, default=0.0), max(times, default=0.0)
-        end = end if end > begin else begin + 1.0
+        end = end if end > begin else begin + max(1.0, abs(begin))
         if timeline.axis == "operations":
             return cls(begin, end, "operations", 1)
         return cls(begin, end, "ms", 1000) if end - begin < 1 else cls(begin, end, "s", 1)
@@ -83,7 +83,8 @@ def outside(timeline: Timeline, span: Span) -> list[Mark]:
     for mark in timeline.marks:
         if mark.series == SWAPPED and mark.kind in ("load", "edit"):
             first.setdefault(mark.kind, mark)
-    return [mark for mark in first.values() if not span.holds(mark.t)]
+    found = [mark for mark in first.values() if not span.holds(mark.t)]
+    return sorted(found, key=lambda mark: mark.t)
 
 
 def _when(t: float) -> str:
