@@ -7,6 +7,9 @@ import os
 import secrets
 from pathlib import Path
 
+# O_EXCL: never through a link that somebody left there.
+_MAKE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+
 
 def write(path: Path, content: str | bytes, durable: bool = True) -> Path:
     """Writes a file under a temporary name beside it and renames it; makes the directory.
@@ -21,10 +24,12 @@ def write(path: Path, content: str | bytes, durable: bool = True) -> Path:
         OSError: the file could not be written; nothing is left behind.
     """
     data = content.encode("utf-8") if isinstance(content, str) else content
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary(path)
-    # O_EXCL: never through a link that somebody left there.
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    try:
+        descriptor = os.open(temporary, _MAKE, 0o644)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(temporary, _MAKE, 0o644)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)

@@ -23,7 +23,7 @@ from harness.record.models import PhaseRecord
 from harness.report.totals import NamedPhase
 
 STREAMS = ("stderr", "stdout")
-_BESIDE = ("samples.csv", "details.json")  # what lies beside the logs of a phase
+_BESIDE = ("timeline.json", "samples.csv", "details.json")  # what lies beside the logs of a phase
 _OF_CLIENT = ("client/stderr", "client/stdout")  # of the script that a serving phase served
 TAIL_BYTES = 20_000
 TAIL_LINES = 100
@@ -66,6 +66,7 @@ class RunFiles:
         self._root = os.path.realpath(run_directory)
         self._parents: dict[str, str] = {}  # directory → its real path
         self._logs: dict[str, dict[str, os.stat_result]] = {}  # of a phase's key: path → facts
+        self._files: dict[str, list[tuple[str, str]]] = {}  # of a phase's key
 
     def tail(self, phase: PhaseRecord) -> tuple[str, list[str]]:
         """Returns the end of stderr.log, or of stdout.log where the first is empty."""
@@ -99,20 +100,23 @@ class RunFiles:
                 if _link(path, facts, target):
                     yield target
 
-    def of(self, phase: PhaseRecord) -> Iterator[tuple[str, str]]:
-        """Yields the files of a phase for a reader: names, and paths below the run directory.
+    def of(self, phase: PhaseRecord) -> list[tuple[str, str]]:
+        """The files of a phase for a reader: names, and paths below the run directory.
 
         Only what is a regular file there, and logs only where they hold something.
         """
-        for path, facts in self._of(phase).items():
-            if facts.st_size:
-                yield _below(path), path[len(self._root) + 1 :]
+        if phase.key in self._files:
+            return self._files[phase.key]
+        found = [(_below(path), path) for path, facts in self._of(phase).items() if facts.st_size]
         with suppress(OSError, ValueError):
             directory = self._directory(phase.directory)
             for name in _BESIDE if directory is not None else ():
                 with suppress(OSError):
                     if stat.S_ISREG(os.lstat(f"{directory}/{name}").st_mode):
-                        yield name, f"{directory}/{name}"[len(self._root) + 1 :]
+                        found.append((name, f"{directory}/{name}"))
+        start = len(self._root) + 1
+        self._files[phase.key] = [(name, path[start:]) for name, path in found]
+        return self._files[phase.key]
 
     def _of(self, phase: PhaseRecord) -> dict[str, os.stat_result]:
         """A phase's logs that are regular files below the run directory."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from harness.base.text import clip, distinct, flat, mib, one_line
 from harness.record.checks import WORST_FIRST, Check, Number, Status
@@ -18,6 +19,9 @@ from harness.report.totals import Judged, broke, ending, executions, phase_behin
 
 LINES = 40  # log lines that are shown of a check
 UP = "../"  # the run directory as a case's page sees it
+
+# Scripts, roles, reasons: most are the same in many cases.
+_line = lru_cache(4096)(one_line)
 
 _SIZE = re.compile(r"bytes|peak_(accelerator|host)|lower_bound|ceiling")
 
@@ -50,20 +54,22 @@ class Execution:
     name: str
     ending: str
     good: bool
-    ran: bool
-    provider: str
     files: list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A phase in the chain, with what was run beside it: control, reference, straight trainings."""
+    """A phase in the chain.
+
+    Attributes:
+        executions: its own, without a name; then what was run beside it: control, reference,
+            straight trainings.
+    """
 
     name: str
     role: str
     script: str
-    own: Execution | None
-    beside: list[Execution]
+    executions: list[Execution]
 
 
 @dataclass(frozen=True)
@@ -108,20 +114,20 @@ def gather(
     """
     case = judged.case
     return Page(
-        title=one_line(case.id),
-        flavor=one_line(case.flavor),
-        family=one_line(case.family),
-        scenario=one_line(case.scenario),
-        description=one_line(case.description) if case.description else "",
+        title=_line(case.id),
+        flavor=_line(case.flavor),
+        family=_line(case.family),
+        scenario=_line(case.scenario),
+        description=_line(case.description) if case.description else "",
         status=judged.status.value,
         word=WORDS[judged.status].lower(),
-        skip=one_line(case.skip) if case.skip else "",
+        skip=_line(case.skip) if case.skip else "",
         expects=case.expects.label if case.expects else "",
         checks=_verdicts(judged.checks),
         behind=_verdicts(case.behind),
         stages=[_stage(use, phases, files) for use in case.phases],
         tail=_tail(judged, case, phases, files),
-        reproduce=one_line(case.reproduce, 2000) if case.reproduce else "",
+        reproduce=_line(case.reproduce, 2000) if case.reproduce else "",
         timelines=timelines,
     )
 
@@ -139,7 +145,7 @@ def facts_of(record: RunRecord, flavor: str) -> list[tuple[str, str]]:
     values |= {f"GPU {name}": value for name, value in (record.gpu or {}).items()}
     values |= {f"host {name}": value for name, value in record.host.items()}
     return [
-        (one_line(name), one_line(flat(value)))
+        (_line(name), _line(flat(value)))
         for name, value in values.items()
         if value not in (None, "")
     ]
@@ -159,8 +165,8 @@ def _verdict(check: Check) -> Verdict:
         label=check.id.label,
         status=check.status.value,
         word=WORDS[check.status].lower(),
-        message=one_line(check.message, 4000),
-        defect=one_line(check.defect.text) if check.defect else "",
+        message=_line(check.message, 4000),
+        defect=_line(check.defect.text) if check.defect else "",
         numbers=[_number(name, value) for name, value in check.numbers.items()],
         lines=[one_line(line) for line in lines[:LINES]],
         more_lines=max(0, len(lines) - LINES),
@@ -169,32 +175,31 @@ def _verdict(check: Check) -> Verdict:
 
 
 def _number(name: str, value: Number) -> tuple[str, str, str]:
-    name = one_line(name)
+    name = _line(name)
     if value is None:
         return name, "unknown", ""
     if isinstance(value, int) and value >= 1024 and _SIZE.search(name):
         return name, mib(value), f"{value:,} B"
     if isinstance(value, int):
         return name, f"{value:,}", ""
-    return name, clip(one_line(flat(value)), 300), ""
+    return name, clip(_line(flat(value)), 300), ""
 
 
 def _stage(use: PhaseUse, phases: Mapping[str, PhaseRecord], files: RunFiles) -> Stage:
     own = phases.get(use.key)
-    names = {"control": use.control}
+    keys = {"": use.key, "control": use.control}
     # A phase that saved is in the chain itself.
-    names["reference"] = use.reference if use.reference_declared else None
-    names |= {
+    keys["reference"] = use.reference if use.reference_declared else None
+    keys |= {
         f"straight{' again' if number else ''}": key for number, key in enumerate(use.straights)
     }
     return Stage(
-        name=one_line(use.name),
-        role=one_line(own.role) if own else "",
-        script=one_line(own.script) if own else "",
-        own=_execution("", own, files) if own else None,
-        beside=[
+        name=_line(use.name),
+        role=_line(own.role) if own else "",
+        script=_line(own.script) if own else "",
+        executions=[
             _execution(name, phases[key], files)
-            for name, key in names.items()
+            for name, key in keys.items()
             if key is not None and key in phases
         ],
     )
@@ -205,8 +210,6 @@ def _execution(name: str, phase: PhaseRecord, files: RunFiles) -> Execution:
         name=name,
         ending=ending(phase),
         good=not broke(phase),
-        ran=phase.duration_s is not None,
-        provider=one_line(phase.provider),
         files=links.files_of(phase, files, UP),
     )
 
@@ -226,4 +229,4 @@ def _tail(
         f"{behind[1].directory}/{name}": address
         for name, address in links.files_of(behind[1], files, UP)
     }
-    return Tail(one_line(behind[0]), one_line(log), addresses.get(log, ""), lines)
+    return Tail(_line(behind[0]), _line(log), addresses.get(log, ""), lines)

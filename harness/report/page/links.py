@@ -26,6 +26,11 @@ def page_of(case: CaseRecord) -> str:
     return f"case-{digest[:32]}.html"
 
 
+def drawing_of(case: CaseRecord, number: int) -> str:
+    """The file name of a timeline's picture, beside the case's page; timelines count from 1."""
+    return f"{page_of(case).removesuffix('.html')}.{number}.svg"
+
+
 def pages_of(cases: Iterable[CaseRecord]) -> dict[str, str]:
     """Id of a case → address of its page from the run directory."""
     return {case.id: f"{CASES}/{page_of(case)}" for case in cases}

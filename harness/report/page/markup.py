@@ -2,8 +2,9 @@
 
 Jenkins serves archived files under `sandbox; default-src 'none'; img-src 'self'; style-src 'self';`
 (https://www.jenkins.io/doc/book/system-administration/security/configuring-content-security-policy/;
-newer ones: `sandbox allow-same-origin; ...`): no script and no inline style, but style sheets of the
-same origin. So all that a page says is in its HTML, styles are files, and scripts only add to it.
+newer ones: `sandbox allow-same-origin; ...`): no script and no inline style, but style sheets and
+images of the same origin. So all that a page says is in its HTML, styles and pictures are files,
+and scripts only add to it.
 """
 
 from __future__ import annotations

@@ -10,14 +10,17 @@ from markupsafe import Markup
 
 from harness.base import atomic
 from harness.base.text import one_line
-from harness.record.models import PhaseRecord, RunRecord
+from harness.record.models import CaseRecord, PhaseRecord, RunRecord
 from harness.report.attachments import RunFiles
 from harness.report.page import case_page, front_page, links, markup, plots
 from harness.report.page.front_page import Problem
+from harness.report.timeline import svg
+from harness.report.timeline.model import Timeline
 from harness.report.timeline.timelines import timelines
 from harness.report.totals import Judged, total
 
 FILE = "index.html"
+_MEASURED = ("timeline.json", "samples.csv")  # what timelines are made of
 
 
 def write(record: RunRecord, run_directory: Path) -> Path:
@@ -59,8 +62,8 @@ def _write_cases(
         except Exception as error:
             content = _fallback(error)
         atomic.write(run_directory / pages[judged.case.id], content, durable=False)
-    wanted = {Path(page).name for page in pages.values()}
-    for path in directory.glob("*.html"):
+    wanted = {Path(page).name for page in pages.values()} | maker.drawn
+    for path in (*directory.glob("*.html"), *directory.glob("*.svg")):
         if path.name not in wanted:
             with contextlib.suppress(OSError):
                 path.unlink()
@@ -75,11 +78,12 @@ class _CasePages:
         self._directory = run_directory
         self._files = RunFiles(run_directory)
         self._facts: dict[str, Markup] = {}  # of a flavor
+        self.drawn: set[str] = set()  # names of pictures that were made
         self._next = {one.case: two for one, two in itertools.pairwise(problems)}
 
     def render(self, judged: Judged) -> str:
         case = judged.case
-        lines = timelines(self._record, case, self._directory)
+        lines = self._timelines(case)
         page = case_page.gather(judged, self._phases, self._files, lines)
         if case.flavor not in self._facts:
             facts = case_page.facts_of(self._record, case.flavor)
@@ -93,9 +97,31 @@ class _CasePages:
             run=one_line(self._record.id),
             facts=self._facts[case.flavor],
             plots=plots.data(lines),
-            drawings=[Markup("") for _ in lines],
+            drawings=self._drawings(case, lines),
             following=self._next.get(page.title),
         )
+
+    def _timelines(self, case: CaseRecord) -> list[Timeline]:
+        """A case's timelines, where there is anything that they could be made of."""
+        for use in case.phases:
+            phase = self._phases.get(use.key)
+            if phase is not None and any(name in _MEASURED for name, _ in self._files.of(phase)):
+                return timelines(self._record, case, self._directory, self._phases)
+        return []
+
+    def _drawings(self, case: CaseRecord, lines: list[Timeline]) -> list[str]:
+        """Draws timelines for who has no scripts; returns the files' names.
+
+        A picture of its own may have styles within it, where a page that Jenkins serves may not.
+        """
+        made = []
+        for number, timeline in enumerate(lines, 1):
+            name = links.drawing_of(case, number)
+            path = self._directory / links.CASES / name
+            atomic.write(path, svg.render(timeline), durable=False)
+            made.append(name)
+        self.drawn.update(made)
+        return made
 
 
 def _fallback(error: Exception) -> str:

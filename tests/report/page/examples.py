@@ -100,17 +100,25 @@ def hostile() -> RunRecord:
     ]
     phases = [
         phase.model_copy(
-            update={"directory": f"../../{text}", "reason": text, "script": text, "role": text}
+            update={
+                "directory": f"phases/{number}" if number % 3 else f"../../{text}",
+                "reason": text,
+                "script": text,
+                "role": text,
+            }
         )
-        for phase in records.phases_of(cases)
+        for number, phase in enumerate(records.phases_of(cases))
     ]
     return records.record(cases, phases=phases, id=text, notes=[text], host={text: text})
 
 
-def write_logs(record: RunRecord, run_directory: Path) -> None:
-    """Gives each phase logs, samples and details."""
-    records.logs(record, run_directory)
-    for phase in record.phases:
+def write_logs(record: RunRecord, run_directory: Path, text: str = "") -> None:
+    """Gives each phase with a place below the run logs, samples and details."""
+    inside = [phase for phase in record.phases if not phase.directory.startswith("..")]
+    records.logs(record.model_copy(update={"phases": inside}), run_directory)
+    for phase in inside:
         directory = run_directory / phase.directory
+        with (directory / "stderr.log").open("a", encoding="utf-8") as log:
+            log.write(text)
         (directory / "samples.csv").write_text("t,device_used\n0,1\n")
         (directory / "details.json").write_text("{}")

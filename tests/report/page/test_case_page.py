@@ -54,10 +54,9 @@ def test_the_chain_of_phases(tmp_path):
     page = failed_case(tmp_path)
     assert [stage.name for stage in page.stages] == ["save", "load"]
     load = page.stages[1]
-    assert [one.name for one in load.beside] == ["control"]
-    assert load.own is not None
-    assert load.own.ending == "completed (exit code 0) after 2.3 s"
-    assert [name for name, _ in load.own.files] == [
+    assert [one.name for one in load.executions] == ["", "control"]
+    assert load.executions[0].ending == "completed (exit code 0) after 2.3 s"
+    assert [name for name, _ in load.executions[0].files] == [
         "stderr.log",
         "stdout.log",
         "samples.csv",
@@ -71,21 +70,20 @@ def test_references_and_straight_trainings_are_beside_their_phase(tmp_path):
     case = records.case("one", phases=[use])
     phases = [records.phase(key) for key in "lcrst"]
     page = gather(records.record([case], phases=phases), case, tmp_path)
-    names = [one.name for one in page.stages[0].beside]
-    assert names == ["control", "reference", "straight", "straight again"]
+    names = [one.name for one in page.stages[0].executions]
+    assert names == ["", "control", "reference", "straight", "straight again"]
 
 
 def test_a_phase_that_is_not_in_the_record(tmp_path):
     record = records.record([records.case("one")], phases=[])
     page = gather(record, record.cases[0], tmp_path)
-    assert [stage.own for stage in page.stages] == [None, None]
+    assert [stage.executions for stage in page.stages] == [[], []]
 
 
 def test_a_phase_that_broke_is_marked(tmp_path):
     record = examples.run()
     page = gather(record, record.cases[3], tmp_path)
-    assert page.stages[1].own is not None
-    assert not page.stages[1].own.good
+    assert not page.stages[1].executions[0].good
     assert page.tail is None  # no log is at hand
 
 

@@ -37,6 +37,22 @@ def test_pages_of_cases_that_are_no_longer_there_are_removed(tmp_path):
     assert names == {"mine.txt", *(links.page_of(case) for case in records.green().cases)}
 
 
+def test_timelines_are_pictures_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(pages, "timelines", lambda *_: [examples.timeline(), examples.timeline()])
+    examples.write_logs(records.green(), tmp_path)
+    pages.write(records.green(), tmp_path)
+    page = f"{records.green().cases[0].id}"
+    content = (tmp_path / "cases" / f"{page}.html").read_text()
+    for number in (1, 2):
+        assert f'<img src="{page}.{number}.svg"' in content
+        assert (tmp_path / "cases" / f"{page}.{number}.svg").read_text().startswith("<svg ")
+    used = [case for case in records.green().cases if case.phases]
+    assert len(list((tmp_path / "cases").glob("*.svg"))) == 2 * len(used)
+    monkeypatch.setattr(pages, "timelines", lambda *_: [])
+    pages.write(records.green(), tmp_path)
+    assert not list((tmp_path / "cases").glob("*.svg"))
+
+
 def test_a_run_without_cases_has_a_page(tmp_path):
     text = pages.write(records.record([]), tmp_path).read_text()
     assert "No case was run." in text
@@ -47,12 +63,14 @@ def test_a_page_that_cannot_be_rendered_says_so_and_the_others_are_there(tmp_pat
         raise RuntimeError("<b>")
 
     monkeypatch.setattr(pages, "timelines", broken)
+    examples.write_logs(examples.run(), tmp_path)
     assert "FAILED" in pages.write(examples.run(), tmp_path).read_text()
-    assert "RuntimeError(&#39;&lt;b&gt;&#39;)" in next((tmp_path / "cases").iterdir()).read_text()
+    case = tmp_path / "cases" / f"{examples.FAILED}.html"
+    assert "RuntimeError(&#39;&lt;b&gt;&#39;)" in case.read_text()
     monkeypatch.undo()
     monkeypatch.setattr(front_page, "gather", broken)
     assert "could not be rendered" in pages.write(examples.run(), tmp_path).read_text()
-    assert "37 operations" in (tmp_path / "cases" / f"{examples.FAILED}.html").read_text()
+    assert "37 operations" in case.read_text()
 
 
 def test_a_full_disk_is_no_page_that_cannot_be_rendered(tmp_path, monkeypatch):
@@ -67,8 +85,10 @@ def test_a_full_disk_is_no_page_that_cannot_be_rendered(tmp_path, monkeypatch):
 def test_the_data_of_plots_cannot_end_its_element(tmp_path, monkeypatch):
     text = " ".join(examples.HOSTILE)
     monkeypatch.setattr(pages, "timelines", lambda *_: [examples.timeline(text)])
-    pages.write(records.green(), tmp_path)
-    content = next((tmp_path / "cases").iterdir()).read_text()
+    record = records.green()
+    examples.write_logs(record, tmp_path)
+    pages.write(record, tmp_path)
+    content = (tmp_path / "cases" / f"{record.cases[0].id}.html").read_text()
     (data,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', content)
     assert not re.search(r"[<>&\u2028\u2029]", data)
     assert json.loads(data)[0]["marks"][1]["label"] == text
