@@ -73,8 +73,8 @@ def _prepare(root: Path, selected: Catalog, how: Mapping[str, Any]) -> _Prepared
     Args:
         selected: the part of the catalog.
         how: values of the options in `options.where` and `options.how`, and of those in
-            `options.execution`, `options.strict` and `options.activations` where a command has
-            them.
+            `options.execution`, `options.strict`, `options.baseline` and `options.activations`
+            where a command has them.
 
     Raises:
         UsageError: an option is wrong, no case is selected, or this machine cannot run it.
@@ -128,6 +128,7 @@ def _exit_code(record: RunRecord, directory: Path) -> int:
 @options.where
 @options.how
 @options.strict
+@options.baseline
 @options.execution
 @options.activations
 @click.pass_obj

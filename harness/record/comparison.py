@@ -1,4 +1,4 @@
-"""What is another in a run than in its baseline, as the record holds it and every report shows it."""
+"""What is another in a run than in its baseline, as the record has it and each report shows it."""
 
 from __future__ import annotations
 
@@ -78,11 +78,12 @@ class Comparison(Model):
         checks: how many checks were compared: those that both sides have.
         numbers: how many numbers were compared.
         failing: what fails, and did not: a case that the baseline does not have as well.
-        unjudged: what was judged, and is an error or skipped now.
+        unjudged: what was judged, and is an error or skipped now; not where the case is `failing`.
         fixed: what passes, and failed, was known or was an error.
         known: what fails as a known defect says, and did not.
-        flaky: what is not the same, and was not the same among the baseline's own runs either, or
-            was run again in one of the two; no regression.
+        flaky: what is not the same, and was not among the baseline's own runs either: nothing that
+            this run has brought.
+        persisting: what fails in both.
         moved: numbers beyond their tolerance, those for the worse first.
         only_base, only_run: ids of cases that only one side has.
         incomparable: why numbers, or some of them, were not compared.
@@ -98,6 +99,7 @@ class Comparison(Model):
     fixed: list[Change] = Field(default_factory=list)
     known: list[Change] = Field(default_factory=list)
     flaky: list[Change] = Field(default_factory=list)
+    persisting: list[Change] = Field(default_factory=list)
     moved: list[Moved] = Field(default_factory=list)
     only_base: list[str] = Field(default_factory=list)
     only_run: list[str] = Field(default_factory=list)
