@@ -60,9 +60,15 @@ def baseline_command() -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     default=Path("baseline.json"),
     show_default=True,
+    envvar="HARNESS_OUTPUT",
     help="The file that is written.",
 )
-@click.option("--force", is_flag=True, help="Accept a run that failed, or did not end, too.")
+@click.option(
+    "--force",
+    is_flag=True,
+    envvar="HARNESS_FORCE",
+    help="Accept a run that failed, or did not end, too.",
+)
 @click.pass_obj
 def accept_command(root: Path, runs: tuple[Path, ...], output: Path, force: bool) -> int:
     """Write a run as a baseline, to be reviewed and committed.
@@ -100,7 +106,12 @@ def accept_command(root: Path, runs: tuple[Path, ...], output: Path, force: bool
     help="Runs of a case at most.",
 )
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
-@click.option("--rebuild", is_flag=True, help="First make the history again from the records.")
+@click.option(
+    "--rebuild",
+    is_flag=True,
+    envvar="HARNESS_REBUILD",
+    help="First make the history again from the records.",
+)
 @click.pass_obj
 def history_command(
     root: Path, case: str | None, reports: Path | None, last: int, as_json: bool, rebuild: bool

@@ -17,6 +17,7 @@ from harness.base.error import (
     EXIT_INTERRUPTED,
     EXIT_NOT_JUDGED,
     EXIT_PASSED,
+    HarnessError,
     UsageError,
 )
 from harness.base.stop import waited_for
@@ -33,6 +34,7 @@ from harness.record.checks import Status
 from harness.record.models import RunRecord
 from harness.report import sensitivity as table
 from harness.report import summary, totals
+from harness.report.ci import github
 from harness.run import machine, repro, run
 from harness.run.proof import proof, prover
 from harness.run.settings import Settings
@@ -53,12 +55,15 @@ class _Prepared:
 
     def execute(self, follow: bool) -> tuple[RunRecord, Path]:
         """Runs the plan and prints its summary; returns the record and the run's directory."""
-        self.tell_notes()
-        with ConsoleObserver(_console, follow=follow) as observer:
-            record, directory = run.execute(
-                self.planned, self.chosen.engine, self.settings, self.chosen.gpu, observer
-            )
-        summary.terminal(record, _console, directory)
+        with github.commands_stopped(click.echo):
+            self.tell_notes()
+            with ConsoleObserver(_console, follow=follow) as observer:
+                record, directory = run.execute(
+                    self.planned, self.chosen.engine, self.settings, self.chosen.gpu, observer
+                )
+            summary.terminal(record, _console, directory)
+        if github.here():
+            _tell_github(record, directory)
         return record, directory
 
     def tell_notes(self) -> None:
@@ -102,6 +107,16 @@ def _prepare(root: Path, selected: Catalog, how: Mapping[str, Any]) -> _Prepared
         goal=goal,
     )
     return _Prepared(planned, chosen, settings)
+
+
+def _tell_github(record: RunRecord, directory: Path) -> None:
+    """Annotations and the summary of the step; what cannot be written changes no verdict."""
+    for line in github.annotated(record):
+        click.echo(line)
+    try:
+        github.write_summary(summary.markdown(record), options.shown(directory / summary.FILE))
+    except HarnessError as problem:
+        click.echo(f"note: {problem}")
 
 
 def _one(command: str, root: Path, flavor: str, scenario: str) -> Catalog:

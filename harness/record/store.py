@@ -66,6 +66,15 @@ def parse(content: bytes, path: Path) -> RunRecord:
     return record
 
 
+def schema() -> str:
+    """Returns the JSON schema of record.json, which is published as docs/record.schema.json."""
+    document = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **RunRecord.model_json_schema(mode="serialization"),
+    }
+    return json.dumps(document, indent=1) + "\n"
+
+
 def _other_version(path: Path, version: object) -> UsageError:
     return UsageError(
         one_line(
