@@ -86,11 +86,12 @@ class Baseline(Model):
 
         Times are left out where a CPU's load decides them, and peaks are rounded to four digits.
         """
-        document = self.model_dump(mode="json", exclude={"cases"}, exclude_defaults=False)
+        clean = type(self).model_validate_json(self.to_json())
+        document = clean.model_dump(mode="json", exclude={"cases"})
         head = json.dumps(document, indent=1, sort_keys=True).removesuffix("\n}")
         cases = ",\n".join(
-            f"  {json.dumps(name)}: {{\n{_case_text(self.cases[name], self.accelerator)}\n  }}"
-            for name in sorted(self.cases)
+            f"  {json.dumps(name)}: {{\n{_case_text(clean.cases[name], self.accelerator)}\n  }}"
+            for name in sorted(clean.cases)
         )
         return f'{head},\n "cases": {{\n{cases}\n }}\n}}\n' if cases else f"{head}\n}}\n"
 

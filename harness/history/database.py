@@ -118,7 +118,8 @@ def load(
     with _told(reports), _opened(reports, write=False) as database:
         for name, text in database.execute(query, [*wanted, limit]):
             with contextlib.suppress(ValidationError):  # a row of somebody else's making
-                found.setdefault(str(name), []).append(Point.model_validate_json(text))
+                point = Point.model_validate_json(text)
+                found.setdefault(str(name), []).append(point)
     return found
 
 
