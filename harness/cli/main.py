@@ -19,7 +19,7 @@ from harness.base.error import (
     StoppedError,
     UsageError,
 )
-from harness.cli import defects, housekeeping, options, planning, reporting, running
+from harness.cli import comparing, defects, housekeeping, options, planning, reporting, running
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -104,6 +104,9 @@ for _command in (
     reporting.report_command,
     reporting.open_command,
     reporting.judge_command,
+    comparing.compare_command,
+    comparing.baseline_command,
+    comparing.history_command,
     housekeeping.doctor_command,
     housekeeping.images_command,
     housekeeping.lock_command,

@@ -17,6 +17,8 @@ from harness.base import directory
 from harness.base.error import UsageError
 from harness.catalog import parameters as swapping
 from harness.catalog.variants import Depth
+from harness.comparison import source
+from harness.comparison.baseline import Baseline
 from harness.engine.protocol import Engine
 from harness.plan import planner
 from harness.run import data
@@ -156,6 +158,13 @@ how = combined(
 strict = click.option(
     "--strict", is_flag=True, envvar="HARNESS_STRICT", help="A known defect fails the run."
 )
+baseline = click.option(
+    "--baseline",
+    type=click.Path(path_type=Path),
+    envvar="HARNESS_BASELINE",
+    metavar="RUN",
+    help="A run, a record or an accepted baseline that the reports compare this run with.",
+)
 execution = combined(
     click.option(
         "--share/--no-share",
@@ -209,6 +218,15 @@ def run_directory(root: Path, name: Path) -> Path:
     return own if not name.exists() and own.is_dir() else name
 
 
+def baseline_of(root: Path, name: Path) -> Baseline:
+    """The baseline that a path names, or a run's id alone.
+
+    Raises:
+        UsageError: there is none that can be read.
+    """
+    return source.load(run_directory(root, name))
+
+
 def shown(path: Path) -> str:
     """A path as short as it can be given from here."""
     try:
@@ -260,8 +278,8 @@ def settings_of(root: Path, how: Mapping[str, Any], notes: tuple[str, ...]) -> S
     """The settings of a run, with the options that its reproduction needs as well.
 
     Args:
-        how: values of the options in `where` and `how`, and of those in `execution`, `strict` and
-            `activations` where a command has them.
+        how: values of the options in `where` and `how`, and of those in `execution`, `strict`,
+            `baseline` and `activations` where a command has them.
         notes: the fallbacks that were taken.
     """
     activations_mib = how.get("activations_mib", ACTIVATIONS_MIB)
@@ -292,4 +310,5 @@ def settings_of(root: Path, how: Mapping[str, Any], notes: tuple[str, ...]) -> S
         options=options,
         notes=notes,
         strict=how.get("strict", False),
+        baseline=None if how.get("baseline") is None else baseline_of(root, how["baseline"]),
     )

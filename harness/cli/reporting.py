@@ -10,10 +10,12 @@ import click
 from rich.console import Console
 
 from harness.base import streams
-from harness.base.error import UsageError
+from harness.base.error import EXIT_PASSED, UsageError
 from harness.checks import log_alone
 from harness.cli import judgement, options
+from harness.record import store
 from harness.report import reports, summary, totals
+from harness.report.ci import ctrf, github
 from harness.report.page import pages
 
 _LOG = click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
@@ -21,14 +23,33 @@ _console = Console(soft_wrap=False)
 
 
 @click.command("report")
-@click.argument("run_directory", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("run_directory", required=False, type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["ctrf"]),
+    help="Print the run in this format, and write nothing: the Common Test Report Format.",
+)
+@click.option("--schema", is_flag=True, help="Print the JSON schema of record.json.")
 @click.pass_obj
-def report_command(root: Path, run_directory: Path) -> int:
+def report_command(root: Path, run_directory: Path | None, form: str | None, schema: bool) -> int:
     """Rebuild every report of a run from its record."""
-    streams.standard.spare()  # the reports are files
+    if schema:
+        if run_directory is not None or form is not None:
+            raise UsageError("--schema is of every record: it takes no run and no --format")
+        click.echo(store.schema(), nl=False)
+        return EXIT_PASSED
+    if run_directory is None:
+        raise click.MissingParameter(param_hint="RUN_DIRECTORY", param_type="argument")
     run_directory = options.run_directory(root, run_directory)
+    if form is not None:
+        record = store.load(run_directory)
+        click.echo(ctrf.render(record), nl=False)
+        return totals.exit_code(record)
+    streams.standard.spare()  # the reports are files
     record = reports.rebuild(run_directory)
-    summary.terminal(record, _console)
+    with github.commands_stopped(click.echo):
+        summary.terminal(record, _console)
     return totals.exit_code(record)
 
 

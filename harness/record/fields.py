@@ -101,7 +101,7 @@ OptionalName = Annotated[str | None, BeforeValidator(_name_or_none)]
 Text = Annotated[str, BeforeValidator(_text), Field(min_length=1, description="a text")]
 Sha256 = Annotated[
     str,
-    StringConstraints(pattern=r"^[0-9a-fA-F]{64}\z", to_lower=True, strict=True),
+    StringConstraints(pattern=r"^[0-9a-fA-F]{64}$", to_lower=True, strict=True),
     Field(description="64 hexadecimal digits"),
 ]
 Shape = Annotated[list[_StrictCount], Field(max_length=32, description="an array of whole numbers")]

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import Field
 
 from harness.record.checks import Check, CheckId, Status, worst
+from harness.record.comparison import Comparison
 from harness.record.facts import LogFacts
 from harness.record.model import Model
 
@@ -143,6 +144,7 @@ class RunRecord(Model):
         gpu: facts of the GPU (index, uuid, name, driver, ...) or None.
         host: facts of the machine: hostname, cores, memory, kernel, docker version, ...
         strict: known defects fail the run.
+        comparison: with the baseline, where the run was given one.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -164,3 +166,4 @@ class RunRecord(Model):
     flavors: list[FlavorRecord] = []
     cases: list[CaseRecord] = []
     phases: list[PhaseRecord] = []
+    comparison: Comparison | None = Field(default=None, exclude_if=lambda value: value is None)

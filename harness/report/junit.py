@@ -15,8 +15,8 @@ from harness.base import atomic
 from harness.base.text import clean, defuse, distinct, flat, numbers, one_line, plural
 from harness.record.checks import Check, Status
 from harness.record.models import CaseRecord, FlavorRecord, PhaseRecord, RunRecord
-from harness.report import junit_xml
-from harness.report.attachments import LogFiles, NoLogFiles, RunFiles
+from harness.report import changes, junit_xml
+from harness.report.attachments import LogFiles, NoLogFiles, RunFiles, project_directory
 from harness.report.junit_xml import Entry
 from harness.report.totals import (
     Judged,
@@ -49,7 +49,7 @@ def write(record: RunRecord, run_directory: Path) -> list[Path]:
         OSError: a file cannot be written.
     """
     directory = run_directory / "junit"
-    files = RunFiles(run_directory)
+    files = RunFiles(run_directory, project_directory())
     written = []
     for flavor in flavors(record):
         try:
@@ -96,6 +96,8 @@ class _Suite:
         self._known = known
         self._logs = logs
         self._phases = {phase.key: phase for phase in record.phases}
+        compared = record.comparison
+        self._failing = {change.case: change for change in (compared.failing if compared else ())}
         self._timed: set[str] = set()  # phases whose time is in the report already
         self._tails = 0  # characters of logs in the report so far
 
@@ -183,6 +185,9 @@ class _Suite:
         if check.numbers:
             body.append(f"numbers: {one_line(numbers(check.numbers), 4000)}")
         body += [f"{name}: {ending(phase)}" for name, phase in phases if broke(phase)]
+        change = self._failing.get(case.id)
+        if change is not None and check.id in (change.check, *change.also):
+            body.append(f"baseline: this check {changes.was(change)}")
         _judge(test, check.status, message, "\n".join([*body, *lines]))
 
         parts = [*lines, _verdict(check, 1000), *body[1:]]
@@ -249,6 +254,9 @@ def _properties(record: RunRecord, known: FlavorRecord | None) -> dict[str, str]
         facts[f"run.{name}"] = getattr(record, name)
     for prefix, values in (("lms", record.parameters), ("gpu", record.gpu), ("host", record.host)):
         facts.update({f"{prefix}.{name}": value for name, value in (values or {}).items()})
+    if record.comparison is not None:
+        facts["baseline.runs"] = ", ".join(record.comparison.base)
+        facts["baseline.comparison"] = changes.headline(record.comparison)
     facts.update({f"note.{index}": note for index, note in enumerate(record.notes, 1)})
     return {
         one_line(str(name), 200): one_line(flat(value), PROPERTY_CHARACTERS)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from harness.base import atomic, directory
 from harness.base.error import HarnessError
+from harness.history import database
 from harness.record import journal, store
 from harness.record.models import RunRecord
 from harness.report import junit, summary
@@ -74,8 +75,10 @@ def rebuild(run_directory: Path) -> RunRecord:
         return record
     directory.require_writable(run_directory)
     if record.state == "running" and (run_directory / journal.FILE).exists():
-        update = {"state": "aborted", "notes": [*record.notes, _KILLED]}
-        record = record.model_copy(update=update)
+        record = record.model_copy(update={"state": "aborted"})
+        note = database.note_of(record, run_directory.resolve().parent)
+        notes = [*record.notes, _KILLED, *([] if note is None else [note])]
+        record = record.model_copy(update={"notes": notes})
     write_all(record, run_directory, latest=False)
     journal.remove(run_directory)
     return record

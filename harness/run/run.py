@@ -122,6 +122,7 @@ class _Run:
             [case.flavor for case in plan.cases],
             list(plan.tasks),
             lambda: self._verdicts.records,
+            settings.baseline,
         )
         self._claim = leftovers.claim(self.directory)
 
