@@ -14,8 +14,9 @@ from harness.base.error import EXIT_PASSED, UsageError
 from harness.checks import log_alone
 from harness.cli import judgement, options
 from harness.record import store
-from harness.report import reports, summary, totals
+from harness.report import summary, totals
 from harness.report.ci import ctrf, github
+from harness.report.files import reports
 from harness.report.page import pages
 
 _LOG = click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)

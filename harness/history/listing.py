@@ -56,7 +56,7 @@ def lines(found: Mapping[str, Sequence[Point]], full: bool) -> Iterator[str]:
 def _lead(points: Sequence[Point]) -> str:
     """The first number as a line, over the points that compare with the last one."""
     alike = [point for point in points if point.setting == points[-1].setting]
-    return next((f"{line}  {name} {last}" for name, line, _, last in _numbers(alike)), "")
+    return next((f"{line}  {name} {last}" for name, line, _, last in numbers(alike)), "")
 
 
 def _case(case: str, points: Sequence[Point]) -> Iterator[str]:
@@ -69,7 +69,7 @@ def _case(case: str, points: Sequence[Point]) -> Iterator[str]:
         yield f"  {moment}  {run}  {point.status.value:<7} {seconds:>12}  {words}".rstrip()
     for setting in dict.fromkeys(point.setting for point in points):
         alike = [point for point in points if point.setting == setting]
-        rows = list(_numbers(alike))
+        rows = list(numbers(alike))
         if rows:
             yield f"  {plural(len(alike), 'run')} with {one_line(setting, 200)}"
         width = max((len(name) for name, *_ in rows), default=0)
@@ -77,13 +77,13 @@ def _case(case: str, points: Sequence[Point]) -> Iterator[str]:
             yield f"    {name:<{width}}  {line}  {bounds}, last {last}"
 
 
-def _numbers(points: Sequence[Point]) -> Iterator[tuple[str, str, str, str]]:
-    """Each number of points that compare: its name, its line, its bounds, its last value."""
+def numbers(points: Sequence[Point]) -> Iterator[tuple[str, str, str, str]]:
+    """Yields each number of points that compare: name, line, bounds, and last value."""
     for name in series.names(points):
-        numbers = series.values(points, name)
-        known = [number for number in numbers if number is not None]
+        values = series.values(points, name)
+        known = [value for value in values if value is not None]
         bounds = f"{amount(name, min(known))} to {amount(name, max(known))}"
-        yield one_line(name, 60), series.sparkline(numbers), bounds, amount(name, known[-1])
+        yield one_line(name, 60), series.sparkline(values), bounds, amount(name, known[-1])
 
 
 def amount(name: str, value: float) -> str:

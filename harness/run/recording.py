@@ -19,7 +19,7 @@ from harness.comparison.baseline import Baseline
 from harness.history import database
 from harness.record.journal import Journal
 from harness.record.models import AGAIN, CaseRecord, FlavorRecord, PhaseRecord, RunRecord
-from harness.report import reports
+from harness.report.files import reports
 from harness.run.phase import utc
 
 State = Literal["finished", "interrupted", "aborted", "crashed"]

@@ -11,7 +11,7 @@ from harness.cli.main import cli
 from harness.history import database
 from harness.record import store
 from harness.record.checks import CheckId, Status
-from harness.report import reports
+from harness.report.files import reports
 from harness.run import machine
 from tests import records
 from tests.engines import ScriptedEngine

@@ -10,7 +10,7 @@ import pytest
 from harness.base.error import UsageError
 from harness.cli.main import cli
 from harness.record import store
-from harness.report import reports
+from harness.report.files import reports
 from tests import records
 
 

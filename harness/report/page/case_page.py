@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from harness.base.text import clip, distinct, flat, mib, one_line
+from harness.history import listing
+from harness.history.series import Point
 from harness.record.checks import WORST_FIRST, Check, Number, Status
 from harness.record.models import CaseRecord, PhaseRecord, PhaseUse, RunRecord
 from harness.report.attachments import RunFiles
@@ -83,6 +85,19 @@ class Tail:
 
 
 @dataclass(frozen=True)
+class Past:
+    """A case over the last runs that compare with this one.
+
+    Attributes:
+        runs: (status, in words), the oldest first.
+        numbers: name, sparkline, bounds, last value.
+    """
+
+    runs: list[tuple[str, str]]
+    numbers: list[tuple[str, str, str, str]]
+
+
+@dataclass(frozen=True)
 class Page:
     """All that the page of a case shows."""
 
@@ -101,16 +116,22 @@ class Page:
     tail: Tail | None
     reproduce: str
     timelines: list[Timeline]
+    past: Past | None
 
 
 def gather(
-    judged: Judged, phases: Mapping[str, PhaseRecord], files: RunFiles, timelines: list[Timeline]
+    judged: Judged,
+    phases: Mapping[str, PhaseRecord],
+    files: RunFiles,
+    timelines: list[Timeline],
+    past: Sequence[Point] = (),
 ) -> Page:
     """Returns what the page of a case shows.
 
     Args:
         phases: the run's phases by key.
         files: the files below the run directory.
+        past: the case in the last runs of the history, the oldest first.
     """
     case = judged.case
     return Page(
@@ -129,6 +150,7 @@ def gather(
         tail=_tail(judged, case, phases, files),
         reproduce=_line(case.reproduce, 2000) if case.reproduce else "",
         timelines=timelines,
+        past=_past(past) if len(past) > 1 else None,
     )
 
 
@@ -149,6 +171,16 @@ def facts_of(record: RunRecord, flavor: str) -> list[tuple[str, str]]:
         for name, value in values.items()
         if value not in (None, "")
     ]
+
+
+def _past(points: Sequence[Point]) -> Past:
+    return Past(
+        [
+            (point.status.value, f"{one_line(point.run, 60)}: {WORDS[point.status].lower()}")
+            for point in points
+        ],
+        list(listing.numbers(points)),
+    )
 
 
 def _verdicts(checks: Iterable[Check]) -> list[Verdict]:

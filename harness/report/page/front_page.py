@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness.base.text import duration, one_line
+from harness.record.comparison import Comparison
 from harness.record.models import RunRecord
-from harness.report import overview
+from harness.report import changes, overview
 from harness.report.page import heat_map
 from harness.report.page.heat_map import HeatMap
 from harness.report.totals import Totals, executions
@@ -16,6 +17,7 @@ from harness.report.totals import Totals, executions
 PROBLEMS = 100  # that are listed; the heat map has all
 SEEN = 50  # cases of a known defect that are listed
 SLOWEST = 10
+CHANGES = 50  # entries of a list of what changed
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,29 @@ class Slow:
 
 
 @dataclass(frozen=True)
+class Change:
+    """What is another than in the baseline; `href` is the case's page, where it is of one."""
+
+    what: str
+    words: str
+    href: str | None
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The run beside its baseline: in one line, then lists, the most severe first.
+
+    Attributes:
+        lists: title, entries, and how many more there are.
+    """
+
+    headline: str
+    regressed: bool
+    notes: list[str]
+    lists: list[tuple[str, list[Change], int]]
+
+
+@dataclass(frozen=True)
 class Front:
     """All that the overview shows."""
 
@@ -69,6 +94,7 @@ class Front:
     verdict: str
     where: str
     notes: list[str]
+    changes: Changes | None
     problems: list[Problem]
     more_problems: int
     known: list[Known]
@@ -98,6 +124,7 @@ def gather(record: RunRecord, counts: Totals, pages: Mapping[str, str]) -> Front
         verdict=_VERDICTS.get(shown.headline.word, "error"),
         where=shown.where,
         notes=shown.notes,
+        changes=None if record.comparison is None else _changes(record.comparison, pages),
         problems=[_problem(entry, pages) for entry in shown.problems[:PROBLEMS]],
         more_problems=max(0, len(shown.problems) - PROBLEMS),
         known=[
@@ -127,6 +154,25 @@ def _problem(entry: overview.NotPassed, pages: Mapping[str, str]) -> Problem:
         href=pages[entry.case.id],
         checks=first.checks,
         message=first.message,
+    )
+
+
+def _changes(comparison: Comparison, pages: Mapping[str, str]) -> Changes:
+    return Changes(
+        headline=changes.headline(comparison),
+        regressed=comparison.regressed,
+        notes=[one_line(reason) for reason in comparison.incomparable],
+        lists=[
+            (
+                section.title,
+                [
+                    Change(one_line(entry.what), entry.words, pages.get(entry.what))
+                    for entry in section.entries[:CHANGES]
+                ],
+                max(0, len(section.entries) - CHANGES),
+            )
+            for section in changes.sections(comparison)
+        ],
     )
 
 

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from harness.base import atomic
 from harness.base.text import one_line
+from harness.history import database
 from harness.record.models import CaseRecord, PhaseRecord, RunRecord
 from harness.report.attachments import RunFiles
 from harness.report.page import case_page, front_page, links, markup, plots
@@ -77,6 +78,7 @@ class _CasePages:
         self._phases: dict[str, PhaseRecord] = {phase.key: phase for phase in record.phases}
         self._directory = run_directory
         self._files = RunFiles(run_directory)
+        self._past = database.recent(run_directory.resolve().parent, like=record)
         self._facts: dict[str, Markup] = {}  # of a flavor
         self.drawn: set[str] = set()  # names of pictures that were made
         self._next = {one.case: two for one, two in itertools.pairwise(problems)}
@@ -84,7 +86,8 @@ class _CasePages:
     def render(self, judged: Judged) -> str:
         case = judged.case
         lines = self._timelines(case)
-        page = case_page.gather(judged, self._phases, self._files, lines)
+        past = self._past.get(case.id, [])
+        page = case_page.gather(judged, self._phases, self._files, lines, past)
         if case.flavor not in self._facts:
             facts = case_page.facts_of(self._record, case.flavor)
             self._facts[case.flavor] = markup.fragment("facts.html.j2", facts=facts)

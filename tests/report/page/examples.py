@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 from harness.base.text import mib
+from harness.record import comparison as compared
 from harness.record.checks import CheckId, Status
 from harness.record.models import RunRecord
 from harness.report.timeline.model import Mark, Moved, Peak, Series, Timeline
@@ -68,12 +69,45 @@ def timeline(label: str = "LMS edited the graph") -> Timeline:
     )
 
 
+def comparison(text: str = "37 operations were changed") -> compared.Comparison:
+    """A case that passed in the baseline, a peak that rose, another host."""
+    return compared.Comparison(
+        base=["20250228-100000-1111"],
+        run="20250301-100000-3f2a",
+        checks=80,
+        numbers=40,
+        failing=[
+            compared.Change(
+                case=FAILED,
+                check=CheckId.EDIT_TOOK_EFFECT,
+                before=Status.PASSED,
+                after=Status.FAILED,
+                message=text,
+            )
+        ],
+        moved=[
+            compared.Moved(
+                case="tf1-tfkeras.keras_saveload.trainsave-loadtrain",
+                check=CheckId.SWAPPING_CONFIRMED,
+                name="load.peak_bytes",
+                kind="peak",
+                before=46 * MIB,
+                after=60 * MIB,
+                share=0.304,
+                tolerance=0.05,
+                worse=True,
+            )
+        ],
+        provenance=[compared.Differing(where="host", name="kernel", before="6.1.0", after=text)],
+    )
+
+
 def run() -> RunRecord:
     """As `records.run()`, with a case that has a known defect."""
     found = records.run()
     known = records.check(CheckId.STATE_RESTORED, Status.KNOWN, "the moments differ")
     case = records.case("known-defect", checks=records.checks(state_restored=known))
-    return found.model_copy(update={"cases": [*found.cases, case]})
+    return found.model_copy(update={"cases": [*found.cases, case], "comparison": comparison()})
 
 
 def hostile() -> RunRecord:
@@ -109,7 +143,14 @@ def hostile() -> RunRecord:
         )
         for number, phase in enumerate(records.phases_of(cases))
     ]
-    return records.record(cases, phases=phases, id=text, notes=[text], host={text: text})
+    return records.record(
+        cases,
+        phases=phases,
+        id=text,
+        notes=[text],
+        host={text: text},
+        comparison=comparison(text),
+    )
 
 
 def write_logs(record: RunRecord, run_directory: Path, text: str = "") -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.history.series import Point
 from harness.record.checks import CheckId, Status
 from harness.record.models import PhaseUse
 from harness.report.attachments import RunFiles
@@ -93,6 +94,21 @@ def test_a_canary_shows_what_is_behind_it(tmp_path):
     assert page.expects == "edit took effect"
     assert [check.label for check in page.checks] == ["caught by the harness"]
     assert page.behind[0].status == "failed"
+
+
+def test_a_case_over_the_last_runs(tmp_path):
+    record = examples.run()
+    phases = {phase.key: phase for phase in record.phases}
+    judged = judge(record.cases[0], None, "finished")
+    points = [
+        Point(run=f"r{n}", started="2025", status=status, numbers={"load.peak_bytes": n * 2**20})
+        for n, status in enumerate((Status.PASSED, Status.FAILED), 1)
+    ]
+    page = case_page.gather(judged, phases, RunFiles(tmp_path), [], points)
+    assert page.past is not None
+    assert page.past.runs == [("passed", "r1: passed"), ("failed", "r2: failed")]
+    assert page.past.numbers == [("load.peak_bytes", "▁█", "1.0 MiB to 2.0 MiB", "2.0 MiB")]
+    assert case_page.gather(judged, phases, RunFiles(tmp_path), [], points[:1]).past is None
 
 
 def test_numbers_that_are_none_or_text_or_endless(tmp_path):

@@ -45,6 +45,20 @@ def test_problems_are_bounded_and_the_rest_counted():
     assert found.more_problems == 30
 
 
+def test_what_changed_since_the_baseline():
+    assert gather(records.run()).changes is None
+    found = gather(examples.run()).changes
+    assert found is not None
+    assert found.regressed
+    assert found.headline.startswith("REGRESSED: 1 newly failing")
+    title, entries, more = found.lists[0]
+    assert (title, more) == ("newly failing: 1", 0)
+    assert entries[0].what == examples.FAILED
+    assert entries[0].href == f"cases/{examples.FAILED}.html"
+    assert entries[0].words.startswith("edit took effect was passed")
+    assert found.lists[-1][1][0].href is None  # a fact of where it ran is no case
+
+
 def test_the_slowest_phases_lead_to_a_case():
     record = records.green()
     slow = record.phases[1].model_copy(update={"duration_s": 9.2})

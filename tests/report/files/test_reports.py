@@ -15,7 +15,8 @@ from harness.base.error import HarnessError, UsageError
 from harness.record import store
 from harness.record.checks import Check, CheckId, Status
 from harness.record.models import CaseRecord, FlavorRecord, RunRecord
-from harness.report import junit, reports, summary, totals
+from harness.report import junit, summary, totals
+from harness.report.files import reports
 from tests import records
 from tests.base.test_plain_file import KINDS, other_than_a_file
 from tests.records import TF1
