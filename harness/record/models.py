@@ -45,7 +45,7 @@ class PhaseRecord(Model):
         control_of: key of the phase that this one is the control of (LMS off, all else equal).
         input_of: key of the phase whose artifacts were the input.
         directory: path below the run directory; holds stdout.log, stderr.log, samples.csv,
-            details.json and artifacts/.
+            timeline.json, details.json and artifacts/.
         samples: the sampler's summary (`measure.samples.Samples`) as a dict.
         details: what the engine knows (container id, image id, exit state, ...).
     """

@@ -8,11 +8,10 @@ import re
 import typing
 
 from common.graph_names import SWAP_IN, SWAP_OUT, swapped, unit
-from meters import series
-from meters.measurement import Count, Measurement
+from meters import measurement
+from meters.measurement import Count, Measurement, Points, StepSeries
 from meters.placement import Definition, Placement
 from meters.profiler import Event
-from meters.series import Points, StepSeries
 
 _CALL = "EagerExecute"
 _RUN = "FunctionRun"
@@ -107,7 +106,7 @@ def measure(
         graph_swap_out=len(_named(in_graph, SWAP_OUT)),
         graph_swap_in=len(_named(in_graph, SWAP_IN)),
         series=StepSeries(
-            unit=series.MICROSECONDS,
+            unit=measurement.MICROSECONDS,
             end=(call.ended - call.started) // _PICOSECONDS,
             accelerator=accelerator_live,
             host=host_live,
@@ -199,7 +198,7 @@ def _live_and_retained(
             changes.append((buffer.started, buffer.bytes))
             changes.append((buffer.released, -buffer.bytes))
     retained = sum(buffer.bytes for buffer in buffers if buffer.released is None)
-    return series.live(sorted(changes), begin, _PICOSECONDS), retained
+    return measurement.live(sorted(changes), begin, _PICOSECONDS), retained
 
 
 def _bound_bytes(buffers: typing.List[Buffer], placement: Placement) -> Count:

@@ -12,9 +12,8 @@ import re
 import time
 import typing
 
-from meters import host_memory, series
-from meters.measurement import Copies, Measurement
-from meters.series import Points, StepSeries
+from meters import host_memory, measurement
+from meters.measurement import Copies, Measurement, Points, StepSeries
 
 _CALL = "xla_ffi_python_cpu_callback"
 _HOST = "S(5)"
@@ -83,7 +82,7 @@ def measure(
         text = "\n".join(module.to_string() for module in executable.hlo_modules())
         found = copies(text)
         sizes, events = planned(getattr(stats, "serialized_buffer_assignment_proto", b""))
-        over = _series(text, alive(sizes, events, places(text), peak))._replace(began=began)
+        over = _series(text, alive(sizes, events, places(text), peak), began)
     return Measurement(
         accelerator_peak_bytes=peak,
         accelerator_bound_bytes=None,
@@ -135,16 +134,18 @@ def places(text: str) -> typing.Dict[str, int]:
     return {name: place for place, (name, *_) in enumerate(_LINE.findall(text))}
 
 
-def _series(text: str, on_accelerator: typing.Optional[Points]) -> StepSeries:
+def _series(text: str, on_accelerator: typing.Optional[Points], began: float) -> StepSeries:
     moves = _moves(text)
+    out = [move for move in moves if move.direction == "out"]
     return StepSeries(
-        unit=series.OPERATIONS,
+        unit=measurement.OPERATIONS,
         end=len(_LINE.findall(text)),
         accelerator=on_accelerator,
         host=None,
-        swap_out=[move.place for move in moves if move.direction == "out"],
+        swap_out=[move.place for move in out],
         swap_in=[move.place for move in moves if move.direction == "in"],
-        largest=[(move.shape, move.bytes) for move in moves if move.direction == "out"],
+        largest=[(move.shape.split("{")[0], move.bytes) for move in out],
+        began=began,
     )
 
 
@@ -153,8 +154,13 @@ def planned(assignment: bytes) -> typing.Tuple[typing.Dict[int, int], typing.Lis
 
     assignment: a `BufferAssignmentProto` of XLA's (xla/service/hlo.proto), or nothing. jax has no
         class for it, so the fields are known by their numbers.
+
+    Nothing is known without the package `protobuf`.
     """
-    told = _fields(assignment)
+    try:
+        told = _fields(assignment)
+    except ImportError:
+        return {}, []
     sizes = {}
     for buffer in map(_fields, told.get(1, ())):
         sizes[_number(buffer, 1)] = _number(buffer, 2)
@@ -226,7 +232,7 @@ def alive(
         users[memory] = users.get(memory, 0) + 1
         if event.kind == _ALLOCATE:
             changes.append((at, sizes.get(memory, 0)))
-    points = series.live(changes)
+    points = measurement.live(changes)
     always = max(0, peak - points.peak)
     return Points(points.at, [size + always for size in points.bytes])
 

@@ -8,9 +8,8 @@ import re
 import typing
 
 from common.graph_names import SWAP_IN, SWAP_OUT, swapped, unit
-from meters import series
-from meters.measurement import Count, Measurement
-from meters.series import Points, StepSeries
+from meters import measurement
+from meters.measurement import Count, Measurement, Points, StepSeries
 
 # "[cpu 24.5MB 24.5MB] name = Type(input, other:1)"; the bracket is absent if nothing was allocated.
 _LABEL = re.compile(r"(?:\[.*?\] )?\S+ = (\w+)\((.*)\)$")
@@ -54,7 +53,7 @@ def measure(run_metadata: typing.Any, accelerator_device: str, host_device: str)
         swap_in_bytes=in_bytes,
         wall_ms=_wall_ms(every),
         series=StepSeries(
-            unit=series.MICROSECONDS,
+            unit=measurement.MICROSECONDS,
             end=max(_end(node) for node in every) - begin,
             accelerator=on_accelerator,
             host=on_host,
@@ -115,7 +114,7 @@ def _live_and_retained(nodes: _Nodes, begin: int) -> typing.Tuple[typing.Optiona
             changes.append((released, -size))
     # Within a microsecond releases come first: an operation's inputs are released before the
     # operations that it makes ready can allocate.
-    return series.live(sorted(changes), begin), retained
+    return measurement.live(sorted(changes), begin), retained
 
 
 def _bound_bytes(nodes: _Nodes) -> Count:

@@ -12,9 +12,8 @@ import re
 import time
 import typing
 
-from meters import host_memory, series
-from meters.measurement import Copies, Count, Measurement
-from meters.series import Points, StepSeries
+from meters import host_memory, measurement
+from meters.measurement import Copies, Count, Measurement, Points, StepSeries
 
 _NANOSECONDS = 1000  # of a microsecond
 _BYTES = re.compile(r'"bytes": (\d+)')
@@ -97,7 +96,9 @@ class _CpuRecorder(_Recorder):
             if event.name() == "[memory]"
         ]
         changes.sort(key=lambda change: change[0])
-        on_accelerator = series.live(changes, self._began_ns, _NANOSECONDS) if changes else None
+        on_accelerator = (
+            measurement.live(changes, self._began_ns, _NANOSECONDS) if changes else None
+        )
         host = [(self._micros(at), size) for at, size in watch.host]
         return Measurement(
             accelerator_peak_bytes=on_accelerator.peak if on_accelerator else None,
@@ -109,7 +110,7 @@ class _CpuRecorder(_Recorder):
             swap_out_bytes=sum(move.bytes for move in watch.out),
             swap_in_bytes=sum(move.bytes for move in watch.back),
             series=StepSeries(
-                unit=series.MICROSECONDS,
+                unit=measurement.MICROSECONDS,
                 end=self._micros(self._ended_ns),
                 accelerator=on_accelerator,
                 host=Points([at for at, _ in host], [size for _, size in host]) if host else None,
@@ -159,7 +160,7 @@ class _GpuRecorder(_Recorder):
             swap_out_bytes=found.out_bytes,
             swap_in_bytes=found.back_bytes,
             series=StepSeries(
-                unit=series.MICROSECONDS,
+                unit=measurement.MICROSECONDS,
                 end=self._micros(self._ended_ns),
                 accelerator=None,
                 host=None,

@@ -265,22 +265,6 @@ def test_a_case_that_names_phases_that_are_not_there(tmp_path: Path) -> None:
     assert timelines(virtual(), case.model_copy(update={"phases": []}), tmp_path) == []
 
 
-def test_what_is_kept_is_read_back_and_stays_small(tmp_path: Path) -> None:
-    told = files.told(82 * MIB)
-    times.keep(told, tmp_path)
-    assert times.read(tmp_path) == told
-    many = Points(at=list(range(256)), bytes=[2**40] * 256)
-    times.keep(Times(series=[files.step(1, accelerator=many, host=many)]), tmp_path)
-    assert (tmp_path / times.FILE).stat().st_size < 20_000
-    times.keep(Times(), tmp_path / "missing")  # nothing to keep
-    assert not (tmp_path / "missing").exists()
-
-
-def test_a_file_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    times.keep(files.told(1), tmp_path / "file")
-
-
 def test_a_timeline_is_json_and_back(tmp_path: Path) -> None:
     (timeline,) = drawn(virtual(), files.lay_out(virtual(), tmp_path))
     assert Timeline.model_validate_json(timeline.to_json()) == timeline

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from common import marker
 from harness.logs import markers
 from harness.record.times import StepSeries as Read
-from meters.series import Points, StepSeries, live, thinned
+from meters.measurement import Points, StepSeries, live, thinned
 from tests import reductions
 
 
