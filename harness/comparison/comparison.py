@@ -57,7 +57,7 @@ def compare(base: Baseline, run: Baseline) -> Comparison:
         moved=sorted(moved, key=lambda entry: (not entry.worse, -abs(entry.share or 0.0))),
         only_base=[name for name in base.cases if name not in run.cases],
         only_run=[name for name in run.cases if name not in base.cases],
-        incomparable=reasons,
+        notes=[*_not_ended("baseline", base), *_not_ended("run", run), *reasons],
         provenance=list(_provenance(base.facts, run.facts)),
     )
 
@@ -150,6 +150,12 @@ def _comparable(base: Baseline, run: Baseline) -> tuple[frozenset[Kind], list[st
         if base.facts.get(where, {}).get(name) != run.facts.get(where, {}).get(name):
             return _ALL - {"time"}, [f"no time is compared: the two ran on a different {name}"]
     return _ALL, []
+
+
+def _not_ended(whose: str, side: Baseline) -> list[str]:
+    """A note where a side may lack cases."""
+    states = [state for state in side.states if state != "finished"]
+    return [f"the {whose} is {', '.join(states)}: it may lack cases"] if states else []
 
 
 def _other_batch(before: CaseBase, after: CaseBase) -> bool:

@@ -86,7 +86,7 @@ class Comparison(Model):
         persisting: what fails in both.
         moved: numbers beyond their tolerance, those for the worse first.
         only_base, only_run: ids of cases that only one side has.
-        incomparable: why numbers, or some of them, were not compared.
+        notes: what the reader has to know: why numbers were not compared, that a run did not end.
         provenance: what else differs.
     """
 
@@ -103,7 +103,7 @@ class Comparison(Model):
     moved: list[Moved] = Field(default_factory=list)
     only_base: list[str] = Field(default_factory=list)
     only_run: list[str] = Field(default_factory=list)
-    incomparable: list[str] = Field(default_factory=list)
+    notes: list[str] = Field(default_factory=list)
     provenance: list[Differing] = Field(default_factory=list)
 
     @property

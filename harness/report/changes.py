@@ -110,7 +110,7 @@ def terminal(comparison: Comparison, console: Console) -> None:
     printer = Printer(console)
     style = "bold red" if comparison.regressed else "bold green"
     printer.wrapped(headline(comparison), style)
-    for reason in comparison.incomparable:
+    for reason in comparison.notes:
         printer.wrapped(f"note: {reason}", "yellow")
     for section in sections(comparison):
         printer.line()
@@ -133,9 +133,9 @@ def markdown(comparison: Comparison) -> str:
 
 def _markdown(comparison: Comparison) -> Iterator[str]:
     yield f"**{escape(headline(comparison))}**"
-    if comparison.incomparable:
+    if comparison.notes:
         yield ""
-    for reason in comparison.incomparable:
+    for reason in comparison.notes:
         yield f"- {escape(reason)}"
     for section in sections(comparison):
         yield from ("", f"### {escape(section.title)}", "")

@@ -118,6 +118,13 @@ def test_a_case_of_one_side_alone_is_named_and_a_failing_one_is_a_regression():
     assert (change.case, change.before) == ("tf1-tfkeras.keras_saveload.added", None)
 
 
+def test_a_side_that_did_not_end_is_noted():
+    half = run_of(records.case("one"), state="interrupted")
+    whole = run_of(records.case("one"), records.case("two"))
+    assert compared(half, whole).notes == ["the baseline is interrupted: it may lack cases"]
+    assert compared(whole, half).notes == ["the run is interrupted: it may lack cases"]
+
+
 def test_what_the_baseline_itself_does_not_say_the_same_of_is_flaky():
     several = baseline.of([run_of(edited(Status.PASSED)), run_of(edited(Status.FAILED))])
     for status, flaky in ((Status.FAILED, 1), (Status.PASSED, 0), (Status.ERROR, 0)):
@@ -185,7 +192,7 @@ def test_a_time_is_a_regression_on_one_and_the_same_gpu_alone():
 def test_no_number_is_compared_where_the_runs_are_of_another_kind(values):
     found = compared(run_of(measured()), run_of(measured(peak_bytes=10**10), **values))
     assert (found.moved, found.numbers, found.regressed) == ([], 0, False)
-    (reason,) = found.incomparable
+    (reason,) = found.notes
     assert reason.startswith("no number is compared: the two are of different ")
     failing = compared(run_of(edited(Status.PASSED)), run_of(edited(Status.FAILED), **values))
     assert failing.regressed  # a verdict is one everywhere
@@ -200,7 +207,7 @@ def test_on_another_gpu_swaps_are_compared_and_peaks_are_not():
     )
     found = compared(base, run)
     assert [entry.name for entry in found.moved] == ["moved_out_bytes"]
-    assert found.incomparable == [
+    assert found.notes == [
         "no peak and no time is compared: the GPUs are different ones, H100 and A100"
     ]
     assert {(fact.where, fact.name) for fact in found.provenance} == {
@@ -218,7 +225,7 @@ def test_no_number_is_compared_of_a_step_of_another_batch():
     assert compared(batched(32), batched(32, peak_bytes=10**9)).regressed
     found = compared(batched(32), batched(64, peak_bytes=10**9))
     assert not found.moved
-    assert found.incomparable == [
+    assert found.notes == [
         "no number of tf1-tfkeras.keras_saveload.one is compared: their steps are of other batches"
     ]
 

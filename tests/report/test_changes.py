@@ -69,7 +69,7 @@ def test_the_most_severe_comes_first():
         fixed=[fixed],
         only_base=["f.a.gone"],
         provenance=[Differing(where="gpu", name="driver_version", before="1", after=None)],
-        incomparable=["no time is compared"],
+        notes=["no time is compared"],
     )
     lines = [line for line in terminal(found).splitlines() if line]
     assert lines[0].startswith("REGRESSED: 1 newly failing")
@@ -98,7 +98,7 @@ def test_long_lists_are_cut_with_their_count():
 def test_whatever_a_record_says_lines_stay_lines_and_text_is_no_markup(text):
     change = FAILING.model_copy(update={"case": text, "message": text})
     fact = Differing(where=text, name=text, before=text, after=None)
-    found = comparison(base=[text], failing=[change], provenance=[fact], incomparable=[text])
+    found = comparison(base=[text], failing=[change], provenance=[fact], notes=[text])
     shown = changes.markdown(found)
     as_code = code(text), code(f"{text}: {text}")
     assert "<b>" not in shown.replace(as_code[0], "").replace(as_code[1], "")
