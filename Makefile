@@ -9,7 +9,8 @@ override SHELL := /bin/sh
 # here and on its way into an environment. None is expanded: neither what the command line sets,
 # under whatever name, nor an option from the environment.
 OPTIONS := GPU ENGINE FLAVORS FAMILIES SCENARIOS DEPTH ALL SHARE JOBS KEEP STRICT N RUN REPORTS \
-  ACTIVATIONS_MIB FLAVOR SCENARIO SEED PROVIDERS LMS_PROVIDER LMS_PATH LMS_PARAMS DATA_DIR PYTHON
+  ACTIVATIONS_MIB BASELINE BASE CASE LAST OUTPUT REBUILD FORCE FLAVOR SCENARIO SEED PROVIDERS \
+  LMS_PROVIDER LMS_PATH LMS_PARAMS DATA_DIR PYTHON
 set_by = $(filter command environment,$(firstword $(origin $(1))))
 typed := $(foreach name,$(.VARIABLES),$(if $(filter command,$(call set_by,$(name))),$(name)))
 $(foreach name,$(typed) $(OPTIONS),$(if $(call set_by,$(name)),\
@@ -36,17 +37,22 @@ export HARNESS_RUN = $(RUN)
 export HARNESS_ACTIVATIONS_MIB = $(ACTIVATIONS_MIB)
 export HARNESS_REPORTS = $(REPORTS)
 export HARNESS_PROVIDERS = $(PROVIDERS)
+export HARNESS_BASELINE = $(BASELINE)
+export HARNESS_LAST = $(LAST)
+export HARNESS_OUTPUT = $(OUTPUT)
+export HARNESS_FORCE = $(FORCE)
+export HARNESS_REBUILD = $(REBUILD)
 export HARNESS_REPEATS = $(N)
 export HARNESS_SHELL = $(WANT_SHELL)
-export LMS_PROVIDER LMS_PATH LMS_PARAMS DATA_DIR FLAVOR SCENARIO SEED RUN PYTHON
+export LMS_PROVIDER LMS_PATH LMS_PARAMS DATA_DIR FLAVOR SCENARIO SEED RUN BASE CASE PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help matrix soak soak-faults repro proof sensitivity list describe defects doctor images lock data report clean test lint bench
+.PHONY: help matrix soak soak-faults repro proof sensitivity list describe defects doctor images lock data report open compare baseline history clean test lint bench
 
 help: ## show this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-matrix: $(READY) ## run the matrix: GPU=0 ENGINE=docker FLAVORS=a,b FAMILIES=… SCENARIOS='train*' DEPTH=full PROVIDERS=a,b SHARE=0 JOBS=2 STRICT=1
+matrix: $(READY) ## run the matrix: GPU=0 ENGINE=docker FLAVORS=a,b FAMILIES=… SCENARIOS='train*' DEPTH=full PROVIDERS=a,b SHARE=0 JOBS=2 STRICT=1 BASELINE=…
 	@$(HARNESS) run
 
 soak: $(READY) ## run the same plan N times and count what differs: N=20 [FLAVORS=… FAMILIES=… SCENARIOS=…]
@@ -87,6 +93,18 @@ data: $(READY) ## download the real data sets
 
 report: $(READY) ## rebuild every report of a run: RUN=…
 	@$(HARNESS) report -- "$$RUN"
+
+open: $(READY) ## open a run's page in a browser, the newest one's or RUN=…
+	@$(HARNESS) open -- "$$RUN"
+
+compare: $(READY) ## what is another in a run than in an earlier one, or in an accepted baseline: BASE=… RUN=…
+	@$(HARNESS) compare -- "$$BASE" "$$RUN"
+
+baseline: $(READY) ## keep a run as a small file that later runs are compared with: RUN=… [OUTPUT=baseline.json] [FORCE=1]
+	@$(HARNESS) baseline accept -- "$$RUN"
+
+history: $(READY) ## verdicts and numbers over runs: [CASE=…] [LAST=20] [REBUILD=1]
+	@$(HARNESS) history $(if $(CASE),-- "$$CASE")
 
 clean: $(READY) ## remove our containers, images and environments, and nothing else
 	@$(HARNESS) clean

@@ -21,7 +21,7 @@ from harness.record import store
 from harness.record.checks import CheckId, Status
 from harness.record.models import RunRecord
 from harness.report import junit, summary
-from harness.report import reports as report
+from harness.report.files import reports as report
 from tests import records
 
 RUNS = 3

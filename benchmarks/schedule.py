@@ -43,7 +43,7 @@ def bookkeeping(cases: int, outcome: Outcome) -> tuple[float, float]:
     with (
         tempfile.TemporaryDirectory() as name,
         mock.patch.multiple("harness.run.run.Executor", execute=execute),
-        mock.patch("harness.report.reports.write_all"),
+        mock.patch("harness.report.files.reports.write_all"),
     ):
         return _timed(plan, Path(name), lambda launch: None)
 

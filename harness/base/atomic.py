@@ -7,25 +7,35 @@ import os
 import secrets
 from pathlib import Path
 
+# O_EXCL: never through a link that somebody left there.
+_MAKE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
-def write(path: Path, content: str | bytes) -> Path:
+
+def write(path: Path, content: str | bytes, durable: bool = True) -> Path:
     """Writes a file under a temporary name beside it and renames it; makes the directory.
 
     The temporary name has no suffix that a report's glob would match. Text is written as UTF-8.
+
+    Args:
+        durable: whole even after the machine itself went down. For ten thousand files that can be
+            made again, waiting for the disk would be most of the time.
 
     Raises:
         OSError: the file could not be written; nothing is left behind.
     """
     data = content.encode("utf-8") if isinstance(content, str) else content
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary(path)
-    # O_EXCL: never through a link that somebody left there.
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    try:
+        descriptor = os.open(temporary, _MAKE, 0o644)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(temporary, _MAKE, 0o644)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):

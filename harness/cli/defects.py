@@ -13,7 +13,7 @@ from harness.cli import options
 from harness.plan import defects
 from harness.record import store
 from harness.record.models import RunRecord
-from harness.report.reports import LATEST
+from harness.report.files.reports import LATEST
 
 
 @click.command("defects")

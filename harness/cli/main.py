@@ -19,7 +19,7 @@ from harness.base.error import (
     StoppedError,
     UsageError,
 )
-from harness.cli import defects, housekeeping, options, planning, reporting, running
+from harness.cli import comparing, defects, housekeeping, options, planning, reporting, running
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -79,7 +79,23 @@ def _exit_code() -> int:
     return code if isinstance(code, int) else EXIT_PASSED
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Grouped(click.Group):
+    """A group whose help lists its commands by what they are for."""
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes a section for each group, its commands in the order in which they stand here."""
+        for title, commands in _COMMANDS.items():
+            with formatter.section(title):
+                room = formatter.width - 6 - max(len(name) for name in self.commands)
+                formatter.write_dl(
+                    [(str(entry.name), entry.get_short_help_str(room)) for entry in commands]
+                )
+
+
+@click.group(
+    cls=_Grouped,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.option(
     "--root",
     type=click.Path(path_type=Path, file_okay=False),
@@ -92,21 +108,35 @@ def cli(context: click.Context, root: Path) -> None:
     context.obj = root.resolve()
 
 
-for _command in (
-    running.run_command,
-    running.soak_command,
-    running.repro_command,
-    running.prove_command,
-    running.sensitivity_command,
-    planning.list_command,
-    planning.describe_command,
-    defects.defects_command,
-    reporting.report_command,
-    reporting.judge_command,
-    housekeeping.doctor_command,
-    housekeeping.images_command,
-    housekeeping.lock_command,
-    housekeeping.data_command,
-    housekeeping.clean_command,
-):
-    cli.add_command(_command)
+_COMMANDS: dict[str, tuple[click.Command, ...]] = {
+    "Run": (
+        running.run_command,
+        running.repro_command,
+        running.soak_command,
+        running.sensitivity_command,
+        running.prove_command,
+    ),
+    "Look at what ran": (
+        reporting.report_command,
+        reporting.open_command,
+        comparing.compare_command,
+        comparing.baseline_command,
+        comparing.history_command,
+        reporting.judge_command,
+    ),
+    "Look at the plan": (
+        planning.list_command,
+        planning.describe_command,
+        defects.defects_command,
+    ),
+    "This machine and the pins": (
+        housekeeping.doctor_command,
+        housekeeping.images_command,
+        housekeeping.lock_command,
+        housekeeping.data_command,
+        housekeeping.clean_command,
+    ),
+}
+for _commands in _COMMANDS.values():
+    for _command in _commands:
+        cli.add_command(_command)

@@ -19,6 +19,8 @@ from harness.catalog import parameters as swapping
 from harness.catalog import providers
 from harness.catalog.providers import BUILTIN, Provider
 from harness.catalog.variants import Depth
+from harness.comparison import source
+from harness.comparison.baseline import Baseline
 from harness.engine.protocol import Engine
 from harness.plan import planner
 from harness.run import data
@@ -159,6 +161,13 @@ how = combined(
 strict = click.option(
     "--strict", is_flag=True, envvar="HARNESS_STRICT", help="A known defect fails the run."
 )
+baseline = click.option(
+    "--baseline",
+    type=click.Path(path_type=Path),
+    envvar="HARNESS_BASELINE",
+    metavar="RUN",
+    help="A run, a record or an accepted baseline that the reports compare this run with.",
+)
 execution = combined(
     click.option(
         "--share/--no-share",
@@ -210,6 +219,15 @@ def run_directory(root: Path, name: Path) -> Path:
     """The directory of a run that is named by a path, or by its id alone."""
     own = root / "reports" / name
     return own if not name.exists() and own.is_dir() else name
+
+
+def baseline_of(root: Path, name: Path) -> Baseline:
+    """The baseline that a path names, or a run's id alone.
+
+    Raises:
+        UsageError: there is none that can be read.
+    """
+    return source.load(run_directory(root, name))
 
 
 def shown(path: Path) -> str:
@@ -278,8 +296,8 @@ def settings_of(
     """The settings of a run, with the options that its reproduction needs as well.
 
     Args:
-        how: values of the options in `where` and `how`, and of those in `execution`, `strict` and
-            `activations` where a command has them.
+        how: values of the options in `where` and `how`, and of those in `execution`, `strict`,
+            `baseline` and `activations` where a command has them.
         chosen: what swaps.
         notes: the fallbacks that were taken.
     """
@@ -310,4 +328,5 @@ def settings_of(
         options=options,
         notes=notes,
         strict=how.get("strict", False),
+        baseline=None if how.get("baseline") is None else baseline_of(root, how["baseline"]),
     )

@@ -1,33 +1,77 @@
-"""Commands that read what ran: `report`, `judge`."""
+"""Commands that read what ran: `report`, `open`, `judge`."""
 
 from __future__ import annotations
 
 import json
+import webbrowser
 from pathlib import Path
 
 import click
 from rich.console import Console
 
 from harness.base import streams
-from harness.base.error import UsageError
+from harness.base.error import EXIT_PASSED, UsageError
 from harness.checks import log_alone
 from harness.cli import judgement, options
-from harness.report import reports, summary, totals
+from harness.record import store
+from harness.report import summary, totals
+from harness.report.ci import ctrf, github
+from harness.report.files import reports
+from harness.report.page import pages
 
 _LOG = click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
 _console = Console(soft_wrap=False)
 
 
 @click.command("report")
-@click.argument("run_directory", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("run_directory", required=False, type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["ctrf"]),
+    help="Print the run in this format, and write nothing: the Common Test Report Format.",
+)
+@click.option("--schema", is_flag=True, help="Print the JSON schema of record.json.")
 @click.pass_obj
-def report_command(root: Path, run_directory: Path) -> int:
+def report_command(root: Path, run_directory: Path | None, form: str | None, schema: bool) -> int:
     """Rebuild every report of a run from its record."""
-    streams.standard.spare()  # the reports are files
+    if schema:
+        if run_directory is not None or form is not None:
+            raise UsageError("--schema is of every record: it takes no run and no --format")
+        click.echo(store.schema(), nl=False)
+        return EXIT_PASSED
+    if run_directory is None:
+        raise click.MissingParameter(param_hint="RUN_DIRECTORY", param_type="argument")
     run_directory = options.run_directory(root, run_directory)
+    if form is not None:
+        record = store.load(run_directory)
+        click.echo(ctrf.render(record), nl=False)
+        return totals.exit_code(record)
+    streams.standard.spare()  # the reports are files
     record = reports.rebuild(run_directory)
-    summary.terminal(record, _console)
+    with github.commands_stopped(click.echo):
+        summary.terminal(record, _console)
     return totals.exit_code(record)
+
+
+@click.command("open")
+@click.argument("run", default="")
+@click.pass_obj
+def open_command(root: Path, run: str) -> None:
+    """Open a run's page in a browser: the newest run's, or that of RUN."""
+    run_directory = options.run_directory(root, Path(run or reports.LATEST))
+    page = run_directory.resolve() / pages.FILE
+    if not page.is_file():
+        if not run_directory.is_dir():
+            raise UsageError(
+                f"no run in {run_directory}: `make matrix` makes one, RUN names another"
+            )
+        raise UsageError(
+            f"{run_directory} has no page: `make report RUN={run_directory}` writes it"
+        )
+    click.echo(options.shown(page))
+    if not webbrowser.open(page.as_uri()):
+        click.echo("harness: there is no browser here that could show it", err=True)
 
 
 @click.command("judge")

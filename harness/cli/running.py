@@ -17,6 +17,7 @@ from harness.base.error import (
     EXIT_INTERRUPTED,
     EXIT_NOT_JUDGED,
     EXIT_PASSED,
+    HarnessError,
     UsageError,
 )
 from harness.base.stop import waited_for
@@ -33,6 +34,9 @@ from harness.record.checks import Status
 from harness.record.models import RunRecord
 from harness.report import sensitivity as table
 from harness.report import summary, totals
+from harness.report.ci import github
+from harness.report.timeline import chart
+from harness.report.timeline.timelines import timelines
 from harness.run import machine, repro, run
 from harness.run.proof import proof, prover
 from harness.run.settings import Settings
@@ -53,12 +57,15 @@ class _Prepared:
 
     def execute(self, follow: bool) -> tuple[RunRecord, Path]:
         """Runs the plan and prints its summary; returns the record and the run's directory."""
-        self.tell_notes()
-        with ConsoleObserver(_console, follow=follow) as observer:
-            record, directory = run.execute(
-                self.planned, self.chosen.engine, self.settings, self.chosen.gpu, observer
-            )
-        summary.terminal(record, _console, directory)
+        with github.commands_stopped(click.echo):
+            self.tell_notes()
+            with ConsoleObserver(_console, follow=follow) as observer:
+                record, directory = run.execute(
+                    self.planned, self.chosen.engine, self.settings, self.chosen.gpu, observer
+                )
+            summary.terminal(record, _console, directory)
+        if github.here():
+            _tell_github(record, directory)
         return record, directory
 
     def tell_notes(self) -> None:
@@ -73,8 +80,8 @@ def _prepare(root: Path, selected: Catalog, how: Mapping[str, Any]) -> _Prepared
     Args:
         selected: the part of the catalog.
         how: values of the options in `options.where` and `options.how`, and of those in
-            `options.execution`, `options.strict` and `options.activations` where a command has
-            them.
+            `options.execution`, `options.strict`, `options.baseline` and `options.activations`
+            where a command has them.
 
     Raises:
         UsageError: an option is wrong, no case is selected, or this machine cannot run it.
@@ -105,6 +112,16 @@ def _prepare(root: Path, selected: Catalog, how: Mapping[str, Any]) -> _Prepared
     return _Prepared(planned, chosen, settings)
 
 
+def _tell_github(record: RunRecord, directory: Path) -> None:
+    """Annotations and the summary of the step; what cannot be written changes no verdict."""
+    for line in github.annotated(record):
+        click.echo(line)
+    try:
+        github.write_summary(summary.markdown(record), options.shown(directory / summary.FILE))
+    except HarnessError as problem:
+        click.echo(f"note: {problem}")
+
+
 def _one(command: str, root: Path, flavor: str, scenario: str) -> Catalog:
     """The catalog with one flavor and one scenario in it; one of `sensitivity` is there too."""
     whole = catalog.load(root)
@@ -129,6 +146,7 @@ def _exit_code(record: RunRecord, directory: Path) -> int:
 @options.where
 @options.how
 @options.strict
+@options.baseline
 @options.execution
 @options.activations
 @click.pass_obj
@@ -224,6 +242,8 @@ def repro_command(root: Path, /, flavor: str, scenario: str, shell: bool, **how:
         click.echo(f"\n{case.id}")
         for line in judgement.verdicts([*case.checks, *case.behind]):
             click.echo(line)
+        for timeline in timelines(record, case, directory):
+            chart.show(timeline, _console)
     if shell and record.state != "interrupted":
         chosen = prepared.chosen
         with crash.kept(directory):

@@ -18,12 +18,15 @@ from harness.record.facts import (
     Problem,
     Trace,
 )
+from harness.record.times import Moment, StepSeries, Times
 
 FACTS_LIMIT = 10_000  # metrics
 EDITS_LIMIT = 1_000  # edits; traces; claims
 SAME_LIMIT = 50  # mutations, and problems of one kind
 DIGESTS_LIMIT = 8  # digests of one thing at one stage
 NOTES_LIMIT = 100
+SERIES_LIMIT = 16  # steps over time
+MOMENTS_LIMIT = 500  # of one event
 
 _FactT = TypeVar("_FactT")
 _LineT = TypeVar("_LineT", Mutation, Problem, Digest)
@@ -50,6 +53,8 @@ class Kept:
         self._digests: dict[tuple[str, str], list[Digest]] = {}
         self._traces: list[Trace] = []
         self._claims: list[Claim] = []
+        self._series: list[StepSeries] = []
+        self._moments: dict[str, list[Moment]] = {}
         self._environment: dict[str, object] = {}
         self._notes: list[str] = []
 
@@ -82,6 +87,10 @@ class Kept:
             notes=[*self._notes, *notes],
             done=self.done,
             dropped=self.dropped,
+            times=Times(
+                moments=[moment for told in self._moments.values() for moment in told],
+                series=self._series,
+            ),
         )
 
     def fact(self, fact: markers.Fact) -> None:
@@ -95,6 +104,8 @@ class Kept:
             self._keep(same, fact, DIGESTS_LIMIT)
         elif isinstance(fact, Trace):
             self._keep(self._traces, fact, EDITS_LIMIT)
+        elif isinstance(fact, StepSeries):
+            self._keep(self._series, fact, SERIES_LIMIT)
         elif isinstance(fact, Claim):
             self._keep(self._claims, fact, EDITS_LIMIT)
         elif isinstance(fact, markers.EnvironmentFacts):
@@ -107,6 +118,14 @@ class Kept:
     def edit(self, edit: Edit) -> None:
         """Keeps a report of an edit."""
         self._keep(self.edits, edit, EDITS_LIMIT)
+
+    def moment(self, moment: Moment) -> None:
+        """Keeps when a marker was written; of too many of one event the first and the last."""
+        told = self._moments.setdefault(moment.event, [])
+        if len(told) < MOMENTS_LIMIT:
+            told.append(moment)
+        else:
+            told[-1] = moment
 
     def mutation(self, mutation: Mutation) -> None:
         """Keeps a mutation; harmless ones do not crowd out others."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -27,7 +27,16 @@ from harness.record.facts import (
     Trace,
     TraceFields,
 )
-from harness.record.fields import Duration, Number, OptionalCount, Port, Text, bounded_value
+from harness.record.fields import (
+    Clock,
+    Duration,
+    Number,
+    OptionalCount,
+    Port,
+    Text,
+    bounded_value,
+)
+from harness.record.times import Moment, SeriesFields, StepSeries
 
 PREFIX = b":::LMS"
 VALUES_LIMIT = 16_384  # numbers of one predictions digest that are kept
@@ -63,18 +72,35 @@ class Ready:
     port: int
 
 
-Fact = Edit | Metric | Digest | Trace | Claim | Note | EnvironmentFacts | Ready | Done
-Read = tuple[Fact, str | None]  # a fact, and what in it is not a finite number
+Fact = Edit | Metric | Digest | Trace | StepSeries | Claim | Note | EnvironmentFacts | Ready | Done
+
+
+class Read(NamedTuple):
+    """What a marker says.
+
+    Attributes:
+        problem: what in it is not a finite number (a loss, predictions), else None.
+        moment: when it was written, where it tells.
+    """
+
+    fact: Fact
+    problem: str | None = None
+    moment: Moment | None = None
 
 
 class _Marker(BaseModel):
     """A marker as a script wrote it; fields that the harness does not know are ignored."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
+    t: Clock = None
 
     def read(self, line: int) -> Read:
         """The fact that the marker states in this line."""
         raise NotImplementedError
+
+    def detail(self) -> str:
+        """What it is about, for the moment when it was written."""
+        return ""
 
     def _shared(self, fields: type[BaseModel]) -> dict[str, Any]:
         """The fields that the marker has in common with its fact."""
@@ -89,14 +115,16 @@ class _Edited(_Marker, EditFields):
 
     def read(self, line: int) -> Read:
         operations = self.swap_out + self.swap_in if self.operations is None else self.operations
-        return Edit(
-            **self._shared(EditFields),
-            source="marker",
-            operations=min(operations, 2**63 - 1),
-            milliseconds=self.ms,
-            line=line,
-            text="",
-        ), None
+        return Read(
+            Edit(
+                **self._shared(EditFields),
+                source="marker",
+                operations=min(operations, 2**63 - 1),
+                milliseconds=self.ms,
+                line=line,
+                text="",
+            )
+        )
 
 
 class _Measured(_Marker, MetricFields):
@@ -107,8 +135,8 @@ class _Measured(_Marker, MetricFields):
         metric = Metric(**self._shared(MetricFields), line=line)
         if metric.value is None and "loss" in metric.name.lower():
             # JSON has no NaN: many writers say null.
-            return metric, f"{metric.name} is not a finite number"
-        return metric, None
+            return Read(metric, f"{metric.name} is not a finite number")
+        return Read(metric)
 
 
 class _Digested(_Marker, DigestFields):
@@ -124,7 +152,10 @@ class _Digested(_Marker, DigestFields):
             problem = f"{self.stage} {self.of} hold a number that is not finite"
         elif self.values is not None and len(numbers) <= VALUES_LIMIT:
             values = numbers
-        return Digest(**self._shared(DigestFields), values=values, line=line), problem
+        return Read(Digest(**self._shared(DigestFields), values=values, line=line), problem)
+
+    def detail(self) -> str:
+        return f"{self.stage} {self.of}"
 
 
 class _Traced(_Marker, TraceFields):
@@ -134,7 +165,21 @@ class _Traced(_Marker, TraceFields):
     def read(self, line: int) -> Read:
         fields = self._shared(TraceFields)
         fields["meter"] = "allocations" if self.meter is None else self.meter
-        return Trace(**fields, line=line), None
+        return Read(Trace(**fields, line=line))
+
+    def detail(self) -> str:
+        return self.function
+
+
+class _Series(_Marker, SeriesFields):
+    model_config = ConfigDict(extra="ignore")
+    event: Literal["series"]
+
+    def read(self, line: int) -> Read:
+        return Read(StepSeries(**self._shared(SeriesFields), line=line))
+
+    def detail(self) -> str:
+        return self.function
 
 
 class _Claimed(_Marker, ClaimFields):
@@ -142,7 +187,7 @@ class _Claimed(_Marker, ClaimFields):
     event: Literal["claim"]
 
     def read(self, line: int) -> Read:
-        return Claim(**self._shared(ClaimFields), line=line), None
+        return Read(Claim(**self._shared(ClaimFields), line=line))
 
 
 _Anything = Annotated[Any, BeforeValidator(bounded_value)]
@@ -156,10 +201,12 @@ class _Environment(_Marker):
     data: _Anything = None
 
     def read(self, line: int) -> Read:
-        said = self.model_fields_set - {"event"}
-        return EnvironmentFacts(
-            {name: getattr(self, name) for name in type(self).model_fields if name in said}
-        ), None
+        said = self.model_fields_set - {"event", "t"}
+        return Read(
+            EnvironmentFacts(
+                {name: getattr(self, name) for name in type(self).model_fields if name in said}
+            )
+        )
 
 
 class _Ready(_Marker):
@@ -167,7 +214,7 @@ class _Ready(_Marker):
     port: Port
 
     def read(self, line: int) -> Read:
-        return Ready(self.port), None
+        return Read(Ready(self.port))
 
 
 class _Noted(_Marker):
@@ -175,18 +222,27 @@ class _Noted(_Marker):
     text: Text
 
     def read(self, line: int) -> Read:
-        return Note(self.text), None
+        return Read(Note(self.text))
 
 
 class _Done(_Marker):
     event: Literal["done"]
 
     def read(self, line: int) -> Read:
-        return Done(), None
+        return Read(Done())
 
 
 _Any = Annotated[
-    _Edited | _Measured | _Digested | _Traced | _Claimed | _Environment | _Ready | _Noted | _Done,
+    _Edited
+    | _Measured
+    | _Digested
+    | _Traced
+    | _Series
+    | _Claimed
+    | _Environment
+    | _Ready
+    | _Noted
+    | _Done,
     Field(discriminator="event"),
 ]
 _MARKER: TypeAdapter[_Any] = TypeAdapter(_Any)
@@ -212,17 +268,18 @@ def fact(text: bytes, line: int) -> Read:
         text: the line after the prefix.
         line: the line's number, for the fact.
 
-    Returns:
-        the fact, and a description of a number in it that is not finite (a loss, predictions),
-        else None.
-
     Raises:
         MalformedError: it is no JSON object, or a field is missing or wrong.
     """
-    found, problem = _validated(_fields(text)).read(line)
-    if isinstance(found, Edit):
-        found = found.model_copy(update={"text": bounded(PREFIX + b" " + text.lstrip())})
-    return found, problem
+    fields = _fields(text)
+    marker = _validated(fields)
+    read = marker.read(line)
+    if isinstance(read.fact, Edit):
+        said = {"text": bounded(PREFIX + b" " + text.lstrip())}
+        read = read._replace(fact=read.fact.model_copy(update=said))
+    if marker.t is None:
+        return read
+    return read._replace(moment=Moment(event=fields["event"], detail=marker.detail(), t=marker.t))
 
 
 def ready_port(text: bytes) -> int | None:
@@ -237,7 +294,7 @@ def ready_port(text: bytes) -> int | None:
         return None
     if fields.get("event") != "ready":
         return None
-    found, _ = _validated(fields).read(0)
+    found = _validated(fields).read(0).fact
     assert isinstance(found, Ready)
     return found.port
 
@@ -257,7 +314,7 @@ def _words(event: str, problem: ValidationError) -> str:
     """The first thing that is wrong, in one short line that names the event and the field."""
     first = problem.errors(include_url=False, include_context=False, include_input=False)[0]
     field = str(first["loc"][1])
-    if first["type"] == "missing":
+    if first["type"] == "missing" and len(first["loc"]) == 2:  # and not within the field
         return f"{event}: {field} is missing"
     return f"{event}: {field} is not {_MODELS[event].model_fields[field].description}"
 

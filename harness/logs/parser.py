@@ -149,7 +149,7 @@ class _Parser:
         if count:
             last = flat[flat.rfind(markers.PREFIX) + len(markers.PREFIX) :].split(b"\n", 1)[0]
             try:
-                fact, _ = markers.fact(last, 0)
+                fact = markers.fact(last, 0).fact
             except markers.MalformedError:
                 return
             self._kept.done = self._kept.done or isinstance(fact, markers.Done)
@@ -216,7 +216,7 @@ class _Parser:
             self._kept.dropped += 1
             return
         try:
-            fact, problem = markers.fact(text, number)
+            fact, problem, moment = markers.fact(text, number)
         except markers.MalformedError as reason:
             shown = f"{reason}: {bounded(text, 300)}"
             self._kept.problem(Problem(kind="malformed_marker", line=number, text=shown))
@@ -224,6 +224,8 @@ class _Parser:
         if problem is not None:
             self._kept.problem(Problem(kind="nan_loss", line=number, text=problem, final=True))
         self._kept.fact(fact)
+        if moment is not None:
+            self._kept.moment(moment)
 
     # --- lines of LMS ---------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -86,7 +87,8 @@ class Sampler:
                 self._thread.join(_JOIN_TIMEOUT_S)
             if self._thread.is_alive():
                 self._report(f"the sampler has hung for {_JOIN_TIMEOUT_S:.0f} s, in NVML or a file")
-            self._samples = self._accumulator.result(self._pids.ever, self._cpu_s, self._error)
+            samples = self._accumulator.result(self._pids.ever, self._cpu_s, self._error)
+            self._samples = replace(samples, began_s=self._began_ns / 1e9)
         return self._samples
 
     def _run(self) -> None:

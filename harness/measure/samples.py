@@ -72,6 +72,7 @@ class Samples:
     Attributes:
         n: number of samples.
         interval_s: what was asked for.
+        began_s: when the sampler began, where `t_s` is 0, by the monotonic clock of the driver.
         duration_s: from the first sample to the last.
         max_gap_s: longest time between two samples.
         missed: ticks left out.
@@ -92,6 +93,7 @@ class Samples:
 
     n: int
     interval_s: float
+    began_s: float | None = None
     duration_s: float = 0.0
     max_gap_s: float = 0.0
     missed: int = 0

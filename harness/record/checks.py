@@ -72,6 +72,13 @@ _LABELS = {
 Number = float | int | str | None
 
 
+def finite(value: Number) -> float | None:
+    """A number of a check as it is; None where it is a text, not known, or not finite."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value if abs(value) < 2**63 else None  # NaN is below nothing
+
+
 class KnownDefect(Model):
     """An entry of `scenarios/known-defects.toml`, as far as the reports show it.
 

@@ -24,6 +24,7 @@ from harness.record.fields import (
     Text,
 )
 from harness.record.model import Model
+from harness.record.times import Times
 
 
 class EditFields(Model):
@@ -226,6 +227,7 @@ class LogFacts(Model):
         no_text: what the log is, where it is no text.
         damage: how what holds the log is broken, where it is: the facts are of what could be read.
         dropped: facts beyond the parser's bounds (a log is hostile input).
+        times: no part of the record; see `record.times`.
     """
 
     lines: int = 0
@@ -247,3 +249,9 @@ class LogFacts(Model):
     damage: str | None = None
     done: bool = False
     dropped: int = 0
+    times: Times = Field(default=Times(), exclude=True)
+
+    @property
+    def untimed(self) -> LogFacts:
+        """The same without `times`."""
+        return self.model_copy(update={"times": Times()})

@@ -90,6 +90,10 @@ _COUNT = Field(description="a whole number from 0 to 2^63-1")
 
 Count = Annotated[_StrictCount, BeforeValidator(_whole), _COUNT]
 OptionalCount = Annotated[_StrictCount | None, BeforeValidator(_whole), _COUNT]
+Clock = Annotated[
+    Annotated[_StrictDuration, Field(le=NUMBER_LIMIT)] | None,
+    Field(description="seconds from 0 to 2^63-1"),
+]
 Duration = Annotated[_StrictDuration | None, Field(description="a finite number from 0")]
 Number = Annotated[StrictFloat | None, BeforeValidator(finite), Field(description="a number")]
 Name = Annotated[str, BeforeValidator(_name), Field(min_length=1, description="a text")]
@@ -97,7 +101,7 @@ OptionalName = Annotated[str | None, BeforeValidator(_name_or_none)]
 Text = Annotated[str, BeforeValidator(_text), Field(min_length=1, description="a text")]
 Sha256 = Annotated[
     str,
-    StringConstraints(pattern=r"^[0-9a-fA-F]{64}\z", to_lower=True, strict=True),
+    StringConstraints(pattern=r"^[0-9a-fA-F]{64}$", to_lower=True, strict=True),
     Field(description="64 hexadecimal digits"),
 ]
 Shape = Annotated[list[_StrictCount], Field(max_length=32, description="an array of whole numbers")]

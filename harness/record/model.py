@@ -30,7 +30,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, str) and not isinstance(value, Enum):
         return clean(value)
     if isinstance(value, dict):
-        return {clean(str(key)): _plain(entry) for key, entry in value.items()}
+        return {
+            key if isinstance(key, Enum) else clean(str(key)): _plain(entry)
+            for key, entry in value.items()
+        }
     if isinstance(value, (list, tuple, set)):
         return [_plain(entry) for entry in value]
     if value is None or isinstance(value, (bool, int, float, Enum)):

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import Field
 
 from harness.record.checks import Check, CheckId, Status, worst
+from harness.record.comparison import Comparison
 from harness.record.facts import LogFacts
 from harness.record.model import Model
 
@@ -51,7 +52,7 @@ class PhaseRecord(Model):
         control_of: key of the phase that this one is the control of (LMS off, all else equal).
         input_of: key of the phase whose artifacts were the input.
         directory: path below the run directory; holds stdout.log, stderr.log, samples.csv,
-            details.json and artifacts/.
+            timeline.json, details.json and artifacts/.
         samples: the sampler's summary (`measure.samples.Samples`) as a dict.
         details: what the engine knows (container id, image id, exit state, ...).
     """
@@ -157,6 +158,7 @@ class RunRecord(Model):
         gpu: facts of the GPU (index, uuid, name, driver, ...) or None.
         host: facts of the machine: hostname, cores, memory, kernel, docker version, ...
         strict: known defects fail the run.
+        comparison: with the baseline, where the run was given one.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -178,3 +180,4 @@ class RunRecord(Model):
     flavors: list[FlavorRecord] = []
     cases: list[CaseRecord] = []
     phases: list[PhaseRecord] = []
+    comparison: Comparison | None = Field(default=None, exclude_if=lambda value: value is None)

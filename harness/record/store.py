@@ -38,6 +38,18 @@ def load(run_directory: Path) -> RunRecord:
         raise UsageError(f"no run in {run_directory}: it holds no {FILE}") from None
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    return journal.folded(parse(content, path), run_directory)
+
+
+def parse(content: bytes, path: Path) -> RunRecord:
+    """Returns the record that a file holds.
+
+    Args:
+        path: of the file, for the error.
+
+    Raises:
+        UsageError: it is no record, or this version of the harness cannot read it.
+    """
     try:
         record = RunRecord.model_validate_json(content)
     except ValidationError as error:
@@ -51,7 +63,16 @@ def load(run_directory: Path) -> RunRecord:
         ) from None
     if record.schema_version != SCHEMA_VERSION:
         raise _other_version(path, record.schema_version)
-    return journal.folded(record, run_directory)
+    return record
+
+
+def schema() -> str:
+    """Returns the JSON schema of record.json, which is published as docs/record.schema.json."""
+    document = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **RunRecord.model_json_schema(mode="serialization"),
+    }
+    return json.dumps(document, indent=1) + "\n"
 
 
 def _other_version(path: Path, version: object) -> UsageError:

@@ -1,4 +1,4 @@
 """What is derived from a record: counts and exit code, JUnit, the summary.
 
-Imports `base` and `record`.
+Imports `base`, `history` and `record`.
 """

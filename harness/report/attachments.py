@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -23,6 +23,7 @@ from harness.record.models import PhaseRecord
 from harness.report.totals import NamedPhase
 
 STREAMS = ("stderr", "stdout")
+_BESIDE = ("timeline.json", "samples.csv", "details.json")  # what lies beside the logs of a phase
 _OF_CLIENT = ("client/stderr", "client/stdout")  # of the script that a serving phase served
 TAIL_BYTES = 20_000
 TAIL_LINES = 100
@@ -33,6 +34,16 @@ ATTACHED_BYTES = 20 * 1024 * 1024
 _SAFE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*\Z")
 
 
+def project_directory(environ: Mapping[str, str] = os.environ) -> Path | None:
+    """The directory below which GitLab names attachments; None outside of a job of GitLab.
+
+    It links the first attachment of a failed test case by that path, and reads the rest of our
+    JUnit as it is (https://docs.gitlab.com/ci/testing/unit_test_reports/).
+    """
+    place = environ.get("CI_PROJECT_DIR")
+    return Path(place) if environ.get("GITLAB_CI") == "true" and place else None
+
+
 class LogFiles(Protocol):
     """What a report takes from the log files of a run."""
 
@@ -40,7 +51,7 @@ class LogFiles(Protocol):
         """Returns the log's name and its last lines, cleaned; no lines when there are none."""
 
     def attachments(self, case: str, phases: Sequence[NamedPhase]) -> Iterator[str]:
-        """Yields absolute paths of logs of a case, each with another file name."""
+        """Yields paths of logs of a case as a report names them, each with another file name."""
 
 
 class NoLogFiles:
@@ -61,10 +72,17 @@ class RunFiles:
     Paths are strings here: with ten thousand cases, `pathlib` takes most of a report's time.
     """
 
-    def __init__(self, run_directory: Path) -> None:
+    def __init__(self, run_directory: Path, project: Path | None = None) -> None:
+        """See the class.
+
+        Args:
+            project: paths below it are given from there; others, and by default all, are absolute.
+        """
         self._root = os.path.realpath(run_directory)
+        self._project = None if project is None else os.path.realpath(project) + os.sep
         self._parents: dict[str, str] = {}  # directory → its real path
         self._logs: dict[str, dict[str, os.stat_result]] = {}  # of a phase's key: path → facts
+        self._files: dict[str, list[tuple[str, str]]] = {}  # of a phase's key
 
     def tail(self, phase: PhaseRecord) -> tuple[str, list[str]]:
         """Returns the end of stderr.log, or of stdout.log where the first is empty."""
@@ -96,7 +114,25 @@ class RunFiles:
                     made = True
                 target = f"{directory}/{name}-{_below(path).replace('/', '-')}"
                 if _link(path, facts, target):
-                    yield target
+                    yield target if self._project is None else target.removeprefix(self._project)
+
+    def of(self, phase: PhaseRecord) -> list[tuple[str, str]]:
+        """The files of a phase for a reader: names, and paths below the run directory.
+
+        Only what is a regular file there, and logs only where they hold something.
+        """
+        if phase.key in self._files:
+            return self._files[phase.key]
+        found = [(_below(path), path) for path, facts in self._of(phase).items() if facts.st_size]
+        with suppress(OSError, ValueError):
+            directory = self._directory(phase.directory)
+            for name in _BESIDE if directory is not None else ():
+                with suppress(OSError):
+                    if stat.S_ISREG(os.lstat(f"{directory}/{name}").st_mode):
+                        found.append((name, f"{directory}/{name}"))
+        start = len(self._root) + 1
+        self._files[phase.key] = [(name, path[start:]) for name, path in found]
+        return self._files[phase.key]
 
     def _of(self, phase: PhaseRecord) -> dict[str, os.stat_result]:
         """A phase's logs that are regular files below the run directory."""

@@ -15,10 +15,18 @@ from harness.base import atomic
 from harness.base.text import clean, defuse, distinct, flat, numbers, one_line, plural
 from harness.record.checks import Check, Status
 from harness.record.models import CaseRecord, FlavorRecord, PhaseRecord, RunRecord
-from harness.report import junit_xml
-from harness.report.attachments import LogFiles, NoLogFiles, RunFiles
+from harness.report import changes, junit_xml
+from harness.report.attachments import LogFiles, NoLogFiles, RunFiles, project_directory
 from harness.report.junit_xml import Entry
-from harness.report.totals import Judged, NamedPhase, broke, ending, executions, judge
+from harness.report.totals import (
+    Judged,
+    NamedPhase,
+    broke,
+    ending,
+    executions,
+    judge,
+    phase_behind,
+)
 
 # Jenkins keeps the first and last 500 characters of a passing case's output and looks for
 # attachments in what it kept; an output below their sum is kept whole.
@@ -41,7 +49,7 @@ def write(record: RunRecord, run_directory: Path) -> list[Path]:
         OSError: a file cannot be written.
     """
     directory = run_directory / "junit"
-    files = RunFiles(run_directory)
+    files = RunFiles(run_directory, project_directory())
     written = []
     for flavor in flavors(record):
         try:
@@ -88,6 +96,8 @@ class _Suite:
         self._known = known
         self._logs = logs
         self._phases = {phase.key: phase for phase in record.phases}
+        compared = record.comparison
+        self._failing = {change.case: change for change in (compared.failing if compared else ())}
         self._timed: set[str] = set()  # phases whose time is in the report already
         self._tails = 0  # characters of logs in the report so far
 
@@ -175,6 +185,9 @@ class _Suite:
         if check.numbers:
             body.append(f"numbers: {one_line(numbers(check.numbers), 4000)}")
         body += [f"{name}: {ending(phase)}" for name, phase in phases if broke(phase)]
+        change = self._failing.get(case.id)
+        if change is not None and check.id in (change.check, *change.also):
+            body.append(f"baseline: this check {changes.was(change)}")
         _judge(test, check.status, message, "\n".join([*body, *lines]))
 
         parts = [*lines, _verdict(check, 1000), *body[1:]]
@@ -194,7 +207,7 @@ class _Suite:
         return junit_xml.duration(phase.duration_s)
 
     def _tail(self, check: Check, phases: list[NamedPhase], told: set[str]) -> list[str]:
-        behind = _phase_behind(check, phases)
+        behind = phase_behind(check, phases)
         if behind is None or behind[1].key in told:
             return []
         name, phase = behind
@@ -231,20 +244,6 @@ def _verdict(check: Check, limit: int) -> str:
     return f"{check.id.label}: {check.status.value}: {one_line(check.message, limit)}"
 
 
-def _phase_behind(check: Check, phases: list[NamedPhase]) -> NamedPhase | None:
-    """The phase whose log explains the check: one that broke, one it names, or the last."""
-    for named in phases:
-        if broke(named[1]):
-            return named
-    names = {name: (name, phase) for name, phase in phases}
-    for line in check.lines:
-        name = line.split(":", 1)[0]
-        if name in names:
-            return names[name]
-    judged = [named for named in phases if named[1].control_of is None]
-    return judged[-1] if judged else None
-
-
 def _properties(record: RunRecord, known: FlavorRecord | None) -> dict[str, str]:
     """Where the verdicts come from: the flavor's provenance, and the facts of the run."""
     facts: dict[str, Any] = dict(known.provenance) if known else {}
@@ -255,6 +254,9 @@ def _properties(record: RunRecord, known: FlavorRecord | None) -> dict[str, str]
         facts[f"run.{name}"] = getattr(record, name)
     for prefix, values in (("lms", record.parameters), ("gpu", record.gpu), ("host", record.host)):
         facts.update({f"{prefix}.{name}": value for name, value in (values or {}).items()})
+    if record.comparison is not None:
+        facts["baseline.runs"] = ", ".join(record.comparison.base)
+        facts["baseline.comparison"] = changes.headline(record.comparison)
     facts.update({f"note.{index}": note for index, note in enumerate(record.notes, 1)})
     return {
         one_line(str(name), 200): one_line(flat(value), PROPERTY_CHARACTERS)

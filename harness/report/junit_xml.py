@@ -118,7 +118,7 @@ def _case(entry: Entry) -> junit_xml.TestCase:
     elif entry.kind == "error":
         case.add_error_info(message, text, "not judged")
     elif entry.kind == "skipped":
-        case.add_skipped_info(message)
+        case.add_skipped_info(message, message)  # GitLab reads the text alone
     return case
 
 

@@ -12,7 +12,7 @@ from harness.record.checks import Check, CheckId, Status
 from harness.record.models import CaseRecord, PhaseRecord, RunRecord
 from harness.report.totals import Judged, Totals, broke, bugs, ending, executions, exit_code, total
 
-_WORDS = {
+WORDS = {
     Status.PASSED: "passed",
     Status.FAILED: "FAILED",
     Status.ERROR: "not judged",
@@ -184,8 +184,8 @@ def _headline(record: RunRecord, counts: Totals) -> Headline:
     if record.state != "finished":
         parts.insert(0, f"the run is {record.state}")
     cases = ", ".join(
-        f"{len(found):,} {_WORDS[status].lower()}"
-        for status in _WORDS
+        f"{len(found):,} {WORDS[status].lower()}"
+        for status in WORDS
         if (found := counts.of(status))
     )
     total = plural(len(counts.cases), "case")
@@ -211,7 +211,7 @@ def _not_passed(judged: Judged, phases: dict[str, PhaseRecord]) -> NotPassed:
     broken = [(name, phase) for name, phase in used if broke(phase)]
     last = [(name, phase) for name, phase in used if phase.control_of is None][-1:]
     return NotPassed(
-        word=_WORDS[judged.status],
+        word=WORDS[judged.status],
         case=judged.case,
         complaints=_complaints(judged),
         endings=[f"{name}: {ending(phase)}" for name, phase in broken],
@@ -285,7 +285,7 @@ def _row(judged: Judged, phases: dict[str, PhaseRecord]) -> Row:
     return Row(
         family=one_line(case.family),
         scenario=one_line(case.title),
-        verdict=_WORDS[judged.status],
+        verdict=WORDS[judged.status],
         score=f"{found[Status.PASSED]}/{of}" if of else "-",
         swapping=_swapping(judged),
         short=_short(judged),

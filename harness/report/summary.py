@@ -7,7 +7,7 @@ can print anything.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -18,16 +18,18 @@ from rich.text import Text
 
 from harness.base import atomic
 from harness.base.markdown import Markdown, code, escape, longest_run
-from harness.base.text import clean, distinct, one_line, plural
+from harness.base.text import distinct, one_line, plural
 from harness.record.models import RunRecord
+from harness.report import changes, pictures
 from harness.report.overview import Group, Known, NotPassed, Overview, Row, gather
+from harness.report.pictures import Picture
+from harness.report.printer import Printer
 
 FILE = "summary.md"
 LINES = 3  # log lines that are shown of a check
 TERMINAL_PROBLEMS = 12
-MARKDOWN_PROBLEMS = 100
+MARKDOWN_PROBLEMS = pictures.FAILED
 SEEN = 20  # cases of a known defect that are listed
-PLAIN_WIDTH = 100  # where the output is no terminal that has a width of its own
 
 _STYLES = {
     "passed": "green",
@@ -45,22 +47,34 @@ def write(record: RunRecord, run_directory: Path) -> Path:
         OSError: the file cannot be written.
     """
     try:
-        content = markdown(record)
+        content = markdown(record, pictures.write(record, run_directory))
     except Exception as error:  # the other reports must not be lost with this one
         content = f"# The summary could not be rendered\n\n    {one_line(repr(error))}\n"
     return atomic.write(run_directory / FILE, content)
 
 
-def markdown(record: RunRecord) -> str:
-    """Returns the summary as Markdown (GitHub's flavour)."""
+def markdown(record: RunRecord, shown: Mapping[str, Sequence[Picture]] | None = None) -> str:
+    """Returns the summary as Markdown (GitHub's flavour).
+
+    Args:
+        shown: pictures of cases, by their ids.
+    """
     overview = gather(record)
+    failed = {problem.case.id for problem in overview.problems[:MARKDOWN_PROBLEMS]}
     return _template().render(
         vars(overview)
         | {
             "record": record,
+            "changes": None
+            if record.comparison is None
+            else Markdown(changes.markdown(record.comparison)),
             "most_seen": SEEN,
             "problems": overview.problems[:MARKDOWN_PROBLEMS],
             "more_problems": max(0, len(overview.problems) - MARKDOWN_PROBLEMS),
+            "pictures": shown or {},
+            "other_pictures": {
+                case: made for case, made in (shown or {}).items() if case not in failed
+            },
         }
     )
 
@@ -71,7 +85,14 @@ def terminal(record: RunRecord, console: Console, run_directory: Path | None = N
     Args:
         run_directory: where the reports are, for the last line.
     """
-    _Printer(console).show(gather(record), run_directory)
+    printer = _Printer(console)
+    printer.show(gather(record), run_directory)
+    if record.comparison is not None:
+        printer.line()
+        changes.terminal(record.comparison, console)
+    if run_directory is not None:
+        printer.line()
+        printer.wrapped(f"reports: {run_directory}")
 
 
 # --- Markdown -----------------------------------------------------------------------------------
@@ -106,81 +127,75 @@ def _template() -> jinja2.Template:
 # --- the terminal -------------------------------------------------------------------------------
 
 
-class _Printer:
-    """Prints to a console; nothing of a log is ever read as rich's markup."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        # Neither a file nor a CI log has a width; rich would take 80 columns for one.
-        self._width = console.width if console.is_terminal else max(console.width, PLAIN_WIDTH)
+class _Printer(Printer):
+    """Prints an overview."""
 
     def show(self, overview: Overview, run_directory: Path | None) -> None:
         word = overview.headline.word
         style = {"PASSED": "bold green", "FAILED": "bold red", "CRASHED": "bold red"}.get(
             word, "bold yellow"
         )
-        self._line()
-        self._wrapped(f"{word}: {overview.headline.checks}", style)
-        self._wrapped(overview.headline.cases)
-        self._wrapped(overview.where, "dim")
+        self.line()
+        self.wrapped(f"{word}: {overview.headline.checks}", style)
+        self.wrapped(overview.headline.cases)
+        self.wrapped(overview.where, "dim")
         self._problems(overview.problems, run_directory)
         self._known(overview.known)
         names = max(
             (len(row.scenario) for group in overview.groups for row in group.rows), default=0
         )
         for group in overview.groups:
-            self._group(group, min(names, self._width // 2))
+            self._group(group, min(names, self.width // 2))
         for lines, line_style in (
             (
                 [f"skipped: {skip.cases}: {skip.reason} ({skip.where})" for skip in overview.skips],
                 "",
             ),
             ([f"note: {note}" for note in overview.notes], "yellow"),
-            ([] if run_directory is None else [f"reports: {run_directory}"], ""),
         ):
             if lines:
-                self._line()
+                self.line()
             for line in lines:
-                self._wrapped(line, line_style)
+                self.wrapped(line, line_style)
 
     def _problems(self, problems: Sequence[NotPassed], run_directory: Path | None) -> None:
         for problem in problems[:TERMINAL_PROBLEMS]:
-            self._line()
-            self._line((problem.word, _STYLES[problem.word]), f" {one_line(problem.case.id)}")
+            self.line()
+            self.line((problem.word, _STYLES[problem.word]), f" {one_line(problem.case.id)}")
             for complaint in problem.complaints:
-                self._wrapped(f"{complaint.checks}: {complaint.message}", indent=2)
+                self.wrapped(f"{complaint.checks}: {complaint.message}", indent=2)
                 for line in distinct(complaint.lines)[:LINES]:
-                    self._line((f"    {one_line(line, self._width - 4)}", "dim"))
+                    self.line((f"    {one_line(line, self.width - 4)}", "dim"))
             for line in problem.endings:
-                self._wrapped(line, indent=2)
+                self.wrapped(line, indent=2)
             if problem.case.reproduce:
-                self._line(f"  reproduce: {one_line(problem.case.reproduce)}")
+                self.line(f"  reproduce: {one_line(problem.case.reproduce)}")
             for directory in problem.directories:
-                self._line((f"  logs: {(run_directory or Path()) / directory}", "dim"))
+                self.line((f"  logs: {(run_directory or Path()) / directory}", "dim"))
         if len(problems) > TERMINAL_PROBLEMS:
-            self._line(f"and {len(problems) - TERMINAL_PROBLEMS} more that did not pass")
+            self.line(f"and {len(problems) - TERMINAL_PROBLEMS} more that did not pass")
 
     def _known(self, known: Sequence[Known]) -> None:
         for defect in known:
-            self._line()
-            self._wrapped(defect.text, _STYLES["known"])
+            self.line()
+            self.wrapped(defect.text, _STYLES["known"])
             for entry in defect.seen[:SEEN]:
-                self._wrapped(f"{entry.case}: {entry.check}: {entry.message}", indent=2)
+                self.wrapped(f"{entry.case}: {entry.check}: {entry.message}", indent=2)
             if len(defect.seen) > SEEN:
-                self._line(f"  and {len(defect.seen) - SEEN} more")
+                self.line(f"  and {len(defect.seen) - SEEN} more")
 
     def _group(self, group: Group, names: int) -> None:
-        self._line()
-        self._line((group.flavor, "bold"), f": {group.score}")
+        self.line()
+        self.line((group.flavor, "bold"), f": {group.score}")
         if group.unavailable is not None:
             what = "infrastructure error" if group.error else "not available"
-            self._wrapped(f"{what}: {group.unavailable}", "bold yellow", indent=2)
+            self.wrapped(f"{what}: {group.unavailable}", "bold yellow", indent=2)
         for family, members in groupby(group.rows, key=lambda row: row.family):
             rows = list(members)
             judged = [row for row in rows if row.verdict != "skipped"]
             # The reasons stand below, once each.
             left_out = f"  {len(rows) - len(judged)} skipped" if len(judged) < len(rows) else ""
-            self._line((f"  {family}{left_out}", "dim"))
+            self.line((f"  {family}{left_out}", "dim"))
             for row in judged:
                 self._row(row, names)
 
@@ -193,38 +208,9 @@ class _Printer:
         )
         head = Text(f"    {row.scenario:<{names}}  ").append(verdict, _STYLES[row.verdict])
         indent = 4 + names + 2 + len("not judged") + 2
-        lines = textwrap.wrap(row.short, max(self._width - indent, 30))
+        lines = textwrap.wrap(row.short, max(self.width - indent, 30))
         if lines and len(head) < indent:
             head.append(" " * (indent - len(head)) + lines.pop(0))
-        self._print(head)
+        self.text(head)
         for line in lines:
-            self._print(Text(" " * indent + line))
-
-    def _line(self, *parts: str | tuple[str, str]) -> None:
-        """Prints one line that is never wrapped, so that commands and paths can be copied."""
-        text = Text()
-        for part in parts:
-            words, style = part if isinstance(part, tuple) else (part, "")
-            text.append(clean(words), style)
-        self._print(text)
-
-    def _wrapped(self, words: str, style: str = "", indent: int = 0) -> None:
-        """Prints a paragraph, its later lines indented by two more."""
-        lines = textwrap.wrap(
-            one_line(words, 2000),
-            self._width,
-            initial_indent=" " * indent,
-            subsequent_indent=" " * (indent + 2),
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-        for line in lines:
-            self._print(Text(line, style))
-
-    def _print(self, text: Text) -> None:
-        try:
-            text.plain.encode(self._console.encoding)
-        except UnicodeEncodeError:  # a terminal that cannot show it must not end the run
-            plain = text.plain.encode(self._console.encoding, "replace")
-            text = Text(plain.decode(self._console.encoding), text.style)
-        self._console.print(text, soft_wrap=True)
+            self.text(Text(" " * indent + line))

@@ -151,6 +151,20 @@ def executions(case: CaseRecord, phases: Mapping[str, PhaseRecord]) -> list[Name
     return list(named.values())
 
 
+def phase_behind(check: Check, phases: list[NamedPhase]) -> NamedPhase | None:
+    """Returns the phase whose log explains the check: one that broke, one it names, or the last."""
+    for named in phases:
+        if broke(named[1]):
+            return named
+    names = {name: (name, phase) for name, phase in phases}
+    for line in check.lines:
+        name = line.split(":", 1)[0]
+        if name in names:
+            return names[name]
+    judged = [named for named in phases if named[1].control_of is None]
+    return judged[-1] if judged else None
+
+
 def bugs(record: RunRecord) -> list[PhaseRecord]:
     """The phases around which the harness itself broke."""
     return [phase for phase in record.phases if BUG in phase.details]

@@ -17,6 +17,7 @@ from harness.engine.log_file import LIMIT, LogFile
 from harness.engine.protocol import Environment, Exit, Launch
 from harness.measure import lease
 from harness.plan.plan import Task
+from harness.record import times
 from harness.record.facts import LogFacts
 from harness.record.models import Outcome, PhaseRecord
 from harness.run import artifacts
@@ -134,6 +135,7 @@ class _Group:
                 raise EngineError(f"its log {log.name} is not there any more")
         ended = without_room(said_by_itself(end.exit, launch), launch.output)
         facts = facts_of(launch)
+        times.keep(facts.times, launch.logs)
         try:
             launch.output.rmdir()
             artifacts.take_over(group.artifacts(self._directory, number), launch.output, task.key)
@@ -141,7 +143,7 @@ class _Group:
             # Nobody reads what a phase has left that did not complete.
             if ended.outcome is Outcome.COMPLETED:
                 raise
-        self._record(task, replace(end, exit=ended), facts)
+        self._record(task, replace(end, exit=ended), facts.untimed)
 
     def _record(self, task: Task, end: End, facts: LogFacts | None = None) -> None:
         began = self._began + timedelta(seconds=end.began_s or 0.0)

@@ -26,6 +26,7 @@ from harness.measure.sampler import Sampler
 from harness.measure.samples import Samples
 from harness.measure.target import Target
 from harness.plan.plan import Task
+from harness.record import times
 from harness.record.facts import LogFacts
 from harness.record.models import AGAIN, BUG, CaseRecord, Outcome, PhaseRecord
 from harness.report.attachments import read_tail
@@ -98,6 +99,7 @@ class Executor:
             if launch.client is not None and not self.settings.keep:
                 artifacts.remove(launch.client.output)  # no phase reads it
             facts = facts_of(launch)
+            times.keep(facts.times, directory)
             ended = artifacts.settled(ended, launch)
             keep_details(directory, ended)
         except StoppedError:  # while it waited for the GPU
@@ -115,7 +117,7 @@ class Executor:
                 "reason": ended.reason,
                 "started": begin,
                 "duration_s": round(duration, 3),
-                "facts": facts,
+                "facts": facts.untimed,
                 "samples": None if samples is None else samples.to_dict(),
                 "details": plain(ended.details),
             }

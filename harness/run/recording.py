@@ -13,9 +13,13 @@ from typing import Any, Literal
 from harness.base import directory as directories
 from harness.base.error import HarnessError
 from harness.catalog.flavors import Flavor
+from harness.comparison import baseline as baselines
+from harness.comparison import comparison
+from harness.comparison.baseline import Baseline
+from harness.history import database
 from harness.record.journal import Journal
 from harness.record.models import AGAIN, CaseRecord, FlavorRecord, PhaseRecord, RunRecord
-from harness.report import reports
+from harness.report.files import reports
 from harness.run.phase import utc
 
 State = Literal["finished", "interrupted", "aborted", "crashed"]
@@ -40,6 +44,7 @@ class Recording:
         flavors: Iterable[Flavor],
         keys: Sequence[str],
         cases: Callable[[], list[CaseRecord]],
+        baseline: Baseline | None = None,
     ) -> None:
         """Makes the directory, and begins the journal.
 
@@ -47,6 +52,7 @@ class Recording:
             flavors: those that the run has a case of.
             keys: of all phases, in the order of the record.
             cases: those that have been judged, in the order of the record.
+            baseline: what the last record is compared with.
 
         Raises:
             OSError: they cannot be made.
@@ -62,6 +68,7 @@ class Recording:
         self._said: dict[str, Mapping[str, Any]] = {}
         self._keys = keys
         self._cases = cases
+        self._baseline = baseline
         self._began = time.monotonic()
         self._next_write = 0.0
         self._unwritten = False
@@ -144,7 +151,11 @@ class Recording:
             HarnessError: it could not be written; `record` is it nevertheless.
         """
         self.record = self.record.model_copy(update={"state": state, "finished": utc()})
-        self.record = self._snapshot()
+        self.record = self._compared(self._snapshot())
+        # The reports show the history, so the run is in it before they are written.
+        note = database.note_of(self.record, self.directory.parent)
+        if note is not None:
+            self.add_notes(note)
         late = time.monotonic() + _AGAIN_S
         while True:
             try:
@@ -157,6 +168,12 @@ class Recording:
             else:
                 self._journal.close(whole=True)
                 return self.record
+
+    def _compared(self, record: RunRecord) -> RunRecord:
+        if self._baseline is None:
+            return record
+        found = comparison.compare(self._baseline, baselines.of([record]))
+        return record.model_copy(update={"comparison": found})
 
     def _refused(self, problem: OSError) -> HarnessError:
         return HarnessError(f"cannot write reports below {self.directory}: {problem.strerror}")

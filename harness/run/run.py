@@ -32,7 +32,8 @@ from harness.measure.gpu import Gpu
 from harness.plan.order import Schedule
 from harness.plan.plan import Case, Plan, Task
 from harness.record.models import Outcome, PhaseRecord, RunRecord
-from harness.report import overview, reports
+from harness.report import overview
+from harness.report.files import reports
 from harness.run import artifacts, group
 from harness.run.phase import Executor, Observer, lost, phase_record, plain, utc
 from harness.run.recording import Recording, State, no_room
@@ -122,6 +123,7 @@ class _Run:
             [case.flavor for case in plan.cases],
             list(plan.tasks),
             lambda: self._verdicts.records,
+            settings.baseline,
         )
         self._claim = leftovers.claim(self.directory)
 

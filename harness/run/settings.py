@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.catalog.providers import BUILTIN, Provider
+from harness.comparison.baseline import Baseline
 from harness.engine.resources import Resources
 
 # What a TensorFlow phase takes at its peak, measured on the MNIST scenarios, with room to spare.
@@ -33,6 +34,7 @@ class Settings:
         options: `make` variables that a reproduction needs as well, e.g. {"ENGINE": "venv"}.
         notes: what the reader of the reports must know (fallbacks that were taken).
         strict: known defects fail the run.
+        baseline: what the reports compare the run with, or None.
     """
 
     root: Path
@@ -48,6 +50,7 @@ class Settings:
     options: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     strict: bool = False
+    baseline: Baseline | None = None
 
     def jobs_on_cpu(self, resources: Resources) -> int:
         """Phases at a time on the CPU: as asked, else as cores and memory allow."""

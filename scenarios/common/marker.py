@@ -6,6 +6,7 @@ One line is `:::LMS ` and a JSON object; the events and their fields are in docs
 import json
 import math
 import sys
+import time
 import typing
 
 PREFIX = ":::LMS "
@@ -15,12 +16,13 @@ def emit(event: str, **fields: typing.Any) -> None:
     """Writes one marker line to standard output and flushes it.
 
     fields: JSON values; numpy scalars are taken as numbers. A number that is not finite is
-        written as null, because JSON has no NaN.
+        written as null, because JSON has no NaN. The field `t` is the time of the monotonic clock
+        in seconds.
 
     The flush keeps the order of markers and native log lines where both go to one stream, and
     keeps what was said if the process dies later.
     """
-    line = format_line(event, **fields)
+    line = format_line(event, t=round(time.monotonic(), 6), **fields)
     # A progress line of Keras may be unfinished, and a marker has its own line.
     sys.stdout.flush()
     sys.stdout.write(line + "\n")

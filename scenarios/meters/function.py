@@ -4,6 +4,7 @@ The function that is looked at is the one that ran before: while it is measured 
 Which of its traces was executed is told by the runtime, and that one's graph is counted.
 """
 
+import time
 import typing
 
 from common.runtime import Runtime
@@ -28,6 +29,7 @@ def measure(
     with profiler.recorded(runtime.tf) as events:
         if phase.on_gpu:
             run()  # cuDNN tries its algorithms, and takes memory for them, in a first run
+        began = time.monotonic()
         run()
     if traces(function) != before:
         raise RuntimeError(
@@ -39,7 +41,7 @@ def measure(
         context.context().get_function_def,
         phase.accelerator_device,
         phase.host_device,
-    )
+    ).began(began)
 
 
 def traces(function: typing.Any) -> typing.Set[str]:

@@ -7,8 +7,9 @@ Nothing that Large Model Support says about itself goes in.
 import re
 import typing
 
-from common.graph_names import SWAP_IN, SWAP_OUT, unit
-from meters.measurement import Count, Measurement
+from common.graph_names import SWAP_IN, SWAP_OUT, swapped, unit
+from meters import measurement
+from meters.measurement import Count, Measurement, Points, StepSeries
 from meters.placement import Definition, Placement
 from meters.profiler import Event
 
@@ -18,6 +19,7 @@ _ALLOCATION, _RELEASE = "MemoryAllocation", "MemoryDeallocation"
 _GPU_ALLOCATOR = re.compile(r"GPU_(\d+)_bfc")
 # Copies between devices have the name of the operation that they copy from, and a number.
 _TRANSFER = re.compile(r"/_\d+$")
+_PICOSECONDS = 10**6  # of a microsecond
 
 _Lookup = typing.Callable[[str], Definition]
 
@@ -82,29 +84,36 @@ def measure(
     placement = Placement(function, definition)
     accelerator, host = unit(accelerator_device), unit(host_device)
     buffers = _buffers(events, call, placement, accelerator, host)
-    executed = {
-        event.name.split(":")[0]
-        for event in events
-        if call.holds(event) and ":" in event.name and not event.name.endswith(("_Send", "_Recv"))
-    }
+    executed = _executed(events, call)
     own_names = {name: placement.name(name) or name for name in executed}
     out = {name for name in executed if own_names[name].startswith(SWAP_OUT)}
     back = {name for name in executed if own_names[name].startswith(SWAP_IN)}
     on_accelerator = [buffer for buffer in buffers if buffer.device == accelerator]
-    peak, retained = _peak_and_retained(on_accelerator)
-    host_peak, _ = _peak_and_retained([buffer for buffer in buffers if buffer.device == host])
+    on_host = [buffer for buffer in buffers if buffer.device == host]
+    accelerator_live, retained = _live_and_retained(on_accelerator, call.started)
+    host_live, _ = _live_and_retained(on_host, call.started)
+    sizes = _sizes(buffers, out)
     in_graph = swaps_in_graph(function, definition)
     return Measurement(
-        accelerator_peak_bytes=peak,
+        accelerator_peak_bytes=accelerator_live.peak if accelerator_live else None,
         accelerator_retained_bytes=retained,
-        host_peak_bytes=host_peak,
+        host_peak_bytes=host_live.peak if host_live else None,
         accelerator_bound_bytes=_bound_bytes(on_accelerator, placement),
         swap_out_executed=len(out),
         swap_in_executed=len(back),
-        swap_out_bytes=_moved(buffers, out),
-        swap_in_bytes=_moved(buffers, back),
+        swap_out_bytes=_moved(sizes, out),
+        swap_in_bytes=_moved(_sizes(buffers, back), back),
         graph_swap_out=len(_named(in_graph, SWAP_OUT)),
         graph_swap_in=len(_named(in_graph, SWAP_IN)),
+        series=StepSeries(
+            unit=measurement.MICROSECONDS,
+            end=(call.ended - call.started) // _PICOSECONDS,
+            accelerator=accelerator_live,
+            host=host_live,
+            swap_out=[(executed[name] - call.started) // _PICOSECONDS for name in out],
+            swap_in=[(executed[name] - call.started) // _PICOSECONDS for name in back],
+            largest=[(swapped(own_names[name]), size) for name, size in sizes.items()],
+        ),
     )
 
 
@@ -164,7 +173,23 @@ def _device(
     return placed or accelerator
 
 
-def _peak_and_retained(buffers: typing.List[Buffer]) -> typing.Tuple[Count, Count]:
+def _executed(events: typing.Iterable[Event], call: Call) -> typing.Dict[str, int]:
+    """Operations that ran in the call, and when each began, in picoseconds."""
+    executed: typing.Dict[str, int] = {}
+    for event in events:
+        is_copy = event.name.endswith(("_Send", "_Recv"))
+        if call.holds(event) and ":" in event.name and not is_copy:
+            executed.setdefault(event.name.split(":")[0], event.start)
+    return executed
+
+
+def _live_and_retained(
+    buffers: typing.List[Buffer], begin: int
+) -> typing.Tuple[typing.Optional[Points], Count]:
+    """Released buffers that were alive over time, and the bytes of all others.
+
+    begin: of the call, in picoseconds.
+    """
     if not buffers:
         return None, None
     changes = []
@@ -172,11 +197,8 @@ def _peak_and_retained(buffers: typing.List[Buffer]) -> typing.Tuple[Count, Coun
         if buffer.released is not None:
             changes.append((buffer.started, buffer.bytes))
             changes.append((buffer.released, -buffer.bytes))
-    live = peak = 0
-    for _, size in sorted(changes):
-        live += size
-        peak = max(peak, live)
-    return peak, sum(buffer.bytes for buffer in buffers if buffer.released is None)
+    retained = sum(buffer.bytes for buffer in buffers if buffer.released is None)
+    return measurement.live(sorted(changes), begin, _PICOSECONDS), retained
 
 
 def _bound_bytes(buffers: typing.List[Buffer], placement: Placement) -> Count:
@@ -190,13 +212,14 @@ def _bound_bytes(buffers: typing.List[Buffer], placement: Placement) -> Count:
     bound: Count = None
     for operation, own in of_operation.items():
         outputs = [buffer for buffer in own if buffer.is_output]
-        workspace, _ = _peak_and_retained([buffer for buffer in own if not buffer.is_output])
+        others = [buffer for buffer in own if not buffer.is_output]
+        workspace, _ = _live_and_retained(others, own[0].started)
         held = {id(buffer): buffer.bytes for buffer in outputs}
         for name in placement.inputs(operation):
             found = _read(name, own[0].started, of_operation, placement)
             if found is not None:
                 held[id(found)] = found.bytes
-        bound = max(bound or 0, sum(held.values()) + (workspace or 0))
+        bound = max(bound or 0, sum(held.values()) + (workspace.peak if workspace else 0))
     return bound
 
 
@@ -226,13 +249,16 @@ def _read(
     return min((buffer for buffer in read if buffer), key=lambda b: b.bytes, default=None)
 
 
-def _moved(buffers: typing.List[Buffer], names: typing.Set[str]) -> Count:
-    """Bytes of the outputs of swap operations; None if none has a buffer of its own."""
-    if not names:
-        return 0
+def _sizes(buffers: typing.List[Buffer], names: typing.Set[str]) -> typing.Dict[str, int]:
+    """Bytes of the outputs of operations, of those that have a buffer of their own."""
     sizes: typing.Dict[str, int] = {}
     for buffer in buffers:
         operation = _TRANSFER.sub("", buffer.operation)
         if operation in names and buffer.is_output:
             sizes[operation] = sizes.get(operation, 0) + buffer.bytes
-    return sum(sizes.values()) if sizes else None
+    return sizes
+
+
+def _moved(sizes: typing.Dict[str, int], names: typing.Set[str]) -> Count:
+    """Bytes that swap operations moved; None if none has a buffer of its own."""
+    return sum(sizes.values()) if sizes or not names else None

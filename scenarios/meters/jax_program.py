@@ -9,10 +9,11 @@ own on the CPU; what the calls put elsewhere is traced by Python's allocation tr
 """
 
 import re
+import time
 import typing
 
-from meters import host_memory
-from meters.measurement import Copies, Measurement
+from meters import host_memory, measurement
+from meters.measurement import Copies, Measurement, Points, StepSeries
 
 _CALL = "xla_ffi_python_cpu_callback"
 _HOST = "S(5)"
@@ -20,6 +21,29 @@ _SIZES = {"pred": 1, "s4": 1, "u4": 1, "bf16": 2, "c64": 8, "c128": 16}
 # "%name = shape operation(operands), attributes"; the shape of several results is in parentheses.
 _LINE = re.compile(r"^\s*(?:ROOT )?%?(\S+) = (\(.*?\)|\S+) ([\w-]+)\((.*)$", re.MULTILINE)
 _SHAPE = re.compile(r"(\w+)\[([\d,]*)\](\{[^}]*\})?")
+_ALLOCATE, _FREE, _SHARE = range(3)  # kinds of an event in a trace of XLA's heap simulator
+
+
+class _Move(typing.NamedTuple):
+    """A copy in a program: which of its operations, `'out'` or `'in'`, the shape, its bytes."""
+
+    place: int
+    direction: str
+    shape: str
+    bytes: int
+
+
+class Event(typing.NamedTuple):
+    """What a program's plan of its memory says, in order.
+
+    kind: a buffer is allocated, is freed, or takes the memory of another, `shared`.
+    operation: the operation that makes the buffer, also where the buffer is freed.
+    """
+
+    kind: int
+    buffer: int
+    operation: str
+    shared: int
 
 
 def measure(
@@ -45,16 +69,20 @@ def measure(
     import jax
 
     with host_memory.Traced() as traced:
+        began = time.monotonic()
         run()
     executable = _latest(jax.local_devices()[0].client, "jit_" + function)
-    peak, found = None, Copies()
+    peak, found, over = None, Copies(), None
     host_peak = None if on_gpu else traced.peak_bytes
     if executable is not None:
         stats = executable.get_compiled_memory_stats()
         peak = stats.temp_size_in_bytes + stats.output_size_in_bytes - stats.alias_size_in_bytes
         if on_gpu:
             host_peak = stats.host_temp_size_in_bytes
-        found = copies("\n".join(module.to_string() for module in executable.hlo_modules()))
+        text = "\n".join(module.to_string() for module in executable.hlo_modules())
+        found = copies(text)
+        sizes, events = planned(getattr(stats, "serialized_buffer_assignment_proto", b""))
+        over = _series(text, alive(sizes, events, places(text), peak), began)
     return Measurement(
         accelerator_peak_bytes=peak,
         accelerator_bound_bytes=None,
@@ -65,6 +93,7 @@ def measure(
         swap_in_bytes=found.back_bytes,
         graph_swap_out=found.out,
         graph_swap_in=found.back,
+        series=over,
     )
 
 
@@ -82,15 +111,130 @@ def copies(text: str) -> Copies:
     """Copies between the accelerator's memory and the host's in the text of a program."""
     if not text:
         return Copies()
+    moves = _moves(text)
+    out = [move.bytes for move in moves if move.direction == "out"]
+    back = [move.bytes for move in moves if move.direction == "in"]
+    return Copies(len(out), len(back), sum(out), sum(back))
+
+
+def _moves(text: str) -> typing.List[_Move]:
+    """The copies, in the order of the text."""
     shapes: typing.Dict[str, str] = {}
-    out: typing.List[int] = []
-    back: typing.List[int] = []
-    for name, shape, operation, rest in _LINE.findall(text):
+    found: typing.List[_Move] = []
+    for place, (name, shape, operation, rest) in enumerate(_LINE.findall(text)):
         shapes[name] = shape
         direction, moved = _move(shapes, shape, operation, rest)
         if direction:
-            (out if direction == "out" else back).append(_bytes(moved))
-    return Copies(len(out), len(back), sum(out), sum(back))
+            found.append(_Move(place, direction, moved, _bytes(moved)))
+    return found
+
+
+def places(text: str) -> typing.Dict[str, int]:
+    """Where each operation is in the text of a program, which has them as they are executed."""
+    return {name: place for place, (name, *_) in enumerate(_LINE.findall(text))}
+
+
+def _series(text: str, on_accelerator: typing.Optional[Points], began: float) -> StepSeries:
+    moves = _moves(text)
+    out = [move for move in moves if move.direction == "out"]
+    return StepSeries(
+        unit=measurement.OPERATIONS,
+        end=len(_LINE.findall(text)),
+        accelerator=on_accelerator,
+        host=None,
+        swap_out=[move.place for move in out],
+        swap_in=[move.place for move in moves if move.direction == "in"],
+        largest=[(move.shape.split("{")[0], move.bytes) for move in out],
+        began=began,
+    )
+
+
+def planned(assignment: bytes) -> typing.Tuple[typing.Dict[int, int], typing.List[Event]]:
+    """Bytes of the buffers of a program, and what becomes of those of intermediate values.
+
+    assignment: a `BufferAssignmentProto` of XLA's (xla/service/hlo.proto), or nothing. jax has no
+        class for it, so the fields are known by their numbers.
+
+    Nothing is known without the package `protobuf`.
+    """
+    try:
+        told = _fields(assignment)
+    except ImportError:
+        return {}, []
+    sizes = {}
+    for buffer in map(_fields, told.get(1, ())):
+        sizes[_number(buffer, 1)] = _number(buffer, 2)
+    # Of thread-local memory, of arguments and results, and of constants (fields 3, 5, 7 and 12)
+    # none is for intermediate values.
+    temporary = {
+        _number(allocation, 1)
+        for allocation in map(_fields, told.get(3, ()))
+        if not any(_number(allocation, kind) for kind in (3, 5, 7, 12))
+    }
+    events = [
+        Event(
+            _number(event, 1),
+            _number(event, 2),
+            event.get(4, [b""])[0].decode("utf-8", "replace"),
+            _number(event, 5),
+        )
+        for trace in map(_fields, told.get(4, ()))
+        if _number(trace, 3) in temporary
+        for event in map(_fields, trace.get(1, ()))
+    ]
+    return sizes, events
+
+
+def _fields(message: bytes) -> typing.Dict[int, typing.List[typing.Any]]:
+    """The values of a message of protobuf by the numbers of their fields."""
+    from google.protobuf import empty_pb2, unknown_fields
+
+    parsed = empty_pb2.Empty()
+    parsed.ParseFromString(message)
+    found: typing.Dict[int, typing.List[typing.Any]] = {}
+    for field in unknown_fields.UnknownFieldSet(parsed):
+        found.setdefault(field.field_number, []).append(field.data)
+    return found
+
+
+def _number(fields: typing.Dict[int, typing.List[typing.Any]], number: int) -> int:
+    value: int = fields.get(number, [0])[0]
+    return value
+
+
+def alive(
+    sizes: typing.Dict[int, int],
+    events: typing.Sequence[Event],
+    order: typing.Dict[str, int],
+    peak: int,
+) -> typing.Optional[Points]:
+    """Bytes that a program's values take at each of its operations; None without events.
+
+    sizes: of its buffers. order: of its operations. peak: what it takes on the accelerator: what is
+        no intermediate value, and what is lost between buffers, is taken at each operation.
+    """
+    if not events:
+        return None
+    owner: typing.Dict[int, int] = {}  # of a buffer's memory
+    users: typing.Dict[int, int] = {}  # buffers that are in it
+    changes: typing.List[typing.Tuple[int, int]] = []
+    at = 0
+    for event in events:
+        at = max(at, order.get(event.operation, at)) if event.kind != _FREE else at
+        if event.kind == _FREE:
+            memory = owner.pop(event.buffer, event.buffer)
+            users[memory] = users.get(memory, 1) - 1
+            if not users[memory]:
+                changes.append((at, -sizes.get(memory, 0)))
+            continue
+        memory = event.buffer if event.kind == _ALLOCATE else owner.get(event.shared, event.shared)
+        owner[event.buffer] = memory
+        users[memory] = users.get(memory, 0) + 1
+        if event.kind == _ALLOCATE:
+            changes.append((at, sizes.get(memory, 0)))
+    points = measurement.live(changes)
+    always = max(0, peak - points.peak)
+    return Points(points.at, [size + always for size in points.bytes])
 
 
 def _move(

@@ -7,8 +7,9 @@ Reads a `RunMetadata` that a session, or `context.export_run_metadata()`, filled
 import re
 import typing
 
-from common.graph_names import SWAP_IN, SWAP_OUT, unit
-from meters.measurement import Count, Measurement
+from common.graph_names import SWAP_IN, SWAP_OUT, swapped, unit
+from meters import measurement
+from meters.measurement import Count, Measurement, Points, StepSeries
 
 # "[cpu 24.5MB 24.5MB] name = Type(input, other:1)"; the bracket is absent if nothing was allocated.
 _LABEL = re.compile(r"(?:\[.*?\] )?\S+ = (\w+)\((.*)\)$")
@@ -35,20 +36,35 @@ def measure(run_metadata: typing.Any, accelerator_device: str, host_device: str)
     host = devices.get(unit(host_device), [])
     # Other devices of the record are streams of a profiler, which show the same again.
     every = accelerator + host
-    accelerator_peak, accelerator_retained = _peak_and_retained(accelerator)
-    host_peak, _ = _peak_and_retained(host)
-    out_count, out_bytes = _swaps(every, SWAP_OUT)
-    in_count, in_bytes = _swaps(every, SWAP_IN)
+    begin = min((node.all_start_micros for node in every), default=0)
+    on_accelerator, accelerator_retained = _live_and_retained(accelerator, begin)
+    on_host, _ = _live_and_retained(host, begin)
+    swaps_out, swaps_in = _executed(every, SWAP_OUT), _executed(every, SWAP_IN)
+    out_count, out_bytes = _swaps(swaps_out)
+    in_count, in_bytes = _swaps(swaps_in)
     return Measurement(
-        accelerator_peak_bytes=accelerator_peak,
+        accelerator_peak_bytes=on_accelerator.peak if on_accelerator else None,
         accelerator_retained_bytes=accelerator_retained,
-        host_peak_bytes=host_peak,
+        host_peak_bytes=on_host.peak if on_host else None,
         accelerator_bound_bytes=_bound_bytes(accelerator),
         swap_out_executed=out_count,
         swap_in_executed=in_count,
         swap_out_bytes=out_bytes,
         swap_in_bytes=in_bytes,
         wall_ms=_wall_ms(every),
+        series=StepSeries(
+            unit=measurement.MICROSECONDS,
+            end=max(_end(node) for node in every) - begin,
+            accelerator=on_accelerator,
+            host=on_host,
+            swap_out=[node.all_start_micros - begin for node in swaps_out or ()],
+            swap_in=[node.all_start_micros - begin for node in swaps_in or ()],
+            largest=[
+                (swapped(node.node_name), _output_bytes(node) or 0) for node in swaps_out or ()
+            ],
+        )
+        if every
+        else None,
     )
 
 
@@ -80,8 +96,11 @@ def _allocations(nodes: _Nodes) -> typing.Iterator[_Allocation]:
                     yield started, None, size
 
 
-def _peak_and_retained(nodes: _Nodes) -> typing.Tuple[Count, Count]:
-    """Greatest sum of released allocations alive at one time, and the sum of all others."""
+def _live_and_retained(nodes: _Nodes, begin: int) -> typing.Tuple[typing.Optional[Points], Count]:
+    """Released allocations that were alive over time, and the sum of all others.
+
+    begin: of the step, in the microseconds of the records.
+    """
     allocations = list(_allocations(nodes))
     if not allocations:
         return None, None
@@ -95,11 +114,7 @@ def _peak_and_retained(nodes: _Nodes) -> typing.Tuple[Count, Count]:
             changes.append((released, -size))
     # Within a microsecond releases come first: an operation's inputs are released before the
     # operations that it makes ready can allocate.
-    live = peak = 0
-    for _, size in sorted(changes):
-        live += size
-        peak = max(peak, live)
-    return peak, retained
+    return measurement.live(sorted(changes), begin), retained
 
 
 def _bound_bytes(nodes: _Nodes) -> Count:
@@ -135,16 +150,22 @@ def _bound_bytes(nodes: _Nodes) -> Count:
     return bound
 
 
-def _swaps(nodes: _Nodes, prefix: str) -> typing.Tuple[Count, Count]:
+def _executed(nodes: _Nodes, prefix: str) -> typing.Optional[_Nodes]:
+    """The swap operations of one direction; None where nothing was recorded."""
     if not nodes:
-        return None, None
+        return None
     # The sends and receives of a swap operation are recorded as well, by names below its own;
     # a swap operation's name has no slash but that of the prefix.
-    executed = [
+    return [
         node
         for node in nodes
         if node.node_name.startswith(prefix) and "/" not in node.node_name[len(prefix) :]
     ]
+
+
+def _swaps(executed: typing.Optional[_Nodes]) -> typing.Tuple[Count, Count]:
+    if executed is None:
+        return None, None
     sizes = [_output_bytes(node) for node in executed]
     known = [size for size in sizes if size is not None]
     return len(executed), sum(known) if len(known) == len(sizes) else None
@@ -161,5 +182,9 @@ def _wall_ms(nodes: _Nodes) -> typing.Optional[float]:
     if not nodes:
         return None
     start: int = min(node.all_start_micros for node in nodes)
-    end: int = max(node.all_start_micros + node.all_end_rel_micros for node in nodes)
-    return (end - start) / 1000.0
+    return (max(_end(node) for node in nodes) - start) / 1000.0
+
+
+def _end(node: _Node) -> int:
+    end: int = node.all_start_micros + node.all_end_rel_micros
+    return end

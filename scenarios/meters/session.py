@@ -6,6 +6,7 @@ session knows nothing of the swap operations, and none of them is in the record.
 """
 
 import contextlib
+import time
 import typing
 
 from common.phase import Phase
@@ -39,8 +40,10 @@ def measure_keras(
         with tracing(runtime.tf, function) as metadata:
             if phase.on_gpu:
                 run()  # cuDNN tries its algorithms, and takes memory for them, in a first run
+            began = time.monotonic()
             run()
-        return run_metadata.measure(metadata, phase.accelerator_device, phase.host_device)
+        devices = phase.accelerator_device, phase.host_device
+        return run_metadata.measure(metadata, *devices).began(began)
 
     measured = _lowest(phase, measure)
     if getattr(model, name + "_function") is not function:
@@ -60,8 +63,10 @@ def measure(runtime: Runtime, run: typing.Callable[..., typing.Any]) -> Measurem
         tf, metadata = runtime.tf, runtime.tf.RunMetadata()
         options = _options(tf)
         for _ in range(1 + phase.on_gpu):
+            began = time.monotonic()
             run(options=options, run_metadata=metadata)
-        return run_metadata.measure(metadata, phase.accelerator_device, phase.host_device)
+        devices = phase.accelerator_device, phase.host_device
+        return run_metadata.measure(metadata, *devices).began(began)
 
     return _lowest(phase, once)
 

@@ -9,11 +9,13 @@ somebody else allocated, as torch's dispatcher saw them.
 
 import contextlib
 import re
+import time
 import typing
 
-from meters import host_memory
-from meters.measurement import Copies, Count, Measurement
+from meters import host_memory, measurement
+from meters.measurement import Copies, Count, Measurement, Points, StepSeries
 
+_NANOSECONDS = 1000  # of a microsecond
 _BYTES = re.compile(r'"bytes": (\d+)')
 
 
@@ -53,9 +55,12 @@ class _Recorder:
     def __enter__(self) -> "_Recorder":
         self._entered = contextlib.ExitStack()
         self._begin(self._entered)
+        self._began = time.monotonic()
+        self._began_ns = time.time_ns()
         return self
 
     def __exit__(self, *raised: typing.Any) -> None:
+        self._ended_ns = time.time_ns()
         self._entered.close()
 
     def _begin(self, entered: contextlib.ExitStack) -> None:
@@ -64,6 +69,10 @@ class _Recorder:
     def measurement(self) -> Measurement:
         """What was recorded."""
         raise NotImplementedError
+
+    def _micros(self, nanoseconds: int) -> int:
+        """Since the step began; the profiler's clock is that of the system."""
+        return max(0, (nanoseconds - self._began_ns) // _NANOSECONDS)
 
 
 class _CpuRecorder(_Recorder):
@@ -86,16 +95,30 @@ class _CpuRecorder(_Recorder):
             for event in self._profile.profiler.kineto_results.events()
             if event.name() == "[memory]"
         ]
-        peak, retained = _peak_and_rest(changes)
+        changes.sort(key=lambda change: change[0])
+        on_accelerator = (
+            measurement.live(changes, self._began_ns, _NANOSECONDS) if changes else None
+        )
+        host = [(self._micros(at), size) for at, size in watch.host]
         return Measurement(
-            accelerator_peak_bytes=peak,
-            accelerator_retained_bytes=retained,
+            accelerator_peak_bytes=on_accelerator.peak if on_accelerator else None,
+            accelerator_retained_bytes=on_accelerator.bytes[-1] if on_accelerator else None,
             accelerator_bound_bytes=watch.bound_bytes,
-            host_peak_bytes=watch.host_peak_bytes,
-            swap_out_executed=watch.out_count,
-            swap_in_executed=watch.in_count,
-            swap_out_bytes=watch.out_bytes,
-            swap_in_bytes=watch.in_bytes,
+            host_peak_bytes=max((size for _, size in host), default=None),
+            swap_out_executed=len(watch.out),
+            swap_in_executed=len(watch.back),
+            swap_out_bytes=sum(move.bytes for move in watch.out),
+            swap_in_bytes=sum(move.bytes for move in watch.back),
+            series=StepSeries(
+                unit=measurement.MICROSECONDS,
+                end=self._micros(self._ended_ns),
+                accelerator=on_accelerator,
+                host=Points([at for at, _ in host], [size for _, size in host]) if host else None,
+                swap_out=[self._micros(move.at) for move in watch.out],
+                swap_in=[self._micros(move.at) for move in watch.back],
+                largest=[(move.tensor, move.bytes) for move in watch.out],
+                began=self._began,
+            ),
         )
 
 
@@ -125,7 +148,8 @@ class _GpuRecorder(_Recorder):
     def measurement(self) -> Measurement:
         import torch
 
-        found = copies(self._profile.profiler.kineto_results.events())
+        events = list(self._profile.profiler.kineto_results.events())
+        found = copies(events)
         return Measurement(
             accelerator_peak_bytes=self._peak,
             accelerator_retained_bytes=self._retained,
@@ -135,23 +159,33 @@ class _GpuRecorder(_Recorder):
             swap_in_executed=found.back,
             swap_out_bytes=found.out_bytes,
             swap_in_bytes=found.back_bytes,
+            series=StepSeries(
+                unit=measurement.MICROSECONDS,
+                end=self._micros(self._ended_ns),
+                accelerator=None,
+                host=None,
+                swap_out=[self._micros(event.start_ns()) for event in events if _is_out(event)],
+                swap_in=[self._micros(event.start_ns()) for event in events if _is_back(event)],
+                began=self._began,
+            ),
         )
 
 
-def _peak_and_rest(changes: typing.List[typing.Tuple[int, int]]) -> typing.Tuple[Count, Count]:
-    """Greatest sum of changes up to one time, and the sum of all."""
-    if not changes:
-        return None, None
-    live = peak = 0
-    for _, size in sorted(changes, key=lambda change: change[0]):
-        live += size
-        peak = max(peak, live)
-    return peak, live
+class _Move(typing.NamedTuple):
+    """A copy between torch's memory and somebody else's.
+
+    at: nanoseconds of the system's clock. tensor: its type and shape; it has no name.
+    """
+
+    at: int
+    bytes: int
+    tensor: str
 
 
 def _watch() -> typing.Any:
     """A dispatch mode: it sees every operation of torch, in the backward pass as well."""
     import torch
+    from torch.multiprocessing.reductions import StorageWeakRef
     from torch.utils._python_dispatch import TorchDispatchMode
     from torch.utils._pytree import tree_flatten
 
@@ -161,10 +195,12 @@ def _watch() -> typing.Any:
     class Watch(TorchDispatchMode):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
-            self.out_count = self.in_count = self.out_bytes = self.in_bytes = 0
+            self.out: typing.List[_Move] = []
+            self.back: typing.List[_Move] = []
             self.bound_bytes: Count = None
-            self.host_peak_bytes: Count = None
-            # What has gone out in the step; each keeps its storage's identity from another one.
+            # Nanoseconds of the system's clock, and bytes that numpy held then.
+            self.host: typing.List[typing.Tuple[int, int]] = []
+            # What has gone out in the step, by the identity of its storage.
             self._out: typing.Dict[int, typing.Any] = {}
             # Storages that operations of the step made.
             self._of_step: typing.Set[int] = set()
@@ -191,17 +227,20 @@ def _watch() -> typing.Any:
 
         def _is_out(self, tensor: typing.Any) -> bool:
             # A batch is memory of numpy's too, and a copy of it is no swap.
-            return tensor.untyped_storage()._cdata in self._out
+            known = self._out.get(tensor.untyped_storage()._cdata)
+            return known is not None and not known.expired()
 
         def _count(self, target: typing.Any, source: typing.Any) -> None:
+            now = time.time_ns()
             if _is_foreign(target) and not _is_foreign(source):
-                self._out[target.untyped_storage()._cdata] = target
-                self.out_count += 1
-                self.out_bytes += target.nbytes
-                self.host_peak_bytes = max(self.host_peak_bytes or 0, host_memory.numpy_bytes())
+                self._out[target.untyped_storage()._cdata] = StorageWeakRef(
+                    target.untyped_storage()
+                )
+                self.out.append(_Move(now, target.nbytes, _described(target)))
+                self.host.append((now, host_memory.numpy_bytes()))
             elif _is_foreign(source) and not _is_foreign(target):
-                self.in_count += 1
-                self.in_bytes += target.nbytes
+                self.back.append(_Move(now, target.nbytes, _described(target)))
+                self.host.append((now, host_memory.numpy_bytes()))
 
     def _storages(values: typing.Iterable[typing.Any]) -> typing.Dict[int, typing.Any]:
         return {
@@ -212,6 +251,11 @@ def _watch() -> typing.Any:
         }
 
     return Watch()
+
+
+def _described(tensor: typing.Any) -> str:
+    """`'float32[128, 24]'`."""
+    return "%s%s" % (str(tensor.dtype).replace("torch.", ""), list(tensor.shape))
 
 
 def _is_variable(tensor: typing.Any) -> bool:
@@ -234,9 +278,17 @@ def copies(events: typing.Iterable[typing.Any]) -> Copies:
     kinds = [event for event in events if event.name().startswith("Memcpy")]
     if not kinds:
         return Copies()
-    out = [e for e in kinds if "DtoH" in e.name() and "Pinned" in e.name()]
-    back = [e for e in kinds if "HtoD" in e.name() and "Pinned" in e.name()]
+    out = [event for event in kinds if _is_out(event)]
+    back = [event for event in kinds if _is_back(event)]
     return Copies(len(out), len(back), _bytes(out), _bytes(back))
+
+
+def _is_out(event: typing.Any) -> bool:
+    return event.name().startswith("Memcpy") and "DtoH" in event.name() and "Pinned" in event.name()
+
+
+def _is_back(event: typing.Any) -> bool:
+    return event.name().startswith("Memcpy") and "HtoD" in event.name() and "Pinned" in event.name()
 
 
 def _bytes(events: typing.Iterable[typing.Any]) -> Count:

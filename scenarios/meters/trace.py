@@ -1,4 +1,4 @@
-"""One step of a model as the framework's own records show it, marked as `trace`.
+"""One step of a model as the framework's own records show it, marked as `series` and `trace`.
 
 Which meter reads the records follows from how the phase's models run:
 
@@ -157,6 +157,8 @@ def _mark(
     batch: Examples,
     meter: str = _ALLOCATIONS,
 ) -> None:
+    if measured.series is not None:
+        marker.emit("series", function=name, meter=meter, **measured.series.fields())
     graph = {"graph_swap_out": measured.graph_swap_out, "graph_swap_in": measured.graph_swap_in}
     marker.emit(
         "trace",

@@ -12,7 +12,7 @@ from harness.base.error import UsageError
 from harness.cli import options
 from harness.cli.main import cli
 from harness.record.checks import CheckId, Status
-from harness.report import reports
+from harness.report.files import reports
 from tests import records
 from tests.catalog.test_defects import checkout, toml
 from tests.cli.test_main import harness

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from harness.report import reports
+from harness.report.files import reports
 from tests import records
 from tests.base.test_plain_file import other_than_a_file
 from tests.paths import ROOT

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from harness.logs import markers
 from harness.logs.markers import MalformedError
 from harness.record.facts import Claim, Digest, Edit, Metric, Trace
+from harness.record.times import POINTS_LIMIT, Moment, StepSeries
 
 SHA = "ab" * 32
 
@@ -111,7 +112,7 @@ def test_a_trace_tells_the_steps_of_its_phase(said: int | None, steps: int | Non
 
 
 def test_the_last_of_two_keys_counts() -> None:
-    fact, problem = markers.fact(b'{"event":"metric","name":"a","value":NaN,"value":2}', 1)
+    fact, problem, _ = markers.fact(b'{"event":"metric","name":"a","value":NaN,"value":2}', 1)
     assert isinstance(fact, Metric)
     assert (fact.value, problem) == (2.0, None)
 
@@ -135,6 +136,80 @@ def test_what_a_tensor_says_beside_its_fields_is_ignored() -> None:
     assert isinstance(digest, Digest)
     assert digest.each is not None
     assert (digest.each[0].name, digest.each[0].projections) == ("a", None)
+
+
+@pytest.mark.parametrize("event", ["done", "note", "metric", "environment", "ready"])
+def test_a_marker_tells_when_it_was_written(event: str) -> None:
+    fields = {"text": "a", "name": "loss", "value": 0.5, "python": "3.7.9", "port": 80}
+    told = json.dumps({"event": event, "t": 4021.5, **fields}).encode()
+    assert markers.fact(told, 1).moment == Moment(event=event, t=4021.5)
+    untold = json.dumps({"event": event, **fields}).encode()
+    assert markers.fact(untold, 1).moment is None
+    assert markers.fact(untold, 1).fact == markers.fact(told, 1).fact
+
+
+def test_the_moment_says_what_the_marker_is_about() -> None:
+    digest = {"event": "digest", "of": "weights", "stage": "restored", "sha256": SHA, "t": 1}
+    told = markers.fact(json.dumps(digest).encode(), 1).moment
+    assert told == Moment(event="digest", detail="restored weights", t=1.0)
+
+
+@pytest.mark.parametrize(
+    "t", ["1.0", "NaN", float("nan"), float("inf"), -1, -1e-9, 1e300, 10**400, True, [1], {}]
+)
+def test_a_time_is_a_number_of_seconds(t: object) -> None:
+    with pytest.raises(MalformedError, match=r"^done: t is not seconds from 0 to 2\^63-1$"):
+        read("done", t=t)
+
+
+STEP = {
+    "function": "train",
+    "unit": "microseconds",
+    "began": 12.5,
+    "end": 900,
+    "accelerator": {"at": [0, 5, 5, 9], "bytes": [0, 100, 80, 0]},
+    "host": None,
+    "swap_out": [4],
+    "swap_in": [7.0],
+    "largest": [{"name": "relu_0", "bytes": 20, "dtype": "float32"}],
+}
+
+
+def test_a_step_over_time() -> None:
+    step = read("series", meter="allocations", **STEP)
+    assert isinstance(step, StepSeries)
+    assert step.accelerator is not None
+    assert (step.accelerator.at, step.accelerator.bytes) == ([0, 5, 5, 9], [0, 100, 80, 0])
+    assert (step.began, step.host, step.swap_in, step.line) == (12.5, None, [7], 7)
+    assert [(tensor.name, tensor.bytes) for tensor in step.largest] == [("relu_0", 20)]
+
+
+MANY = [0] * (POINTS_LIMIT + 1)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"unit": "days"}, "unit is not microseconds or operations"),
+        ({"function": "both"}, "function is not train or predict"),
+        ({"began": "now"}, "began is not seconds from 0 to 2^63-1"),
+        ({"end": -1}, "end is not a whole number from 0 to 2^63-1"),
+        ({"accelerator": {"at": [0], "bytes": [1, 2]}}, "accelerator is not points in the order"),
+        ({"accelerator": {"at": [2, 1], "bytes": [1, 2]}}, "accelerator is not points in the ord"),
+        ({"host": {"at": [0], "bytes": [-1]}}, "host is not points in the order of time"),
+        ({"host": {"at": [0.5], "bytes": [1]}}, "host is not points in the order of time"),
+        ({"host": {"at": MANY, "bytes": MANY}}, "host is not points in the order of time"),
+        ({"host": [1]}, "host is not points in the order of time"),
+        ({"swap_out": MANY}, "swap_out is not an array of at most 1024 whole numbers"),
+        ({"swap_in": [None]}, "swap_in is not an array of at most 1024 whole numbers"),
+        ({"largest": [{"name": "a"}]}, "largest is not an array of tensors"),
+        ({"largest": "all"}, "largest is not an array of tensors"),
+    ],
+)
+def test_no_step_over_time(fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(MalformedError) as caught:
+        read("series", **{**STEP, **fields})
+    assert str(caught.value).startswith(f"series: {words}")
 
 
 def test_values_beyond_the_limit_are_left_out() -> None:
@@ -163,13 +238,18 @@ _TOKENS = st.sampled_from(
         '""',
         '"weights"',
         "[1, null]",
+        '"operations"',
+        '{"at": [0, 1], "bytes": [0, 9]}',
+        "1e18",
     ]
 )
 
 
 @settings(max_examples=600, deadline=None)
 @given(
-    st.sampled_from(["lms_edited", "metric", "digest", "trace", "claim", "environment", "ready"]),
+    st.sampled_from(
+        ["lms_edited", "metric", "digest", "trace", "claim", "environment", "ready", "series"]
+    ),
     st.lists(
         st.tuples(
             st.sampled_from(
@@ -191,6 +271,12 @@ _TOKENS = st.sampled_from(
                     "versions",
                     "port",
                     "event",
+                    "t",
+                    "unit",
+                    "began",
+                    "accelerator",
+                    "swap_out",
+                    "largest",
                 ]
             ),
             _TOKENS,
@@ -201,10 +287,11 @@ _TOKENS = st.sampled_from(
 def test_nothing_but_malformed_is_raised(event: str, fields: list[tuple[str, str]]) -> None:
     body = "".join(f', "{name}": {token}' for name, token in fields)
     try:
-        fact, _ = markers.fact(f'{{"event": "{event}"{body}}}'.encode(), 1)
+        fact, _, moment = markers.fact(f'{{"event": "{event}"{body}}}'.encode(), 1)
     except MalformedError as problem:
         text = str(problem)
         assert len(text) < 400
         assert "\n" not in text
     else:
         str(fact).encode()
+        assert moment is None or 0 <= moment.t < 2**63

@@ -12,7 +12,7 @@ import pytest
 from harness.record import journal, store
 from harness.record.checks import Status
 from harness.record.journal import FILE, Journal
-from harness.report import reports
+from harness.report.files import reports
 from tests import records
 from tests.paths import ROOT
 

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.report import build, catalog_of
 from harness.plan import planner
 from harness.record.models import Outcome, PhaseRecord
-from harness.report import reports
+from harness.report.files import reports
 from harness.run import phase, run
 from harness.run.settings import Settings
 from tests.engines import ScriptedEngine, Silent
@@ -30,7 +30,7 @@ def bookkept(cases: int, outcome: Outcome, place: Path) -> float:
     settings = Settings(root=place, reports=place, data=place, jobs=2)
     with (
         mock.patch.multiple("harness.run.run.Executor", execute=execute),
-        mock.patch("harness.report.reports.write_all"),
+        mock.patch("harness.report.files.reports.write_all"),
     ):
         begin = time.process_time()
         plan = planner.make(catalog_of(cases, flavors=1))

@@ -13,6 +13,7 @@ import pytest
 from harness.measure.samples import Samples
 from harness.record.checks import Status
 from harness.record.models import Outcome, RunRecord
+from harness.report.timeline.timelines import timelines
 from tests import fake_nvml
 from tests.nvml import fixture
 from tests.paths import ROOT
@@ -49,7 +50,8 @@ SCRIPT = """
         os.replace(path + ".tmp", path)
 
     def mark(event, **fields):
-        print(":::LMS " + json.dumps(dict(event=event, **fields)), flush=True)
+        line = json.dumps(dict(event=event, t=time.monotonic(), **fields))
+        print(":::LMS " + line, flush=True)
 
     if swapped:
         mark("lms_edited", provider="builtin", operations=4, swap_out=2, swap_in=2,
@@ -59,8 +61,11 @@ SCRIPT = """
     mark("digest", of="weights", stage=stage, sha256="a" * 64)
     live(100, 0)
     time.sleep(0.3)
+    began = time.monotonic()
     live(peak if swapped else held, sent if swapped else 10)
     time.sleep(1.2)
+    mark("series", function="train", unit="microseconds", began=began, end=1200000,
+         swap_out=[100000] if swapped else [], swap_in=[900000] if swapped else [])
     mark("metric", name="loss", value=0.5, epoch=1, split="train")
     live(100, sent if swapped else 10)
     time.sleep(0.3)
@@ -166,6 +171,36 @@ def test_the_record_has_the_curve_that_was_played(tmp_path, nvml_library):
     assert isinstance(verdict.numbers["samples"], int)
     assert {tuple(phase.facts.notes) for phase in record.phases} == {("batch scale 16",)}
     assert "ACTIVATIONS_MIB" not in record.cases[0].reproduce
+
+
+def test_the_timeline_has_the_curve_that_was_played(tmp_path, nvml_library):
+    code, output, record, directory = play(tmp_path, nvml_library)
+    assert code == 0, output
+    (timeline,) = timelines(record, record.cases[0], directory)
+    assert timeline.phase == "load"
+    assert "0 is the begin of the traced step" in timeline.meter
+    peaks = {peak.series: peak for peak in timeline.peaks}
+    assert peaks["swapped"].value == 300 * MIB
+    assert peaks["control"].value == 900 * MIB
+    # Both were reached as the step began, whatever each phase had done before.
+    assert 0 <= peaks["swapped"].t < 1.2
+    assert 0 <= peaks["control"].t < 1.2
+    assert peaks["swapped, host"].value > 0
+    series = {series.name: series for series in timeline.series}
+    bus = series["swapped, PCIe to host"]
+    moved = [
+        rate * (later - earlier)
+        for rate, earlier, later in zip(bus.value, bus.t, bus.t[1:], strict=False)
+    ]
+    assert sum(moved) == pytest.approx(600 * MIB)
+    marks = {mark.kind: mark.t for mark in timeline.marks if mark.series == "swapped"}
+    assert marks["load"] < marks["step_begin"] == 0
+    assert marks["edit"] < 0
+    found = {kind: round(at, 6) for kind, at in marks.items() if kind not in ("load", "edit")}
+    assert found == {"step_begin": 0, "swap_out": 0.1, "swap_in": 0.9, "step_end": 1.2}
+    (picture,) = (directory / "timelines").iterdir()
+    assert "300.0 MiB" in picture.read_text()
+    assert f"(timelines/{picture.name})" in (directory / "summary.md").read_text()
 
 
 def test_memory_version_1_only(tmp_path, nvml_library):

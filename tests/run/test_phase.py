@@ -22,7 +22,9 @@ from harness.catalog.flavors import Flavor
 from harness.engine.protocol import Client, Engine, Environment, Exit, Launch
 from harness.engine.venv.engine import VenvEngine
 from harness.plan import planner
+from harness.record import times
 from harness.record.models import Outcome, PhaseRecord, RunRecord
+from harness.record.times import Points, Times
 from harness.report import totals
 from harness.run import run
 from harness.run.phase import facts_of
@@ -307,3 +309,19 @@ def test_a_phase_that_ends_itself_has_failed(tmp_path: Path, script: str, words:
     assert code == EXIT_FAILED
     assert message.startswith("save phase failed: ")
     assert words in message
+
+
+def test_what_a_log_says_about_time_is_kept_beside_it(tmp_path: Path) -> None:
+    step = {"event": "series", "t": 9.5, "function": "train", "unit": "microseconds"}
+    step["accelerator"] = {"at": [0, 4], "bytes": [0, 96]}
+    script = f"""
+        print(':::LMS {json.dumps(step)}')
+        print('{DONE}')
+    """
+    record = execute(tmp_path, ThisPython(tmp_path / "cache"), {"save.py": script})
+    saved = next(phase for phase in record.phases if phase.key.endswith(".save"))
+    told = times.read(tmp_path / "reports" / record.id / saved.directory)
+    assert [moment.t for moment in told.moments] == [9.5]
+    assert told.series[0].accelerator == Points(at=[0, 4], bytes=[0, 96])
+    assert saved.facts.times == Times()  # a run of thousands of phases holds none of it
+    assert saved.facts.done

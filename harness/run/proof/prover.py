@@ -19,12 +19,14 @@ from harness.measure.gpu import Gpu
 from harness.plan import scale
 from harness.plan.plan import Case, Plan, Task
 from harness.record.models import BUG, Outcome, PhaseRecord
+from harness.report.timeline import svg, timelines
 from harness.run.phase import Executor, Observer, plain
 from harness.run.proof import proof
 from harness.run.proof.proof import Measurement, Proof
 from harness.run.settings import Settings, memory_limit
 
 FILE = "proof.json"
+PICTURE = "proof.svg"
 
 
 def prove(
@@ -44,7 +46,8 @@ def prove(
         most: greatest factor on the batch size.
 
     Returns:
-        The proof, and the directory with everything that was run and `proof.json`.
+        The proof, and the directory with everything that was run, `proof.json`, and the memory of
+        its last two executions over time.
 
     Raises:
         UsageError: the plan holds nothing that can be proven.
@@ -73,6 +76,9 @@ def prove(
         found = {"findings": proof.findings(made), "versions": prover.versions}
         made = made.model_copy(update=found)
         atomic.write(prover.directory / FILE, made.model_dump_json(indent=1) + "\n")
+        drawn = timelines.of_executions(phase, prover.executed, prover.directory, made.nvml_ceiling)
+        for timeline in drawn[:1]:  # as NVML saw it
+            atomic.write(prover.directory / PICTURE, svg.render(timeline))
     return made, prover.directory
 
 
@@ -116,6 +122,8 @@ class _Prover:
         self._observer = observer
         self._environments: dict[str, Environment] = {}
         self._runs = 0
+        # By name, the last executions: under the ceiling, where there was one.
+        self.executed: dict[str, PhaseRecord] = {}
         name = f"proof-{datetime.now(timezone.utc):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         self.directory = settings.reports / name
         self.directory.mkdir(parents=True)
@@ -173,6 +181,7 @@ class _Prover:
                 variables=variables,
             )
         )
+        self.executed[name] = record
         self.versions = record.facts.environment.get("versions") or self.versions
         shown = f"{name} under the ceiling" if ceiling is not None else name
         return proof.measurement(shown, record, batch_scale, ceiling)

@@ -20,7 +20,8 @@ from harness.measure.gpu import Gpu
 from harness.plan.plan import Plan
 from harness.record.checks import Number
 from harness.record.models import RunRecord
-from harness.report import overview, reports, totals
+from harness.report import overview, totals
+from harness.report.files import reports
 from harness.run import run
 from harness.run.phase import Observer, utc
 from harness.run.settings import Settings

@@ -130,6 +130,12 @@ def test_a_ceiling_between_the_peaks(tmp_path, nvml_library):
     assert made.gpu["name"] == "Test GPU"
     assert "ratio 2.00" in output  # the step time
     assert "never above 400.0 MiB" in output
+    (picture,) = (tmp_path / "reports").glob("*/proof.svg")
+    drawn = picture.read_text()
+    # The last of each: the control ran out of memory at the ceiling, the swapped stayed below.
+    assert "ceiling 400.0 MiB" in drawn
+    assert "control: peak 400.0 MiB" in drawn
+    assert "swapped: peak 250.0 MiB" in drawn
 
 
 def test_a_framework_that_does_not_obey_proves_nothing(tmp_path, nvml_library):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -64,3 +65,12 @@ def test_emitted_line_is_read_by_the_harness(
     assert [(m.name, m.value, m.split) for m in facts.metrics] == [("loss", 2.5, "test")]
     assert facts.done
     assert not facts.problems
+
+
+def test_emitted_line_tells_the_time(capfd: pytest.CaptureFixture[str]) -> None:
+    before = time.monotonic()
+    marker.emit("lms_edited", swap_out=1, swap_in=1)
+    marker.emit("done")
+    after = time.monotonic()
+    told = [content(line)["t"] for line in capfd.readouterr().out.splitlines()]
+    assert before - 1e-6 <= told[0] <= told[1] <= after + 1e-6

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from meters.function_call import measure
-from meters.measurement import Measurement
+from meters.measurement import Measurement, Points
 from meters.profiler import Event
 
 MAIN, WORKER = ("host", 1), ("host", 2)
@@ -188,3 +188,29 @@ def test_on_a_gpu_the_allocator_tells_the_device() -> None:
     )
     assert result.accelerator_peak_bytes == 8
     assert result.host_peak_bytes == 16
+
+
+def test_the_call_over_time() -> None:
+    us = 10**6  # picoseconds
+    result = measured(
+        *called(start=1000 * us, end=1100 * us),
+        allocated(1005 * us, "a", 100, 1),
+        executed(1009 * us, "lms/swapout_a_0:Roll"),
+        allocated(1010 * us, "lms/swapout_a_0", 100, 2),
+        released(1015 * us, 1),
+        executed(1019 * us, "lms/swapin_a_0:Roll"),
+        allocated(1020 * us, "lms/swapin_a_0", 100, 1),
+        allocated(1025 * us, "b", 50, 3),
+        released(1030 * us, 1),
+        released(1035 * us, 2),
+        released(1045 * us, 3),
+        allocated(1050 * us, "b", 1000, 5, region_type="persist"),  # never released
+    )
+    series = result.series
+    assert series is not None
+    assert (series.unit, series.end) == ("microseconds", 100)
+    assert series.accelerator == Points([0, 5, 15, 20, 25, 30, 45], [0, 100, 0, 100, 150, 50, 0])
+    assert series.host == Points([0, 10, 35], [0, 100, 0])
+    assert (series.swap_out, series.swap_in) == ([9], [19])
+    assert series.largest == [("a_0", 100)]
+    assert series.accelerator.peak == result.accelerator_peak_bytes == 150

@@ -118,3 +118,38 @@ def test_nothing_recorded_is_none_and_not_zero():
     assert result.accelerator_peak_bytes is None
     assert result.swap_in_executed == 1
     assert result.swap_in_bytes is None
+
+
+def test_the_step_over_time_begins_with_its_first_operation():
+    result = measured(
+        d1=[
+            node("a", [(1001, 100), (1005, -100)], start=1000, end=1),
+            node("b", [(1003, 50), (1009, -50)], start=1002, end=9),
+            node("lms/swapin_a_0", start=1006),
+        ],
+        d0=[
+            node("lms/swapout_conv_Relu_0", [(1002, 7), (1008, -7)], [(1, 7)], start=1002),
+            node("lms/swapout_b_0", outputs=[(2, 90)], start=1004),
+            node("lms/swapout_b_0/_3", start=1005),
+        ],
+    )
+    series = result.series
+    assert (series.unit, series.end) == ("microseconds", 11)
+    assert series.accelerator.at == [0, 1, 3, 5, 9]
+    assert series.accelerator.bytes == [0, 100, 150, 50, 0]
+    assert (series.host.at, series.host.bytes) == ([0, 2, 8], [0, 7, 0])
+    assert (series.swap_out, series.swap_in) == ([2, 4], [6])
+    assert series.largest == [("conv_Relu_0", 7), ("b_0", 90)]
+    assert series.began is None
+    assert result.began(3.5).series.began == 3.5
+    assert (series.accelerator.peak, series.host.peak) == (
+        result.accelerator_peak_bytes,
+        result.host_peak_bytes,
+    )
+
+
+def test_without_allocations_there_is_no_curve():
+    result = measured(d1=[node("lms/swapin_a_0", start=5)])
+    assert result.series.accelerator is None
+    assert result.series.swap_in == [0]
+    assert measured().began(1.0).series is None

@@ -1,4 +1,4 @@
-"""The reports of a run: record.json, JUnit, summary.md, and the link `latest` to the run.
+"""The reports of a run: record.json, JUnit, summary.md, pages, and the link `latest` to the run.
 
 The record is the one source; everything else is derived from it and can be written again.
 """
@@ -11,9 +11,11 @@ from pathlib import Path
 
 from harness.base import atomic, directory
 from harness.base.error import HarnessError
+from harness.history import database
 from harness.record import journal, store
 from harness.record.models import RunRecord
 from harness.report import junit, summary
+from harness.report.page import pages
 
 LATEST = "latest"
 _KILLED = "the driver of this run was killed: this is what had ended by then"
@@ -36,7 +38,7 @@ def write_all(record: RunRecord, run_directory: Path, latest: bool = True) -> li
     """
     written: list[Path] = []
     refused: list[OSError] = []
-    for write in (store.write, junit.write, summary.write):
+    for write in (store.write, junit.write, summary.write, pages.write):
         try:
             made = write(record, run_directory)
         except OSError as error:
@@ -73,8 +75,10 @@ def rebuild(run_directory: Path) -> RunRecord:
         return record
     directory.require_writable(run_directory)
     if record.state == "running" and (run_directory / journal.FILE).exists():
-        update = {"state": "aborted", "notes": [*record.notes, _KILLED]}
-        record = record.model_copy(update=update)
+        record = record.model_copy(update={"state": "aborted"})
+        note = database.note_of(record, run_directory.resolve().parent)
+        notes = [*record.notes, _KILLED, *([] if note is None else [note])]
+        record = record.model_copy(update={"notes": notes})
     write_all(record, run_directory, latest=False)
     journal.remove(run_directory)
     return record

@@ -15,7 +15,8 @@ from harness.base.error import HarnessError, UsageError
 from harness.record import store
 from harness.record.checks import Check, CheckId, Status
 from harness.record.models import CaseRecord, FlavorRecord, RunRecord
-from harness.report import junit, reports, summary, totals
+from harness.report import junit, summary, totals
+from harness.report.files import reports
 from tests import records
 from tests.base.test_plain_file import KINDS, other_than_a_file
 from tests.records import TF1
@@ -97,6 +98,7 @@ def test_write_all_writes_every_report(tmp_path: Path) -> None:
         "junit/tf1-tfkeras.xml",
         "junit/tf1-keras22.xml",
         "summary.md",
+        "index.html",
     ]
     assert all(path.stat().st_size for path in written)
     assert (tmp_path / "latest").readlink() == Path(directory.name)
@@ -140,7 +142,7 @@ def test_a_directory_in_the_place_of_latest_is_an_error_and_the_reports_are_writ
 
 
 def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(path: Path, content: Any) -> Path:
+    def full(path: Path, content: Any, durable: bool = True) -> Path:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(atomic, "write", full)
@@ -151,11 +153,11 @@ def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_a_summary_that_cannot_be_rendered_does_not_lose_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(record: RunRecord) -> str:
+    def broken(record: RunRecord, shown: object) -> str:
         raise RuntimeError("x")
 
     monkeypatch.setattr(summary, "markdown", broken)
-    assert len(reports.write_all(records.green(), tmp_path / "one")) == 3
+    assert len(reports.write_all(records.green(), tmp_path / "one")) == 4
     assert "RuntimeError" in (tmp_path / "one" / "summary.md").read_text()
 
 

@@ -1,0 +1,131 @@
+"""The pages of a run as files: `index.html`, `cases/`, and `page/` with styles and scripts."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from pathlib import Path
+
+from markupsafe import Markup
+
+from harness.base import atomic
+from harness.base.text import one_line
+from harness.history import database
+from harness.record.models import CaseRecord, PhaseRecord, RunRecord
+from harness.report.attachments import RunFiles
+from harness.report.page import case_page, front_page, links, markup, plots
+from harness.report.page.front_page import Problem
+from harness.report.timeline import svg
+from harness.report.timeline.model import Timeline
+from harness.report.timeline.timelines import timelines
+from harness.report.totals import Judged, total
+
+FILE = "index.html"
+_MEASURED = ("timeline.json", "samples.csv")  # what timelines are made of
+
+
+def write(record: RunRecord, run_directory: Path) -> Path:
+    """Writes the overview, the page of each case, and what they share; returns the overview.
+
+    Each file is whole or not there. A page that cannot be rendered says so in its place. Pages of
+    cases that the record does not hold are removed.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    pages = links.pages_of(record.cases)
+    for name in markup.STATIC_FILES:
+        content = (markup.STATIC / name).read_bytes()
+        atomic.write(run_directory / markup.ASSETS / name, content, durable=False)
+    counts = total(record)
+    front = None
+    try:
+        front = front_page.gather(record, counts, pages)
+        content = markup.render("front.html.j2", "", ["heat_map.js"], page=front)
+    except Exception as error:  # the other reports must not be lost with this one
+        content = _fallback(error)
+    _write_cases(record, counts.cases, pages, front.problems if front else [], run_directory)
+    return atomic.write(run_directory / FILE, content)
+
+
+def _write_cases(
+    record: RunRecord,
+    cases: list[Judged],
+    pages: dict[str, str],
+    problems: list[Problem],
+    run_directory: Path,
+) -> None:
+    directory = run_directory / links.CASES
+    maker = _CasePages(record, problems, run_directory)
+    for judged in cases:
+        try:
+            content = maker.render(judged)
+        except Exception as error:
+            content = _fallback(error)
+        atomic.write(run_directory / pages[judged.case.id], content, durable=False)
+    wanted = {Path(page).name for page in pages.values()} | maker.drawn
+    for path in (*directory.glob("*.html"), *directory.glob("*.svg")):
+        if path.name not in wanted:
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+class _CasePages:
+    """Renders pages of cases, with what they have in common made once."""
+
+    def __init__(self, record: RunRecord, problems: list[Problem], run_directory: Path) -> None:
+        self._record = record
+        self._phases: dict[str, PhaseRecord] = {phase.key: phase for phase in record.phases}
+        self._directory = run_directory
+        self._files = RunFiles(run_directory)
+        self._past = database.recent(run_directory.resolve().parent, like=record)
+        self._facts: dict[str, Markup] = {}  # of a flavor
+        self.drawn: set[str] = set()  # names of pictures that were made
+        self._next = {one.case: two for one, two in itertools.pairwise(problems)}
+
+    def render(self, judged: Judged) -> str:
+        case = judged.case
+        lines = self._timelines(case)
+        past = self._past.get(case.id, [])
+        page = case_page.gather(judged, self._phases, self._files, lines, past)
+        if case.flavor not in self._facts:
+            facts = case_page.facts_of(self._record, case.flavor)
+            self._facts[case.flavor] = markup.fragment("facts.html.j2", facts=facts)
+        scripts = [*(markup.PLOT_SCRIPTS if lines else ()), "case.js"]
+        return markup.render(
+            "case.html.j2",
+            case_page.UP,
+            scripts,
+            page=page,
+            run=one_line(self._record.id),
+            facts=self._facts[case.flavor],
+            plots=plots.data(lines),
+            drawings=self._drawings(case, lines),
+            following=self._next.get(page.title),
+        )
+
+    def _timelines(self, case: CaseRecord) -> list[Timeline]:
+        """A case's timelines, where there is anything that they could be made of."""
+        for use in case.phases:
+            phase = self._phases.get(use.key)
+            if phase is not None and any(name in _MEASURED for name, _ in self._files.of(phase)):
+                return timelines(self._record, case, self._directory, self._phases)
+        return []
+
+    def _drawings(self, case: CaseRecord, lines: list[Timeline]) -> list[str]:
+        """Draws timelines for who has no scripts; returns the files' names.
+
+        A picture of its own may have styles within it, where a page that Jenkins serves may not.
+        """
+        made = []
+        for number, timeline in enumerate(lines, 1):
+            name = links.drawing_of(case, number)
+            path = self._directory / links.CASES / name
+            atomic.write(path, svg.render(timeline), durable=False)
+            made.append(name)
+        self.drawn.update(made)
+        return made
+
+
+def _fallback(error: Exception) -> str:
+    return markup.render("fallback.html.j2", "", [], problem=one_line(repr(error)))

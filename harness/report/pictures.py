@@ -1,0 +1,83 @@
+"""The timelines that a summary shows, as files: those of what failed, and a few of what passed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.base import atomic, plain_file
+from harness.record.checks import CheckId, Status
+from harness.record.models import CaseRecord, RunRecord
+from harness.report import totals
+from harness.report.timeline import svg
+from harness.report.timeline.timelines import timelines
+
+DIRECTORY = "timelines"
+FAILED = 100  # cases that did not pass
+PASSED = 4  # others, of one flavor each
+
+_SAFE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}\Z")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture beside the summary.
+
+    Attributes:
+        path: below the run's directory; it needs no escaping.
+        words: what it shows, for who cannot see it.
+    """
+
+    path: str
+    words: str
+
+
+def write(record: RunRecord, run_directory: Path) -> dict[str, list[Picture]]:
+    """Writes pictures of a run's cases below its directory; returns them by the cases' ids.
+
+    One that cannot be written is left out: a summary without it is better than none.
+    """
+    made: dict[str, list[Picture]] = {}
+    for case in _chosen(record):
+        for number, timeline in enumerate(timelines(record, case, run_directory), start=1):
+            name = f"{case.id}.{timeline.phase}.{number}.svg"
+            if not _SAFE.match(name):
+                continue
+            with suppress(OSError):
+                _keep(svg.render(timeline), run_directory / DIRECTORY / name)
+                words = f"memory over time, phase {timeline.phase}"
+                made.setdefault(case.id, []).append(Picture(f"{DIRECTORY}/{name}", words))
+    return made
+
+
+def _chosen(record: RunRecord) -> Iterator[CaseRecord]:
+    """Cases that did not pass, then one of each flavor in which swapping was confirmed."""
+    counts = totals.total(record)
+    bad = [judged.case for status in (Status.FAILED, Status.ERROR) for judged in counts.of(status)]
+    yield from bad[:FAILED]
+    flavors: set[str] = set()
+    for judged in counts.of(Status.PASSED):
+        confirmed = any(
+            check.id is CheckId.SWAPPING_CONFIRMED for check in judged.having(Status.PASSED)
+        )
+        if confirmed and judged.case.flavor not in flavors and len(flavors) < PASSED:
+            flavors.add(judged.case.flavor)
+            yield judged.case
+
+
+def _keep(content: str, path: Path) -> None:
+    """Writes a file, unless it is what it should be already: summaries are written often.
+
+    Raises:
+        OSError: it cannot be written, or its directory is none of the run's own.
+    """
+    path.parent.mkdir(exist_ok=True)
+    if path.parent.resolve() != path.parent.parent.resolve() / DIRECTORY:
+        raise NotADirectoryError(str(path.parent))
+    with suppress(OSError):
+        if plain_file.read(path) == content.encode():
+            return
+    atomic.write(path, content)
