@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.catalog.defects import Sighting
@@ -107,6 +107,17 @@ class Plan:
         """The flavors whose environments the tasks need, in the catalog's order."""
         names = self.flavors
         return tuple(flavor for flavor in self.environments if flavor.id in names)
+
+    def having(self, flavor: Flavor) -> Plan:
+        """The plan with this flavor in the place of the one that has its id."""
+        cases = tuple(
+            replace(case, flavor=flavor) if case.flavor.id == flavor.id else case
+            for case in self.cases
+        )
+        environments = tuple(
+            flavor if other.id == flavor.id else other for other in self.environments
+        )
+        return replace(self, cases=cases, environments=environments)
 
     def without(self, flavors: Mapping[str, str]) -> Plan:
         """The plan with every case skipped that needs one of these flavors (flavor → reason)."""

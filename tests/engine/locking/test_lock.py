@@ -1,15 +1,13 @@
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import pytest
-from docker.errors import APIError
 
-from tests.paths import ROOT
-from harness.base.error import EngineError, UsageError
+from harness.base.error import EngineError
 from harness.catalog.catalog import Catalog
 from harness.catalog.flavors import Flavor
-from harness.engine.venv import lock
+from harness.engine.locking import lock
+from tests.paths import ROOT
 
 BASE = "python:3.11-slim-bookworm"
 
