@@ -19,7 +19,7 @@ from harness.base.error import (
     StoppedError,
     UsageError,
 )
-from harness.cli import defects, housekeeping, options, planning, reporting, running
+from harness.cli import bisecting, defects, housekeeping, options, planning, reporting, running
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -98,6 +98,7 @@ for _command in (
     running.repro_command,
     running.prove_command,
     running.sensitivity_command,
+    bisecting.bisect_command,
     planning.list_command,
     planning.describe_command,
     defects.defects_command,
