@@ -133,10 +133,10 @@ def trouble_of_ends(bisection: Bisection) -> str:
     }
     for version, name in ((bisection.bad, "bad"), (bisection.good, "good")):
         for trial in seen[version]:
-            if trial.verdict is Verdict.NOT_JUDGED and bisection.check is not None:
-                return f"{_end(bisection, version, name)} could not be judged: {trial.message}"
-            if not trial.checks:
-                return f"{_end(bisection, version, name)} could not be judged: {trial.problem}"
+            silent = bisection.check is not None or not trial.checks
+            if trial.verdict is Verdict.NOT_JUDGED and silent:
+                reason = trial.message or trial.problem
+                return f"{_end(bisection, version, name)} could not be judged: {reason}"
     verdicts = {version: {trial.verdict for trial in seen[version]} for version in seen}
     for version, name in ((bisection.bad, "bad"), (bisection.good, "good")):
         if len(verdicts[version]) > 1:
