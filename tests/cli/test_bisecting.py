@@ -26,7 +26,7 @@ SAVE = """print(':::LMS {"event": "done"}')"""
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A package that breaks with 1.4, of which 1.2 asks for what is nowhere; 2.0 is an early one."""
+    """A package that breaks with 1.4, and of which 1.2 asks for what is nowhere."""
     wheels = stand_in(tmp_path / "wheels", monkeypatch)
     wheel(wheels, "lmshelper", "1.0")
     wheel(wheels, "lmshelper", "1.1")
@@ -114,7 +114,7 @@ def test_ends_that_are_not_as_stated_are_exit_2_and_one_line(checkout: Path) -> 
     ],
 )
 def test_bad_input_is_exit_4_and_one_line(checkout: Path, how: dict[str, str], words: str) -> None:
-    code, out, err = bisect(checkout, **how)
+    code, _, err = bisect(checkout, **how)
     assert code == 4
     assert words in " ".join(err.split())
     assert "Traceback" not in err
