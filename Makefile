@@ -9,7 +9,8 @@ override SHELL := /bin/sh
 # here and on its way into an environment. None is expanded: neither what the command line sets,
 # under whatever name, nor an option from the environment.
 OPTIONS := GPU ENGINE FLAVORS FAMILIES SCENARIOS DEPTH ALL SHARE JOBS KEEP STRICT N RUN REPORTS \
-  ACTIVATIONS_MIB FLAVOR SCENARIO SEED LMS_PROVIDER LMS_PATH LMS_PARAMS DATA_DIR PYTHON
+  ACTIVATIONS_MIB FLAVOR SCENARIO SEED LMS_PROVIDER LMS_PATH LMS_PARAMS DATA_DIR PYTHON \
+  PACKAGE GOOD BAD CHECK MESSAGE FIXED VERSIONS
 set_by = $(filter command environment,$(firstword $(origin $(1))))
 typed := $(foreach name,$(.VARIABLES),$(if $(filter command,$(call set_by,$(name))),$(name)))
 $(foreach name,$(typed) $(OPTIONS),$(if $(call set_by,$(name)),\
@@ -37,10 +38,17 @@ export HARNESS_ACTIVATIONS_MIB = $(ACTIVATIONS_MIB)
 export HARNESS_REPORTS = $(REPORTS)
 export HARNESS_REPEATS = $(N)
 export HARNESS_SHELL = $(WANT_SHELL)
+export HARNESS_PACKAGE = $(PACKAGE)
+export HARNESS_GOOD = $(GOOD)
+export HARNESS_BAD = $(BAD)
+export HARNESS_CHECK = $(CHECK)
+export HARNESS_MESSAGE = $(MESSAGE)
+export HARNESS_FIXED = $(FIXED)
+export HARNESS_VERSIONS = $(VERSIONS)
 export LMS_PROVIDER LMS_PATH LMS_PARAMS DATA_DIR FLAVOR SCENARIO SEED RUN PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help matrix soak soak-faults repro proof sensitivity list describe defects doctor images lock data report clean test lint bench
+.PHONY: help matrix soak soak-faults repro proof bisect sensitivity list describe defects doctor images lock data report clean test lint bench
 
 help: ## show this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +67,9 @@ repro: $(READY) ## one scenario by hand: FLAVOR=… SCENARIO=… [GPU=0] [SHELL=
 
 proof: $(READY) ## prove on a GPU that a case swaps: FLAVOR=… SCENARIO=… GPU=0
 	@$(HARNESS) prove -- "$$FLAVOR" "$$SCENARIO"
+
+bisect: $(READY) ## which release broke a case: PACKAGE=… GOOD=… BAD=… FLAVOR=… SCENARIO=… [CHECK=…] [FIXED=1]
+	@$(HARNESS) bisect
 
 sensitivity: $(READY) ## inject faults into the provider: which check catches which: FLAVORS=… SCENARIOS='lost-5-*'
 	@$(HARNESS) sensitivity
