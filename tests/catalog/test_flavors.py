@@ -26,7 +26,7 @@ def test_a_derived_flavor_is_its_base_in_another_directory(name, tmp_path):
 
 def test_no_file_makes_one(tmp_path):
     root = lay_out(tmp_path, flavors={"test-flavor": f'base = "another"\n{FLAVOR}'})
-    with pytest.raises(UsageError, match=r"flavor\.toml: base: Extra inputs"):
+    with pytest.raises(UsageError, match=r"flavor\.toml: test-flavor: base: Extra inputs"):
         catalog.load(root)
 
 
