@@ -10,7 +10,8 @@ override SHELL := /bin/sh
 # under whatever name, nor an option from the environment.
 OPTIONS := GPU ENGINE FLAVORS FAMILIES SCENARIOS DEPTH ALL SHARE JOBS KEEP STRICT N RUN REPORTS \
   ACTIVATIONS_MIB BASELINE BASE CASE LAST OUTPUT REBUILD FORCE FLAVOR SCENARIO SEED PROVIDERS \
-  LMS_PROVIDER LMS_PATH LMS_PARAMS DATA_DIR PYTHON
+  LMS_PROVIDER LMS_PATH LMS_PARAMS DATA_DIR PYTHON \
+  PACKAGE GOOD BAD CHECK MESSAGE FIXED VERSIONS
 set_by = $(filter command environment,$(firstword $(origin $(1))))
 typed := $(foreach name,$(.VARIABLES),$(if $(filter command,$(call set_by,$(name))),$(name)))
 $(foreach name,$(typed) $(OPTIONS),$(if $(call set_by,$(name)),\
@@ -44,10 +45,17 @@ export HARNESS_FORCE = $(FORCE)
 export HARNESS_REBUILD = $(REBUILD)
 export HARNESS_REPEATS = $(N)
 export HARNESS_SHELL = $(WANT_SHELL)
+export HARNESS_PACKAGE = $(PACKAGE)
+export HARNESS_GOOD = $(GOOD)
+export HARNESS_BAD = $(BAD)
+export HARNESS_CHECK = $(CHECK)
+export HARNESS_MESSAGE = $(MESSAGE)
+export HARNESS_FIXED = $(FIXED)
+export HARNESS_VERSIONS = $(VERSIONS)
 export LMS_PROVIDER LMS_PATH LMS_PARAMS DATA_DIR FLAVOR SCENARIO SEED RUN BASE CASE PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help matrix soak soak-faults repro proof sensitivity list describe defects doctor images lock data report open compare baseline history clean test lint bench
+.PHONY: help matrix soak soak-faults repro proof bisect sensitivity list describe defects doctor images lock data report open compare baseline history clean test lint bench
 
 help: ## show this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +74,9 @@ repro: $(READY) ## one scenario by hand: FLAVOR=… SCENARIO=… [GPU=0] [SHELL=
 
 proof: $(READY) ## prove on a GPU that a case swaps: FLAVOR=… SCENARIO=… GPU=0
 	@$(HARNESS) prove -- "$$FLAVOR" "$$SCENARIO"
+
+bisect: $(READY) ## which release broke a case: PACKAGE=… GOOD=… BAD=… FLAVOR=… SCENARIO=… [CHECK=…] [FIXED=1]
+	@$(HARNESS) bisect
 
 sensitivity: $(READY) ## inject faults into the provider: which check catches which: FLAVORS=… SCENARIOS='lost-5-*'
 	@$(HARNESS) sensitivity

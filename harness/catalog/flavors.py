@@ -89,6 +89,36 @@ class Flavor(Entry):
         """What computes: the backend of Keras 3, and TensorFlow for every other Keras."""
         return self.variables.get("KERAS_BACKEND", "tensorflow")
 
+    @property
+    def recipes(self) -> Path:
+        """The directory `docker` of the checkout: what the images of all flavors are made with."""
+        return self.directory.parent.parent
+
+
+class DerivedFlavor(Flavor):
+    """A flavor with another version of one of its packages.
+
+    It has the id of the flavor that it is derived from, so that its cases are that one's. No file
+    makes one.
+
+    Attributes:
+        directory: holds its own requirements, of the same names, and nothing else.
+        base: the flavor that it is derived from.
+    """
+
+    base: Flavor
+
+    @property
+    def recipes(self) -> Path:
+        """As of the flavor that it is derived from."""
+        return self.base.recipes
+
+    @staticmethod
+    def of(base: Flavor, directory: Path) -> DerivedFlavor:
+        """The flavor with the requirements that are in another directory."""
+        fields = {name: getattr(base, name) for name in Flavor.model_fields}
+        return DerivedFlavor(**{**fields, "directory": directory, "base": base})
+
 
 def _version(text: str | None) -> tuple[int, int] | None:
     if text is None:

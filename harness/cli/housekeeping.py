@@ -24,7 +24,7 @@ from harness.engine import leftovers
 from harness.engine.docker import base_image
 from harness.engine.docker.daemon import Daemon
 from harness.engine.docker.engine import DockerEngine
-from harness.engine.venv import lock
+from harness.engine.locking import lock
 from harness.engine.venv.engine import VenvEngine
 from harness.run import data
 from harness.run.gpu_choice import choose_gpu

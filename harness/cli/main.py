@@ -19,7 +19,16 @@ from harness.base.error import (
     StoppedError,
     UsageError,
 )
-from harness.cli import comparing, defects, housekeeping, options, planning, reporting, running
+from harness.cli import (
+    bisecting,
+    comparing,
+    defects,
+    housekeeping,
+    options,
+    planning,
+    reporting,
+    running,
+)
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -115,6 +124,7 @@ _COMMANDS: dict[str, tuple[click.Command, ...]] = {
         running.soak_command,
         running.sensitivity_command,
         running.prove_command,
+        bisecting.bisect_command,
     ),
     "Look at what ran": (
         reporting.report_command,

@@ -48,7 +48,7 @@ _SOAKED_FAMILY = "keras_saveload"
 
 
 @dataclass(frozen=True)
-class _Prepared:
+class Prepared:
     """What a command is to run, where, and how."""
 
     planned: Plan
@@ -74,7 +74,7 @@ class _Prepared:
             click.echo(f"note: {note}")
 
 
-def _prepare(root: Path, selected: Catalog, how: Mapping[str, Any]) -> _Prepared:
+def prepare(root: Path, selected: Catalog, how: Mapping[str, Any]) -> Prepared:
     """What all these commands begin with: options checked, GPU and engine chosen, the plan.
 
     Args:
@@ -109,7 +109,7 @@ def _prepare(root: Path, selected: Catalog, how: Mapping[str, Any]) -> _Prepared
         share=settings.share,
         goal=goal,
     )
-    return _Prepared(planned, chosen, settings)
+    return Prepared(planned, chosen, settings)
 
 
 def _tell_github(record: RunRecord, directory: Path) -> None:
@@ -122,7 +122,7 @@ def _tell_github(record: RunRecord, directory: Path) -> None:
         click.echo(f"note: {problem}")
 
 
-def _one(command: str, root: Path, flavor: str, scenario: str) -> Catalog:
+def one_case(command: str, root: Path, flavor: str, scenario: str) -> Catalog:
     """The catalog with one flavor and one scenario in it; one of `sensitivity` is there too."""
     whole = catalog.load(root)
     known = {entry.id for entry in whole.scenarios}
@@ -162,7 +162,7 @@ def run_command(
     """Run the matrix, or a part of it, and write the reports."""
     patterns = flavors_patterns, families_patterns, scenarios_patterns
     selected = catalog.load(root, depth).select(*patterns)
-    prepared = _prepare(root, selected, how)
+    prepared = prepare(root, selected, how)
     record, directory = prepared.execute(follow=False)
     return _exit_code(record, directory)
 
@@ -203,7 +203,7 @@ def soak_command(
     Without a selection: the family keras_saveload on one flavor of each way to run a model.
     """
     selected = _soaked(root, depth, flavors_patterns, families_patterns, scenarios_patterns)
-    prepared = _prepare(root, selected, how)
+    prepared = prepare(root, selected, how)
     prepared.tell_notes()
     made, file = repeater.repeat(
         prepared.planned,
@@ -235,8 +235,8 @@ def soak_command(
 @click.pass_obj
 def repro_command(root: Path, /, flavor: str, scenario: str, shell: bool, **how: Any) -> int:
     """Reproduce one scenario by hand, its logs on the terminal."""
-    selected = _one("repro", root, flavor, scenario)
-    prepared = _prepare(root, selected, {**how, "keep": True, "jobs": 1})
+    selected = one_case("repro", root, flavor, scenario)
+    prepared = prepare(root, selected, {**how, "keep": True, "jobs": 1})
     record, directory = prepared.execute(follow=True)
     for case in record.cases:
         click.echo(f"\n{case.id}")
@@ -272,7 +272,7 @@ def sensitivity_command(
     """Inject faults into the provider, and show by which check each is caught."""
     whole = sensitivity.catalog(catalog.load(root))
     selected = whole.select(flavors_patterns, (), scenarios_patterns)
-    prepared = _prepare(root, selected, how)
+    prepared = prepare(root, selected, how)
     record, directory = prepared.execute(follow=False)
     chosen = {entry.id for entry in selected.scenarios}
     faults = {entry.id: entry.words for entry in sensitivity.INJECTIONS if entry.id in chosen}
@@ -320,7 +320,7 @@ def prove_command(
     **how: Any,
 ) -> int:
     """Prove on a GPU that one case swaps: peaks, bytes, and a ceiling between the peaks."""
-    prepared = _prepare(root, _one("prove", root, flavor, scenario), how)
+    prepared = prepare(root, one_case("prove", root, flavor, scenario), how)
     chosen = prepared.chosen
     if chosen.gpu is None:
         raise UsageError(f"a proof needs a GPU: {chosen.notes[0]}")

@@ -123,6 +123,17 @@ class Plan:
         names = self.flavors
         return tuple(flavor for flavor in self.environments if flavor.id in names)
 
+    def having(self, flavor: Flavor) -> Plan:
+        """The plan with this flavor in the place of the one that has its id."""
+        cases = tuple(
+            replace(case, flavor=flavor) if case.flavor.id == flavor.id else case
+            for case in self.cases
+        )
+        environments = tuple(
+            flavor if other.id == flavor.id else other for other in self.environments
+        )
+        return replace(self, cases=cases, environments=environments)
+
     def without(self, flavors: Mapping[str, str]) -> Plan:
         """The plan with every case skipped that needs one of these flavors (flavor → reason)."""
         cases = tuple(self._without(case, flavors) for case in self.cases)

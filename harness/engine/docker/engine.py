@@ -307,7 +307,7 @@ class DockerEngine:
             UsageError: a file of pins is broken.
         """
         reference, variable = image.base_reference(flavor, entry)
-        docker = flavor.directory.parent.parent
+        docker = flavor.recipes
         here, pin = base_image.state(self._daemon.client(), reference, docker)
         where = "here" if here else f"is pulled when it is needed, {variable} names another"
         return here, f"{reference}: {where}; {pin}"

@@ -90,7 +90,7 @@ def prepare(
     """
     image = choose(flavor, accelerator, capability)
     reference, variable = base_reference(flavor, image)
-    docker = flavor.directory.parent.parent
+    docker = flavor.recipes
     logs = docker.parent / ".cache" / "images"
     try:
         logs.mkdir(parents=True, exist_ok=True)

@@ -28,7 +28,7 @@ from harness.engine.handle import Handle, Limits
 from harness.engine.leftovers import Removal
 from harness.engine.protocol import Environment, Exit, Launch
 from harness.engine.resources import Resources
-from harness.engine.venv import environment, interpreter, process, scratch, uv
+from harness.engine.venv import environment, interpreter, overlay, process, scratch, uv
 from harness.engine.venv.fork_server import ForkServers
 from harness.engine.venv.process import Command, Process, Running
 from harness.engine.venv.process_tree import ProcessTree
@@ -89,8 +89,8 @@ class VenvEngine:
                 "packages": " ".join(named.packages),
             }
         else:
-            made = environment.make(self._environments, flavor, accelerator, progress, cancel)
-            self._used.append(made.claim)
+            made = overlay.make(self._environments, flavor, accelerator, progress, cancel)
+            self._used += made.claims
             executable, provenance, notes = made.python, made.provenance, made.notes
         return Environment(
             flavor=flavor.id,

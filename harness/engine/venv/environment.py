@@ -36,14 +36,19 @@ class Made:
 
     Attributes:
         python: its interpreter.
-        claim: on its use; whoever runs it gives that up afterwards.
+        claims: on its use, and on that of what is below it; whoever runs it gives them up afterwards.
         notes: what the reader of the reports must know of it.
     """
 
     python: Path
     provenance: dict[str, str]
-    claim: Claim
+    claims: tuple[Claim, ...]
     notes: tuple[str, ...] = ()
+
+    def give_up(self) -> None:
+        """Gives the claims up."""
+        for held in self.claims:
+            held.release()
 
 
 class _Facts(BaseModel):
@@ -75,35 +80,57 @@ def make(
         EngineError: uv failed, or the environment cannot be written.
         StoppedError: the run was stopped; what was made so far is not taken for an environment.
     """
-    key: Accelerator = "gpu" if accelerator == "gpu" else "virtual"
-    name = flavor.requirements.get(key)
+    name, requirements = requirements_of(flavor, accelerator)
+    lock = hashlib.sha256(requirements).hexdigest()
+    python = interpreter.find(flavor.python, cancel=cancel)
+    place = Place(root, flavor, accelerator, lock, python)
+    facts = place.prepared(flavor.directory / name, progress, cancel)
+    return Made(
+        place.executable,
+        provenance(python, name, lock, facts.packages),
+        (place.using,),
+        tuple(place.notes),
+    )
+
+
+def requirements_of(flavor: Flavor, accelerator: str) -> tuple[str, bytes]:
+    """Name and content of the lock file of a flavor for an accelerator.
+
+    Raises:
+        UnavailableError: there is none, or it cannot be read.
+    """
+    name = flavor.requirements.get(_kind(accelerator))
     if name is None:
         raise UnavailableError(
-            f"the venv engine has no requirements of {flavor.id} for accelerator {key}:"
-            f" add {key} to [requirements] in {flavor.directory / 'flavor.toml'}"
+            f"the venv engine has no requirements of {flavor.id} for accelerator"
+            f" {_kind(accelerator)}: add {_kind(accelerator)} to [requirements] in"
+            f" {flavor.directory / 'flavor.toml'}"
         )
-    requirements = flavor.directory / name
     try:
-        lock = hashlib.sha256(requirements.read_bytes()).hexdigest()
+        return name, (flavor.directory / name).read_bytes()
     except OSError as problem:
-        raise UnavailableError(f"{requirements}: {problem.strerror}") from None
-    python = interpreter.find(flavor.python, cancel=cancel)
-    inputs = hashlib.sha256(f"{lock} {python.path} {python.version}".encode()).hexdigest()[:12]
-    place = _Place(root / f"{flavor.id}-{accelerator}-{inputs}", inputs, python, flavor.id)
-    indexes = flavor.indexes.get(key, ())
-    try:
-        facts = place.prepared(requirements, indexes, progress, cancel)
-    except OSError as problem:
-        raise EngineError(
-            f"could not make the environment {place.directory}: {problem}"
-        ) from problem
-    provenance = {
+        raise UnavailableError(f"{flavor.directory / name}: {problem.strerror}") from None
+
+
+def provenance(
+    python: Interpreter, name: str, lock: str, packages: Sequence[str]
+) -> dict[str, str]:
+    """What the reports have of an environment.
+
+    Args:
+        lock: digest of the lock file.
+        packages: as `pip freeze` lists them.
+    """
+    return {
         "python": python.version,
         "python found by": python.source,
         "requirements": f"{name} sha256:{lock}",
-        "packages": " ".join(facts.packages),
+        "packages": " ".join(packages),
     }
-    return Made(place.executable, provenance, place.using, tuple(place.notes))
+
+
+def _kind(accelerator: str) -> Accelerator:
+    return "gpu" if accelerator == "gpu" else "virtual"
 
 
 def reap(root: Path) -> list[str]:
@@ -153,39 +180,63 @@ def remove_all(root: Path) -> Removal:
     return found
 
 
-class _Place:
+class Place:
     """Where an environment is, or is going to be.
+
+    Args:
+        inputs: digest of what it is made from, but for the interpreter.
 
     Attributes:
         using: the claim on its use, held from `prepared` on.
         notes: of what was found there.
     """
 
-    def __init__(self, directory: Path, key: str, python: Interpreter, flavor: str) -> None:
-        self.directory = directory
+    def __init__(
+        self, root: Path, flavor: Flavor, accelerator: str, inputs: str, python: Interpreter
+    ) -> None:
+        made_from = f"{inputs} {python.path} {python.version}"
+        key = hashlib.sha256(made_from.encode()).hexdigest()[:12]
+        self.directory = directory = root / f"{flavor.id}-{accelerator}-{key}"
         self.executable = directory / "bin" / "python"
         self.using = Claim(_beside(directory, _USING))
         self.notes: list[str] = []
         self._making = Claim(_beside(directory, _MAKING))
         self._key = key
         self._python = python
-        self._flavor = flavor
+        self._flavor = flavor.id
+        self._indexes = flavor.indexes.get(_kind(accelerator), ())
 
     def prepared(
         self,
         requirements: Path,
-        indexes: Sequence[str],
         progress: Callable[[str], None],
         cancel: threading.Event,
+        finish: Callable[[Path], None] = lambda directory: None,
     ) -> _Facts:
         """Makes it unless it is there and whole; one driver at a time does.
 
         Args:
-            indexes: where packages are looked for that this machine's own indexes do not have.
+            requirements: the hash-locked file.
+            finish: what else is done to the directory once the packages are there; where that
+                raises something there is no environment.
 
         Raises:
-            OSError, EngineError, StoppedError: as for `make`.
+            EngineError, StoppedError: as for `make`.
         """
+        try:
+            return self._prepared(requirements, progress, cancel, finish)
+        except OSError as problem:
+            raise EngineError(
+                f"could not make the environment {self.directory}: {problem}"
+            ) from problem
+
+    def _prepared(
+        self,
+        requirements: Path,
+        progress: Callable[[str], None],
+        cancel: threading.Event,
+        finish: Callable[[Path], None],
+    ) -> _Facts:
         try:
             self.directory.parent.mkdir(parents=True, exist_ok=True)
             self._wait(self._making, "another run makes the same environment", progress, cancel)
@@ -203,7 +254,7 @@ class _Place:
                     progress(f"{self._flavor}: {note}")
                 self._wait(self.using, "another run uses it", progress, cancel)
                 progress(f"{self._flavor}: environment with Python {self._python.version}")
-                facts = self._build(requirements, indexes, cancel)
+                facts = self._build(requirements, cancel, finish)
             self.using.take(shared=True)
             return facts
         except BaseException:
@@ -239,7 +290,7 @@ class _Place:
         return (None, damage) if damage else (facts, "")
 
     def _build(
-        self, requirements: Path, indexes: Sequence[str], cancel: threading.Event
+        self, requirements: Path, cancel: threading.Event, finish: Callable[[Path], None]
     ) -> _Facts:
         """Makes it from a hash-locked file."""
         _clear(self.directory)
@@ -256,11 +307,12 @@ class _Place:
             except EngineError:
                 # A mirror may have everything, and let nothing else through: it is asked alone
                 # first.
-                if not indexes:
+                if not self._indexes:
                     raise
-                more = [f"--extra-index-url={index}" for index in indexes]
+                more = [f"--extra-index-url={index}" for index in self._indexes]
                 self._uv([*sync, *more, "--index-strategy=unsafe-best-match"], cancel)
             frozen = self._uv(["pip", "freeze", "--quiet", "--python", executable], cancel)
+            finish(self.directory)
         except StoppedError:
             raise  # whoever stops a run does not wait for gigabytes to be removed; the next does
         except BaseException:

@@ -1,15 +1,15 @@
+import threading
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import pytest
-from docker.errors import APIError
 
-from tests.paths import ROOT
-from harness.base.error import EngineError, UsageError
+from harness.base.error import EngineError
 from harness.catalog.catalog import Catalog
 from harness.catalog.flavors import Flavor
-from harness.engine.venv import lock
+from harness.engine.locking import lock
+from tests.paths import ROOT
+from tests.wheels import wheel as tiny
 
 BASE = "python:3.11-slim-bookworm"
 
@@ -95,3 +95,38 @@ def test_the_lock_files_of_the_project_are_complete_and_portable() -> None:
         entries = [line for line in locked.splitlines() if line[:1].isalnum()]
         assert entries, source
         assert all("==" in line and line.endswith("\\") for line in entries), source
+
+
+def test_another_version_changes_no_more_than_it_has_to(root: Path) -> None:
+    wheels = root / "wheels"
+    for version in ("1.0", "1.1"):
+        tiny(wheels, "beta", version)
+    tiny(wheels, "alpha", "1.2", requires=["beta"])
+    tiny(wheels, "alpha", "1.3", requires=["beta>=1.1"])
+    directory = root / "docker/flavors/f"
+    (directory / "requirements-cpu.in").write_text("alpha\nbeta\n")
+    (directory / "requirements-cpu.txt").write_text("alpha==1.0\nbeta==1.0\n")
+    (flavor,) = catalog(root).flavors
+    found = {}
+    for version in ("1.1", "1.2", "1.3"):
+        target = root / version / "requirements-cpu.txt"
+        lock.derive(flavor, target.name, "alpha", version, target, threading.Event())
+        text = target.read_text()
+        assert str(root) not in text
+        assert text.count("--hash=sha256:") == 2
+        found[version] = [line.split()[0] for line in text.splitlines() if line[:1].isalnum()]
+    assert found == {
+        "1.1": ["alpha==1.1", "beta==1.0"],
+        "1.2": ["alpha==1.2", "beta==1.0"],
+        "1.3": ["alpha==1.3", "beta==1.1"],
+    }
+
+
+def test_a_version_without_a_solution_leaves_no_file(root: Path) -> None:
+    directory = root / "docker/flavors/f"
+    (directory / "requirements-cpu.txt").write_text("alpha==1.0\n")
+    (flavor,) = catalog(root).flavors
+    target = root / "derived" / "requirements-cpu.txt"
+    with pytest.raises(EngineError, match=r"uv pip compile failed: .*alpha==9"):
+        lock.derive(flavor, target.name, "alpha", "9", target, threading.Event())
+    assert not target.exists()
