@@ -1,4 +1,4 @@
-"""Seconds for plan, record and JUnit reports of 10,000 cases (60,000 checks), three runs each.
+"""Seconds for plan, record, JUnit, pages, all reports of 10,000 cases (60,000 checks), thrice each.
 
 python benchmarks/report.py [cases]
 """
@@ -22,6 +22,7 @@ from harness.record.checks import CheckId, Status
 from harness.record.models import RunRecord
 from harness.report import junit, summary
 from harness.report.files import reports as report
+from harness.report.page import pages
 from tests import records
 
 RUNS = 3
@@ -98,17 +99,24 @@ def main() -> None:
         total += measure("JUnit, no logs at hand", lambda: junit.write(record, directory))
         print(f"plan + record + JUnit, medians{'':>16} {total:.2f} s; goal 5 s for 10,000 cases")
         measure("summary.md", lambda: summary.write(record, directory))
+        measure("pages, no logs at hand", lambda: pages.write(record, directory))
         records.logs(record, directory)
+        measure("pages, logs of every phase linked", lambda: pages.write(record, directory))
         measure("JUnit, logs of every phase linked", lambda: junit.write(record, directory))
-        measure(
+        everything = measure(
             "all reports, logs of every phase linked", lambda: report.write_all(record, directory)
         )
+        print(f"all reports, median{'':>29} {everything:.2f} s; goal 10 s for 10,000 cases")
+        overview = (directory / pages.FILE).stat().st_size
         size = sum(path.stat().st_size for path in (directory / "junit").iterdir())
         big = atomic.write(directory / "phases" / record.phases[0].key / "stderr.log", b"")
         with big.open("r+b") as file:
             file.truncate(2**30)  # a sparse file: 1 GiB
         measure("JUnit, one log of 1 GiB", lambda: junit.write(record, directory))
-    print(f"record.json {len(content) / 1e6:.1f} MB, JUnit {size / 1e6:.1f} MB")
+    print(
+        f"record.json {len(content) / 1e6:.1f} MB, JUnit {size / 1e6:.1f} MB,"
+        f" index.html {overview / 1e6:.1f} MB"
+    )
 
 
 if __name__ == "__main__":
