@@ -48,6 +48,13 @@ HANDED = {
     "MESSAGE": "HARNESS_MESSAGE",
     "FIXED": "HARNESS_FIXED",
     "VERSIONS": "HARNESS_VERSIONS",
+    "BASELINE": "HARNESS_BASELINE",
+    "BASE": "BASE",
+    "CASE": "CASE",
+    "LAST": "HARNESS_LAST",
+    "OUTPUT": "HARNESS_OUTPUT",
+    "FORCE": "HARNESS_FORCE",
+    "REBUILD": "HARNESS_REBUILD",
 }
 
 
@@ -106,6 +113,16 @@ def test_a_value_reaches_the_driver_as_it_is(checkout: Path, name: str, place: s
 def test_arguments_are_handed_on_as_they_are(checkout: Path, target: str):
     said = make(checkout, target, f"FLAVOR={HOSTILE}", f"SCENARIO={HOSTILE}")
     assert said["arguments"][1:] == ["--", HOSTILE, HOSTILE]
+
+
+def test_runs_and_cases_are_handed_on_as_they_are(checkout: Path):
+    said = make(checkout, "compare", f"BASE={HOSTILE}", f"RUN={HOSTILE}")
+    assert said["arguments"] == ["compare", "--", HOSTILE, HOSTILE]
+    said = make(checkout, "baseline", f"RUN={HOSTILE}")
+    assert said["arguments"] == ["baseline", "accept", "--", HOSTILE]
+    assert make(checkout, "history")["arguments"] == ["history"]
+    said = make(checkout, "history", f"CASE={HOSTILE}")
+    assert said["arguments"] == ["history", "--", HOSTILE]
 
 
 @pytest.mark.parametrize("name", ["SHELL", "WANT_SHELL", "ODD", "VENV_", "MAKE_TERMOUT", "CC"])

@@ -22,10 +22,11 @@ VERSION = 1
 VERSION_FIELD = "baseline_version"
 """The field by which a file is known to be a baseline."""
 
-# Of a flavor's provenance: where something lies on one machine, or what the packages say as well.
-_OF_A_MACHINE = (
+# Of a flavor's provenance: where something lies on one machine, what the packages say as well, and
+# the data of whichever phase told it first.
+_LEFT_OUT = (
     *("environment", "python found by", "packages file", "packages sha256", "versions"),
-    *("image inputs", "base image named by"),
+    *("image inputs", "base image named by", "data"),
 )
 _MESSAGE = 300  # characters of a message
 
@@ -196,7 +197,7 @@ def _facts(record: RunRecord) -> dict[str, dict[str, str]]:
     for flavor in record.flavors:
         facts: dict[str, Any] = dict(flavor.provenance)
         packages = facts.pop("packages", "")
-        facts = {name: value for name, value in facts.items() if name not in _OF_A_MACHINE}
+        facts = {name: value for name, value in facts.items() if name not in _LEFT_OUT}
         parts[flavor.id] = facts | dict(_packages(packages))
     return {
         one_line(where, 200): {

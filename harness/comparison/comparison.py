@@ -63,11 +63,14 @@ def compare(base: Baseline, run: Baseline) -> Comparison:
 
 
 def exit_code(comparison: Comparison) -> int:
-    """Returns 1 (something regressed), 2 (nothing did, and not all could be judged) or 0."""
+    """Returns 1 (something regressed), 2 (nothing did, and not all could be judged) or 0.
+
+    Two runs that have no check in common prove nothing: that is 2 as well.
+    """
     if comparison.regressed:
         return EXIT_FAILED
     errors = any(change.after is Status.ERROR for change in comparison.unjudged)
-    return EXIT_NOT_JUDGED if errors else EXIT_PASSED
+    return EXIT_NOT_JUDGED if errors or not comparison.checks else EXIT_PASSED
 
 
 # --- verdicts -----------------------------------------------------------------------------------

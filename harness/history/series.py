@@ -18,6 +18,7 @@ NAMES = (
 """The numbers of a step that are kept, in the order in which they are shown."""
 
 _BARS = "▁▂▃▄▅▆▇█"
+_FLAT = 0.01  # of the highest number: peaks differ by single tensors from run to run
 _MESSAGE = 300  # characters of a message that are kept
 
 
@@ -75,16 +76,20 @@ def values(entries: Iterable[Point], name: str) -> list[float | None]:
 
 
 def sparkline(numbers: Sequence[float | None]) -> str:
-    """Returns numbers as bars from the lowest to the highest; a blank where one is not known."""
+    """Returns numbers as bars from the lowest to the highest; a blank where one is not known.
+
+    Numbers that are all within a hundredth of the highest are as good as one: they are flat.
+    """
     known = [number for number in numbers if number is not None]
     if not known:
         return " " * len(numbers)
     low, high = min(known), max(known)
     top = len(_BARS) - 1
+    flat_line = high - low <= _FLAT * abs(high)
     return "".join(
         " "
         if number is None
-        else _BARS[round((number - low) / (high - low) * top) if high > low else 0]
+        else _BARS[0 if flat_line else round((number - low) / (high - low) * top)]
         for number in numbers
     )
 

@@ -57,6 +57,8 @@ def headline(comparison: Comparison) -> str:
             f"{plural(len(comparison.moved), 'number')} beyond tolerance, {worse:,} for the worse"
         )
     verdict = "REGRESSED" if comparison.regressed else "no regression"
+    if not comparison.regressed and not comparison.checks:
+        return f"nothing to compare: no check of this run is one of {base(comparison)}"
     compared = (
         f"{plural(comparison.checks, 'check')} and {plural(comparison.numbers, 'number')} compared"
         f" with {base(comparison)}"
@@ -109,6 +111,8 @@ def terminal(comparison: Comparison, console: Console) -> None:
     """Prints a comparison; plain lines of at most 100 columns where there is no terminal."""
     printer = Printer(console)
     style = "bold red" if comparison.regressed else "bold green"
+    if not comparison.regressed and not comparison.checks:
+        style = "bold yellow"
     printer.wrapped(headline(comparison), style)
     for reason in comparison.notes:
         printer.wrapped(f"note: {reason}", "yellow")

@@ -118,6 +118,12 @@ def test_a_case_of_one_side_alone_is_named_and_a_failing_one_is_a_regression():
     assert (change.case, change.before) == ("tf1-tfkeras.keras_saveload.added", None)
 
 
+def test_runs_with_nothing_in_common_are_no_pass():
+    found = compared(run_of(records.case("one")), run_of(records.case("two")))
+    assert not found.regressed
+    assert exit_code(found) == 2
+
+
 def test_a_side_that_did_not_end_is_noted():
     half = run_of(records.case("one"), state="interrupted")
     whole = run_of(records.case("one"), records.case("two"))

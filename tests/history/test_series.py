@@ -45,5 +45,7 @@ def test_a_sparkline_goes_from_the_lowest_to_the_highest():
     line = series.sparkline([0.0, None, 7.0, 14.0])
     assert (line[0], line[1], line[3], len(line)) == ("▁", " ", "█", 4)
     assert series.sparkline([5.0, 5.0]) == "▁▁"
+    assert series.sparkline([53911824.0, 53911568.0]) == "▁▁"  # 256 bytes are no news
+    assert series.sparkline([-1.0, 1.0]) == "▁█"
     assert series.sparkline([None, None]) == "  "
     assert series.sparkline([]) == ""
