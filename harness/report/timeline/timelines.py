@@ -11,13 +11,22 @@ from harness.report.timeline.execution import Execution
 from harness.report.timeline.model import CONTROL, SWAPPED, Timeline
 
 
-def timelines(record: RunRecord, case: CaseRecord, run_directory: Path) -> list[Timeline]:
+def timelines(
+    record: RunRecord,
+    case: CaseRecord,
+    run_directory: Path,
+    phases: Mapping[str, PhaseRecord] | None = None,
+) -> list[Timeline]:
     """The timelines of a case, in the order of its phases; none of what was not measured.
 
     Of a phase on a GPU there are two: as NVML saw it, and the step as the framework recorded it.
     What the files of a run hold never raises: what cannot be used is left out.
+
+    Args:
+        phases: those of the record by their keys, for who asks for many cases.
     """
-    phases = {phase.key: phase for phase in record.phases}
+    if phases is None:
+        phases = {phase.key: phase for phase in record.phases}
     judged = [use for use in case.phases if use.control is not None] or case.phases[-1:]
     return [
         timeline
