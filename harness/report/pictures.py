@@ -41,8 +41,10 @@ def write(record: RunRecord, run_directory: Path) -> dict[str, list[Picture]]:
     One that cannot be written is left out: a summary without it is better than none.
     """
     made: dict[str, list[Picture]] = {}
+    phases = {phase.key: phase for phase in record.phases}
     for case in _chosen(record):
-        for number, timeline in enumerate(timelines(record, case, run_directory), start=1):
+        drawn = timelines(record, case, run_directory, phases)
+        for number, timeline in enumerate(drawn, start=1):
             name = f"{case.id}.{timeline.phase}.{number}.svg"
             if not _SAFE.match(name):
                 continue

@@ -20,30 +20,33 @@ _HOST = "S(5)"
 _SIZES = {"pred": 1, "s4": 1, "u4": 1, "bf16": 2, "c64": 8, "c128": 16}
 # "%name = shape operation(operands), attributes"; the shape of several results is in parentheses.
 _LINE = re.compile(r"^\s*(?:ROOT )?%?(\S+) = (\(.*?\)|\S+) ([\w-]+)\((.*)$", re.MULTILINE)
+_ENTRY = re.compile(r"^ENTRY ", re.MULTILINE)
 _SHAPE = re.compile(r"(\w+)\[([\d,]*)\](\{[^}]*\})?")
-_ALLOCATE, _FREE, _SHARE = range(3)  # kinds of an event in a trace of XLA's heap simulator
+# Operations whose results are in the memory of what they are given.
+_ALIASES = frozenset(
+    ["bitcast", "get-tuple-element", "tuple", "while", "conditional", "opt-barrier", "copy-done"]
+)
 
 
 class _Move(typing.NamedTuple):
-    """A copy in a program: which of its operations, `'out'` or `'in'`, the shape, its bytes."""
+    """A copy in a program: name of the operation, `'out'` or `'in'`, the shape, its bytes."""
 
-    place: int
+    name: str
     direction: str
     shape: str
     bytes: int
 
 
-class Event(typing.NamedTuple):
-    """What a program's plan of its memory says, in order.
+class Value(typing.NamedTuple):
+    """An intermediate value of a program: where it is in its memory, from and to which operation.
 
-    kind: a buffer is allocated, is freed, or takes the memory of another, `shared`.
-    operation: the operation that makes the buffer, also where the buffer is freed.
+    begin, end: in bytes. first, last: the operation that makes it, and the last that reads it.
     """
 
-    kind: int
-    buffer: int
-    operation: str
-    shared: int
+    begin: int
+    end: int
+    first: int
+    last: int
 
 
 def measure(
@@ -79,10 +82,14 @@ def measure(
         peak = stats.temp_size_in_bytes + stats.output_size_in_bytes - stats.alias_size_in_bytes
         if on_gpu:
             host_peak = stats.host_temp_size_in_bytes
-        text = "\n".join(module.to_string() for module in executable.hlo_modules())
+        modules = executable.hlo_modules()
+        text = "\n".join(module.to_string() for module in modules)
         found = copies(text)
-        sizes, events = planned(getattr(stats, "serialized_buffer_assignment_proto", b""))
-        over = _series(text, alive(sizes, events, places(text), peak), began)
+        assignment = getattr(stats, "serialized_buffer_assignment_proto", b"")
+        program = modules[0].as_serialized_hlo_module_proto()
+        order = places(text)
+        live = alive(values(assignment, program, order), peak)
+        over = _series(text, live, order, began)
     return Measurement(
         accelerator_peak_bytes=peak,
         accelerator_bound_bytes=None,
@@ -121,120 +128,181 @@ def _moves(text: str) -> typing.List[_Move]:
     """The copies, in the order of the text."""
     shapes: typing.Dict[str, str] = {}
     found: typing.List[_Move] = []
-    for place, (name, shape, operation, rest) in enumerate(_LINE.findall(text)):
+    for name, shape, operation, rest in _LINE.findall(text):
         shapes[name] = shape
         direction, moved = _move(shapes, shape, operation, rest)
         if direction:
-            found.append(_Move(place, direction, moved, _bytes(moved)))
+            found.append(_Move(name, direction, moved, _bytes(moved)))
     return found
 
 
 def places(text: str) -> typing.Dict[str, int]:
-    """Where each operation is in the text of a program, which has them as they are executed."""
-    return {name: place for place, (name, *_) in enumerate(_LINE.findall(text))}
+    """The operations of a program's entry, numbered as they are executed.
+
+    What is within one of them, such as the body of a loop, is in the text before, and has no place.
+    """
+    entry = _ENTRY.search(text)
+    lines = _LINE.findall(text, entry.start()) if entry else []
+    return {name: place for place, (name, *_) in enumerate(lines)}
 
 
-def _series(text: str, on_accelerator: typing.Optional[Points], began: float) -> StepSeries:
+def _series(
+    text: str,
+    on_accelerator: typing.Optional[Points],
+    order: typing.Dict[str, int],
+    began: float,
+) -> StepSeries:
     moves = _moves(text)
     out = [move for move in moves if move.direction == "out"]
+    back = [move for move in moves if move.direction == "in"]
     return StepSeries(
         unit=measurement.OPERATIONS,
-        end=len(_LINE.findall(text)),
+        end=len(order),
         accelerator=on_accelerator,
         host=None,
-        swap_out=[move.place for move in out],
-        swap_in=[move.place for move in moves if move.direction == "in"],
+        swap_out=[order[move.name] for move in out if move.name in order],
+        swap_in=[order[move.name] for move in back if move.name in order],
         largest=[(move.shape.split("{")[0], move.bytes) for move in out],
         began=began,
     )
 
 
-def planned(assignment: bytes) -> typing.Tuple[typing.Dict[int, int], typing.List[Event]]:
-    """Bytes of the buffers of a program, and what becomes of those of intermediate values.
+def values(assignment: bytes, program: bytes, order: typing.Dict[str, int]) -> typing.List[Value]:
+    """The intermediate values of a program.
 
-    assignment: a `BufferAssignmentProto` of XLA's (xla/service/hlo.proto), or nothing. jax has no
-        class for it, so the fields are known by their numbers.
+    assignment: a `BufferAssignmentProto` of XLA's, and program: an `HloModuleProto`
+        (xla/service/hlo.proto). jax has no classes for them, so the fields are known by number.
+    order: of the program's operations.
 
-    Nothing is known without the package `protobuf`.
+    None is known without the package `protobuf`. What is made within another operation, such as in
+    the body of a loop, is left out.
     """
     try:
         told = _fields(assignment)
     except ImportError:
-        return {}, []
-    sizes = {}
-    for buffer in map(_fields, told.get(1, ())):
-        sizes[_number(buffer, 1)] = _number(buffer, 2)
-    # Of thread-local memory, of arguments and results, and of constants (fields 3, 5, 7 and 12)
-    # none is for intermediate values.
-    temporary = {
-        _number(allocation, 1)
-        for allocation in map(_fields, told.get(3, ()))
-        if not any(_number(allocation, kind) for kind in (3, 5, 7, 12))
+        return []
+    operations = _entry(_fields(program))
+    last = _last_uses(operations, order)
+    makers = {
+        _number(buffer, 1): _number(_fields(buffer.get(3, [b""])[0]), 4)
+        for buffer in map(_fields, told.get(1, ()))
     }
-    events = [
-        Event(
-            _number(event, 1),
-            _number(event, 2),
-            event.get(4, [b""])[0].decode("utf-8", "replace"),
-            _number(event, 5),
-        )
-        for trace in map(_fields, told.get(4, ()))
-        if _number(trace, 3) in temporary
-        for event in map(_fields, trace.get(1, ()))
-    ]
-    return sizes, events
+    found: typing.List[Value] = []
+    base = 0
+    for allocation in map(_fields, told.get(3, ())):
+        # Thread-local memory, arguments, results and constants (fields 3, 5, 7, 12) are others.
+        if any(_number(allocation, kind) for kind in (3, 5, 7, 12)):
+            continue
+        for assigned in map(_fields, allocation.get(9, ())):
+            maker = makers.get(_number(assigned, 1))
+            if maker not in operations:
+                continue
+            first = order.get(operations[maker].name, 0)
+            begin = base + _number(assigned, 2)
+            end = begin + _number(assigned, 3)
+            found.append(Value(begin, end, first, max(first, last.get(maker, first))))
+        base += _number(allocation, 2)
+    return found
 
 
-def _fields(message: bytes) -> typing.Dict[int, typing.List[typing.Any]]:
-    """The values of a message of protobuf by the numbers of their fields."""
+class _Operation(typing.NamedTuple):
+    name: str
+    code: str
+    operands: typing.Sequence[int]
+
+
+def _entry(program: "_Message") -> typing.Dict[int, _Operation]:
+    """The operations of a program's entry, by their ids."""
+    found = {}
+    for computation in map(_fields, program.get(3, ())):
+        if _number(computation, 5) != _number(program, 6):
+            continue
+        for operation in map(_fields, computation.get(2, ())):
+            name, code = (operation[field][0].decode("utf-8", "replace") for field in (1, 2))
+            operands = [number for packed in operation.get(36, ()) for number in _varints(packed)]
+            found[_number(operation, 35)] = _Operation(name, code, operands)
+    return found
+
+
+def _last_uses(
+    operations: typing.Dict[int, _Operation], order: typing.Dict[str, int]
+) -> typing.Dict[int, int]:
+    """By the id of an operation, the last one that reads its result."""
+    last: typing.Dict[int, int] = {}
+    placed = {number: order.get(entry.name, 0) for number, entry in operations.items()}
+    for number in sorted(operations, key=placed.__getitem__, reverse=True):
+        entry = operations[number]
+        until = placed[number]
+        if entry.code in _ALIASES:
+            until = max(until, last.get(number, until))
+        for operand in entry.operands:
+            last[operand] = max(until, last.get(operand, until))
+    return last
+
+
+# Values of a message of protobuf by the numbers of their fields.
+_Message = typing.Dict[int, typing.List[typing.Any]]
+
+
+def _fields(message: bytes) -> _Message:
     from google.protobuf import empty_pb2, unknown_fields
 
     parsed = empty_pb2.Empty()
     parsed.ParseFromString(message)
-    found: typing.Dict[int, typing.List[typing.Any]] = {}
+    found: _Message = {}
     for field in unknown_fields.UnknownFieldSet(parsed):
         found.setdefault(field.field_number, []).append(field.data)
     return found
 
 
-def _number(fields: typing.Dict[int, typing.List[typing.Any]], number: int) -> int:
-    value: int = fields.get(number, [0])[0]
+def _number(message: _Message, field: int) -> int:
+    value: int = message.get(field, [0])[0]
     return value
 
 
-def alive(
-    sizes: typing.Dict[int, int],
-    events: typing.Sequence[Event],
-    order: typing.Dict[str, int],
-    peak: int,
-) -> typing.Optional[Points]:
-    """Bytes that a program's values take at each of its operations; None without events.
+def _varints(packed: bytes) -> typing.Iterator[int]:
+    """The numbers of a packed field: seven bits a byte, the least first."""
+    value = shift = 0
+    for byte in packed:
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if not byte & 0x80:
+            yield value
+            value = shift = 0
 
-    sizes: of its buffers. order: of its operations. peak: what it takes on the accelerator: what is
-        no intermediate value, and what is lost between buffers, is taken at each operation.
+
+def alive(found: typing.Sequence[Value], peak: int) -> typing.Optional[Points]:
+    """Bytes that a program's values take at each of its operations; None where none is known.
+
+    peak: what it takes on the accelerator. Results, and what is lost between values, are taken at
+        each operation.
+
+    Values may share memory, and what several take counts once.
     """
-    if not events:
+    if not found:
         return None
-    owner: typing.Dict[int, int] = {}  # of a buffer's memory
-    users: typing.Dict[int, int] = {}  # buffers that are in it
-    changes: typing.List[typing.Tuple[int, int]] = []
-    at = 0
-    for event in events:
-        at = max(at, order.get(event.operation, at)) if event.kind != _FREE else at
-        if event.kind == _FREE:
-            memory = owner.pop(event.buffer, event.buffer)
-            users[memory] = users.get(memory, 1) - 1
-            if not users[memory]:
-                changes.append((at, -sizes.get(memory, 0)))
-            continue
-        memory = event.buffer if event.kind == _ALLOCATE else owner.get(event.shared, event.shared)
-        owner[event.buffer] = memory
-        users[memory] = users.get(memory, 0) + 1
-        if event.kind == _ALLOCATE:
-            changes.append((at, sizes.get(memory, 0)))
-    points = measurement.live(changes)
+    begins: typing.Dict[int, typing.List[Value]] = {}
+    ends: typing.Dict[int, typing.List[Value]] = {}
+    for value in found:
+        begins.setdefault(value.first, []).append(value)
+        ends.setdefault(value.last + 1, []).append(value)
+    points = Points([0], [0])
+    living: typing.Set[Value] = set()
+    for place in sorted(set(begins) | set(ends)):
+        living.difference_update(ends.get(place, ()))
+        living.update(begins.get(place, ()))
+        points.at.append(place)
+        points.bytes.append(_covered(living))
     always = max(0, peak - points.peak)
     return Points(points.at, [size + always for size in points.bytes])
+
+
+def _covered(living: typing.Iterable[Value]) -> int:
+    covered = until = 0
+    for value in sorted(living):
+        covered += max(0, value.end - max(value.begin, until))
+        until = max(until, value.end)
+    return covered
 
 
 def _move(

@@ -116,7 +116,6 @@ class _CpuRecorder(_Recorder):
                 host=Points([at for at, _ in host], [size for _, size in host]) if host else None,
                 swap_out=[self._micros(move.at) for move in watch.out],
                 swap_in=[self._micros(move.at) for move in watch.back],
-                largest=[(move.tensor, move.bytes) for move in watch.out],
                 began=self._began,
             ),
         )
@@ -172,14 +171,13 @@ class _GpuRecorder(_Recorder):
 
 
 class _Move(typing.NamedTuple):
-    """A copy between torch's memory and somebody else's.
+    """A copy between torch's memory and somebody else's: nanoseconds of the system's clock, bytes.
 
-    at: nanoseconds of the system's clock. tensor: its type and shape; it has no name.
+    What is copied are bytes of a storage; which tensor that was is not told.
     """
 
     at: int
     bytes: int
-    tensor: str
 
 
 def _watch() -> typing.Any:
@@ -236,10 +234,10 @@ def _watch() -> typing.Any:
                 self._out[target.untyped_storage()._cdata] = StorageWeakRef(
                     target.untyped_storage()
                 )
-                self.out.append(_Move(now, target.nbytes, _described(target)))
+                self.out.append(_Move(now, target.nbytes))
                 self.host.append((now, host_memory.numpy_bytes()))
             elif _is_foreign(source) and not _is_foreign(target):
-                self.back.append(_Move(now, target.nbytes, _described(target)))
+                self.back.append(_Move(now, target.nbytes))
                 self.host.append((now, host_memory.numpy_bytes()))
 
     def _storages(values: typing.Iterable[typing.Any]) -> typing.Dict[int, typing.Any]:
@@ -251,11 +249,6 @@ def _watch() -> typing.Any:
         }
 
     return Watch()
-
-
-def _described(tensor: typing.Any) -> str:
-    """`'float32[128, 24]'`."""
-    return "%s%s" % (str(tensor.dtype).replace("torch.", ""), list(tensor.shape))
 
 
 def _is_variable(tensor: typing.Any) -> bool:

@@ -59,6 +59,13 @@ class Ended:
         (marker,) = self.of(event, **fields)
         return marker
 
+    def peaks_over_time(self, function: str) -> tuple[int | None, int | None]:
+        """The greatest values of a step's series, of the accelerator and of the host."""
+        told = self.one("series", function=function)
+        points = (told["accelerator"], told["host"])
+        accelerator, host = (None if each is None else max(each["bytes"]) for each in points)
+        return accelerator, host
+
     @property
     def results(self) -> list[Any]:
         """Metrics and final predictions: what swapping must not change."""

@@ -68,7 +68,7 @@ class Peak(Model):
 
 
 class Moved(Model):
-    """A tensor that was swapped out in the step, by its name, in bytes."""
+    """A tensor that was swapped out in the step: its name, or type and shape, and bytes."""
 
     name: str
     bytes: int

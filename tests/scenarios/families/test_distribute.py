@@ -23,7 +23,7 @@ def phase(
 ) -> Ended:
     ended = run_phase(flavor, f"{FAMILY}/{name}", directory, source, **more)
     assert ended.code == 0, ended.log
-    assert ended.markers[-1] == {"event": "done"}
+    assert ended.markers[-1]["event"] == "done"
     broken = [claim for claim in ended.of("claim") if claim["expected"] != claim["found"]]
     assert not broken
     return ended

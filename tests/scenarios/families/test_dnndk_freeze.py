@@ -20,7 +20,7 @@ def phase(flavor: str, script: str, directory: Path, source: Ended | None = None
     path = script if "/" in script else f"{FAMILY}/{script}"
     ended = run_phase(flavor, path, directory, source, EXECUTION_MODE="session")
     assert ended.code == 0, ended.log
-    assert ended.markers[-1] == {"event": "done"}
+    assert ended.markers[-1]["event"] == "done"
     return ended
 
 

@@ -19,7 +19,7 @@ Saved = Callable[[str], Ended]
 def phase(flavor: str, name: str, directory: Path, source: Ended, **more: str) -> Ended:
     ended = run_phase(flavor, f"{FAMILY}/{name}", directory, source, **more)
     assert ended.code == 0, ended.log
-    assert ended.markers[-1] == {"event": "done"}
+    assert ended.markers[-1]["event"] == "done"
     broken = [claim for claim in ended.of("claim") if claim["expected"] != claim["found"]]
     assert not broken
     return ended

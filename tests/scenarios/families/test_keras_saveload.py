@@ -36,7 +36,7 @@ def phase(
 
 def complete(ended: Ended) -> Ended:
     assert ended.code == 0, ended.log
-    assert ended.markers[-1] == {"event": "done"}
+    assert ended.markers[-1]["event"] == "done"
     assert MUTATION not in ended.log
     return ended
 
@@ -148,6 +148,11 @@ def test_keras_3_goes_on_with_the_same_result_and_less_memory(
         assert (trace["swap_out"], trace["swap_in"], trace["bytes_out"]) == (0, 0, 0)
     assert swapped["peak_accelerator"] < 0.97 * plain["peak_accelerator"]
     assert idle["peak_accelerator"] > swapped["peak_accelerator"]
+    for ended, trace in ((loaded, swapped), (control, plain)):
+        accelerator, host = ended.peaks_over_time("train")
+        assert accelerator == trace["peak_accelerator"]
+        # Of a compiled program the host's memory has no curve.
+        assert host == (None if flavor == "keras3-jax" else trace["peak_host"])
     # On jax the last batch, which is smaller, is left out.
     trained = 3 if flavor == "keras3-jax" else 4
     assert {trace["steps"] for trace in (saved.one("trace"), swapped, plain)} == {trained + 2}

@@ -50,7 +50,7 @@ def run(flavor: str, variant: str, directory: Path, *, straight: bool = True) ->
         path = directory / script
         ended = run_phase(flavor, f"{FAMILY}/{script}", path, source, **axes, **more)
         assert ended.code == 0, ended.log
-        assert ended.markers[-1] == {"event": "done"}
+        assert ended.markers[-1]["event"] == "done"
         return ended
 
     save = phase("save", VARIANT_FORMAT=form)

@@ -22,7 +22,7 @@ def phase(
 ) -> Ended:
     ended = run_phase(flavor, name, directory, source, EXECUTION_MODE="session", **more)
     assert ended.code == 0, ended.log
-    assert ended.markers[-1] == {"event": "done"}
+    assert ended.markers[-1]["event"] == "done"
     assert MUTATION not in ended.log
     return ended
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from meters import jax_program
-from meters.jax_program import Event
+from meters.jax_program import Value
 from meters.measurement import Points
 
 
@@ -24,6 +24,11 @@ ENTRY %main {
 
 
 PROGRAM = """HloModule jit_train_step, is_scheduled=true
+
+%fused {
+  %within = f32[4]{0} parameter(0)
+}
+
 ENTRY %main {
   %x = f32[4]{0} parameter(0)
   %a = f32[4]{0} fusion(%x)
@@ -32,33 +37,20 @@ ENTRY %main {
   ROOT %r = f32[4]{0} add(%c, %c)
 }
 """
-ALLOCATE, FREE, SHARE = 0, 1, 2
+
+
+def test_operations_of_the_entry_have_a_place() -> None:
+    assert jax_program.places(PROGRAM) == {"x": 0, "a": 1, "b": 2, "c": 3, "r": 4}
 
 
 def test_a_programs_values_over_its_operations() -> None:
-    order = jax_program.places(PROGRAM)
-    assert order == {"x": 0, "a": 1, "b": 2, "c": 3, "r": 4}
-    sizes = {1: 100, 2: 50, 3: 100}
-    events = [
-        Event(ALLOCATE, 1, "a", 0),
-        Event(ALLOCATE, 2, "b", 0),
-        Event(SHARE, 3, "c", 1),  # in the memory of the first
-        Event(FREE, 1, "a", 0),
-        Event(FREE, 2, "b", 0),
-        Event(FREE, 3, "c", 0),
+    values = [
+        Value(0, 100, first=1, last=2),  # a, read by b
+        Value(100, 150, first=2, last=3),  # b, read by c
+        Value(20, 120, first=3, last=4),  # c, over where a was and b is
     ]
     # 150 are alive at most, and the program takes 170: 20 are results and gaps, at all times.
-    points = jax_program.alive(sizes, events, order, 170)
-    assert points == Points([0, 1, 2, 3, 3], [20, 120, 170, 120, 20])
-    assert jax_program.alive(sizes, [], order, 170) is None
-
-
-def test_an_operation_within_another_is_where_that_is() -> None:
-    events = [
-        Event(ALLOCATE, 1, "a", 0),
-        Event(ALLOCATE, 2, "within", 0),
-        Event(FREE, 2, "within", 0),
-        Event(ALLOCATE, 3, "c", 0),
-    ]
-    points = jax_program.alive({1: 10, 2: 20, 3: 5}, events, jax_program.places(PROGRAM), 0)
-    assert points == Points([0, 1, 1, 1, 3], [0, 10, 30, 10, 15])
+    points = jax_program.alive(values, 170)
+    assert points == Points([0, 1, 2, 3, 4, 5], [20, 120, 170, 150, 120, 20])
+    assert points.peak == 170
+    assert jax_program.alive([], 170) is None

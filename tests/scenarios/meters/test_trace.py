@@ -56,6 +56,8 @@ def test_trace_shows_the_swaps_that_were_executed(
     assert predict["steps"] >= 3
     for trace in (train, predict):
         assert trace["peak_accelerator"] > 0
+        peaks = trace["peak_accelerator"], trace["peak_host"]
+        assert ended.peaks_over_time(trace["function"]) == peaks
     if provider == "off":
         assert (train["swap_out"], train["swap_in"], train["bytes_out"]) == (0, 0, 0)
         assert not ended.of("lms_edited")
@@ -65,6 +67,16 @@ def test_trace_shows_the_swaps_that_were_executed(
         assert 0 < train["swap_in"] <= edit["swap_in"]
         assert train["bytes_out"] > 0
         assert train["peak_host"] > 0
+        series = ended.one("series", function="train")
+        assert (len(series["swap_out"]), len(series["swap_in"])) == (
+            *(train["swap_out"], train["swap_in"]),
+        )
+        # What was swapped went out before it came back, within the step.
+        assert 0 <= series["swap_out"][0] < series["swap_in"][-1] <= series["end"]
+        # The step began after the edit and before it was told.
+        assert edit["t"] < series["began"] < series["t"]
+        assert sum(tensor["bytes"] for tensor in series["largest"]) <= train["bytes_out"]
+        assert all(tensor["name"] for tensor in series["largest"])
 
 
 EAGER = """
@@ -110,6 +122,11 @@ def test_predictions_of_all_sizes_are_by_one_trace(flavor: str, tmp_path: Path) 
     assert trace["graph_swap_in"] == edit["swap_in"] >= trace["swap_in"] > 0
     assert trace["bytes_in"] == trace["bytes_out"] > 0
     assert trace["step_ms"] > 0
+    assert ended.peaks_over_time("predict") == (trace["peak_accelerator"], trace["peak_host"])
+    series = ended.one("series")
+    assert len(series["swap_out"]) == trace["swap_out"] > 0
+    assert 0 <= series["swap_out"][0] < series["swap_in"][-1] <= series["end"]
+    assert edit["t"] < series["began"] < series["t"]
     assert trace["batch"] == 8
     assert trace["steps"] == 8 + 3  # the meter's own: before it, timed, and measured
     restored, final = ended.of("digest")

@@ -132,6 +132,23 @@ def test_what_is_announced_is_what_the_program_has() -> None:
 
 
 @pytest.mark.tensorflow
+def test_the_programs_curve_has_its_peak_and_its_swaps() -> None:
+    (_, _, measured), _ = run(TRAIN, "builtin", "False")
+    unit, end, accelerator, host, out, back, largest, _ = measured["series"]
+    assert (unit, host) == ("operations", None)
+    at, live = accelerator
+    assert max(live) == measured["accelerator_peak_bytes"]
+    # It is no flat line: at the begin and the end little is alive.
+    assert max(live[0], live[-1]) < 0.5 * max(live)
+    assert at == sorted(at)
+    assert 0 < at[-1] <= end
+    assert len(out) == measured["swap_out_executed"]
+    assert len(back) == measured["swap_in_executed"]
+    assert 0 <= out[0] < back[-1] < end
+    assert sum(size for _, size in largest) == measured["swap_out_bytes"]
+
+
+@pytest.mark.tensorflow
 @pytest.mark.slow
 def test_wrong_values_are_seen() -> None:
     (_, weights, _), _ = run(TRAIN, "builtin", "True")

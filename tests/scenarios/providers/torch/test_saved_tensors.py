@@ -104,6 +104,19 @@ def test_swapping_changes_the_peak_and_nothing_else() -> None:
     assert saved > control["accelerator_peak_bytes"] // 2
     assert measured["host_peak_bytes"] > saved
     assert measured["accelerator_peak_bytes"] >= measured["accelerator_bound_bytes"] > 0
+    for found in (measured, control):
+        unit, end, accelerator, host, out, back, *_ = found["series"]
+        assert unit == "microseconds"
+        at, live = accelerator
+        assert (max(live), live[-1]) == (
+            *(found["accelerator_peak_bytes"], found["accelerator_retained_bytes"]),
+        )
+        assert at == sorted(at)
+        # The profiler's clock is that of the moments between which the step ran.
+        assert 0 < at[len(at) // 2] <= end
+        assert len(out) == found["swap_out_executed"]
+        assert len(back) == found["swap_in_executed"]
+        assert found["host_peak_bytes"] == (max(host[1]) if host else None)
 
 
 @pytest.mark.tensorflow
