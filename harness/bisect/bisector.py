@@ -37,6 +37,11 @@ from harness.run.phase import Observer, utc
 from harness.run.settings import Settings
 
 FILE = "bisect.json"
+# Checks that rest on more than the phases of the case, and on what.
+_ON_CONTROLS = (CheckId.SWAPPING_CONFIRMED, CheckId.RESULT_UNCHANGED)
+_ON_REFERENCES = (CheckId.SWAPPING_AS_BEFORE,)
+_ON_STRAIGHTS = (CheckId.RESUME_EQUAL,)
+_ON_ALL = (None, CheckId.PHASES_COMPLETE, CheckId.CAUGHT)
 _CODE = ("*.py", "*.toml", "*.json", "*.npz")  # what of a tree verdicts depend on
 
 Watch = Callable[[str], AbstractContextManager[Observer]]
@@ -80,7 +85,7 @@ def bisect(
     has changed; what could not be built is tried again.
 
     Args:
-        plan: of one case, with no known defects.
+        plan: of one case, with no known defects. Only what the check rests on is run of it.
 
     Returns:
         What was found, and its file; the runs of the trials are in directories beside it.
@@ -90,7 +95,7 @@ def bisect(
         CrashError: a bug of the harness ended a trial; what was known by then is stored.
         HarnessError, OSError: a trial could not go on, as on a full disk; likewise.
     """
-    bisector = _Bisector(question, plan, engine, settings, gpu, watch)
+    bisector = _Bisector(question, _shortened(plan, question.check), engine, settings, gpu, watch)
     claim = Claim(bisector.path.with_suffix(".lock"))
     bisector.path.parent.mkdir(parents=True, exist_ok=True)
     if not claim.take():
@@ -204,12 +209,13 @@ class _Bisector:
         if number > 1:
             title += " again"
         with self._watch(title) as observer:
-            tried = self._tried(version, number, observer)
-            tried = tried.judged(self.state.check, self._question.pattern)
-            words = tried.verdict.value if self.state.check or tried.problem else "tried"
+            found = self._tried(version, number, observer)
+            tried = found.judged(self.state.check, self._question.pattern)
+            said = self.state.check is not None or tried.problem
+            known = "known from an earlier start" if found in self._known else ""
             observer.message(
-                f"{title}: {words} ({duration(tried.seconds)})"
-                + (f": {tried.message}" if words != "tried" else "")
+                f"{title}: {tried.verdict.value if said else 'tried'}"
+                f" ({known or duration(tried.seconds)}){f': {tried.message}' if said else ''}"
             )
         trials = [*self.state.trials, tried]
         self._write(self.state.model_copy(update={"trials": trials}))
@@ -259,6 +265,13 @@ class _Bisector:
         kept = [entry for entry in self._known if (entry.version, entry.number) not in asked]
         self.state = state.model_copy(update={"kept": kept})
         atomic.write(self.path, self.state.to_json(indent=1) + "\n")
+
+
+def _shortened(plan: Plan, check: CheckId | None) -> Plan:
+    """The plan with no more than a check rests on: a trial is run many times."""
+    if check in _ON_ALL:
+        return plan
+    return plan.resting_on(check in _ON_CONTROLS, check in _ON_REFERENCES, check in _ON_STRAIGHTS)
 
 
 def _stored(path: Path) -> list[Trial]:

@@ -87,7 +87,7 @@ def of_run(version: str, number: int, lock: str, record: RunRecord, seconds: flo
         version=version,
         number=number,
         lock=lock,
-        packages=flavor.provenance.get("packages", "").split(),
+        packages=[one_line(entry) for entry in flavor.provenance.get("packages", "").split()],
         run=record.id,
         seconds=round(seconds, 1),
         checks=[] if case.skip else [_bare(check) for check in _all(case)],

@@ -20,6 +20,14 @@ from harness.cli.console import ConsoleObserver
 from harness.engine import requirements
 from harness.engine.venv import interpreter
 from harness.record.checks import CheckId
+from harness.record.models import CaseRecord
+
+
+class _TrialObserver(ConsoleObserver):
+    """Shows a trial as it goes; what it says of its version the bisect itself tells."""
+
+    def case_judged(self, record: CaseRecord) -> None:
+        """Prints nothing: a check that is not looked at may have nothing to rest on."""
 
 
 def _pattern(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -107,7 +115,7 @@ def bisect_command(
         prepared.chosen.engine,
         prepared.settings,
         prepared.chosen.gpu,
-        lambda title: ConsoleObserver(console, title=title),
+        lambda title: _TrialObserver(console, title=title),
     )
     for line in bisection.lines(found):
         click.echo(line, err=as_json)

@@ -134,6 +134,31 @@ class Plan:
         )
         return replace(self, cases=cases, environments=environments)
 
+    def resting_on(self, controls: bool, references: bool, straights: bool) -> Plan:
+        """The plan without the executions of these kinds that are not wanted.
+
+        What a phase is compared with stays where it is a phase of the case itself.
+        """
+        cases = tuple(
+            replace(
+                case,
+                uses=tuple(
+                    use.model_copy(
+                        update={
+                            "control": use.control if controls else None,
+                            "reference": use.reference if references else None,
+                            "straights": use.straights if straights else [],
+                        }
+                    )
+                    for use in case.uses
+                ),
+            )
+            for case in self.cases
+        )
+        needed = {key for case in cases for key in case.keys}
+        tasks = {key: task for key, task in self.tasks.items() if key in needed}
+        return replace(self, tasks=tasks, cases=cases)
+
     def without(self, flavors: Mapping[str, str]) -> Plan:
         """The plan with every case skipped that needs one of these flavors (flavor → reason)."""
         cases = tuple(self._without(case, flavors) for case in self.cases)

@@ -228,3 +228,23 @@ def test_each_trial_is_told(bench: Bench) -> None:
     assert lines[0].startswith("alpha 1.8: bad (")
     assert lines[1].startswith("alpha 1.8 again: bad (")
     assert any(line.startswith("alpha 1.4: not judged (") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("check", "kinds"),
+    [
+        (CheckId.PHASES_COMPLETE, {"", ".control"}),
+        (CheckId.STATE_RESTORED, {""}),
+        (CheckId.RESULT_UNCHANGED, {"", ".control"}),
+        (CheckId.SWAPPING_AS_BEFORE, {""}),
+        (None, {"", ".control"}),
+    ],
+)
+def test_no_more_is_run_than_the_check_rests_on(
+    bench: Bench, check: CheckId | None, kinds: set[str]
+) -> None:
+    bench.bisect(answers(5), check=check)
+    (run, *_) = bench.path.parent.glob("2*")
+    phases = {path.name for path in (run / "phases").iterdir()}
+    last = "test-flavor.basic.save-predict"
+    assert phases == {f"{last}.save", *(f"{last}.load{kind}" for kind in kinds)}

@@ -364,3 +364,18 @@ def test_a_variant_has_no_control_and_no_reference(tmp_path):
     load = made.tasks["full.state.dense-adam-h5.load"]
     assert load.variables["VARIANT_FORMAT"] == "h5"
     assert load.input == "full.state.dense-adam-h5.save"
+
+
+def test_a_shortened_plan_has_the_phases_and_what_is_asked_for():
+    flavors, scenarios = ["tf2-tfkeras"], ["trainsave-loadtrain"]
+    made = planner.make(catalog.load(ROOT).select(flavors, [], scenarios), provider="builtin")
+    (case,) = made.cases
+    first, last = (use.key for use in case.uses)
+    bare = made.resting_on(controls=False, references=False, straights=False)
+    assert list(bare.tasks) == [key for key in made.tasks if key in (first, last)]
+    assert bare.cases[0].keys == (first, last)
+    controls = made.resting_on(controls=True, references=False, straights=False)
+    assert set(controls.tasks) == {first, last, f"{last}.control"}
+    straights = made.resting_on(controls=False, references=False, straights=True)
+    assert set(straights.tasks) - {first, last} == set(case.uses[-1].straights) != set()
+    assert made.resting_on(controls=True, references=True, straights=True) == made

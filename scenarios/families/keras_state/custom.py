@@ -1,4 +1,4 @@
-"""A subclassed model whose layers are in lists and dicts, as those of research code are."""
+"""A subclassed model, and a layer, whose layers are in lists and dicts, as in research code."""
 
 import typing
 
@@ -47,4 +47,20 @@ def classes(keras: typing.Any) -> typing.Dict[str, typing.Any]:
         def get_config(self) -> typing.Dict[str, typing.Any]:
             return {"outputs": self.outputs_asked}
 
-    return {"Scale": Scale, "Tower": Tower}
+    class Blocks(layers.Layer):  # type: ignore[misc, name-defined]
+        """Layers in a list of lists of a layer: no model lists them beside it."""
+
+        def __init__(self, **more: typing.Any) -> None:
+            super().__init__(**more)
+            self.blocks = [
+                [layers.Dense(6, activation="relu"), layers.Dense(8)],
+                [layers.Dense(6, activation="tanh"), layers.Dense(8)],
+            ]
+
+        def call(self, inputs: typing.Any) -> typing.Any:
+            hidden = inputs
+            for narrow, wide in self.blocks:
+                hidden = hidden + wide(narrow(hidden))
+            return hidden
+
+    return {"Scale": Scale, "Tower": Tower, "Blocks": Blocks}

@@ -211,6 +211,14 @@ def subclassed(variant: "Variant") -> Model:
     return model
 
 
+def layer_lists(variant: "Variant") -> Model:
+    """A layer of its own whose layers are in a list of lists."""
+    keras, layers = variant.keras, variant.keras.layers
+    inputs = keras.Input(shape=(_FEATURES,))
+    hidden = custom.classes(keras)["Blocks"](name="blocks")(inputs)
+    return keras.Model(inputs, layers.Dense(CLASSES, activation="softmax")(hidden))
+
+
 def subclassed_classes(variant: "Variant") -> Classes:
     return custom.classes(variant.keras)
 
@@ -293,6 +301,7 @@ EXAMPLES = {
     "text": Example(text, texts),
     "spectral": Example(spectral),
     "subclassed": Example(subclassed, classes=subclassed_classes),
+    "layer_lists": Example(layer_lists, classes=subclassed_classes),
     "remat": Example(remat, rematerialises=True),
     "lora": Example(lora),
     "quantized": Example(quantized),

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from harness.base.error import EngineError, UnavailableError
-from harness.catalog.flavors import Flavor, Image
+from harness.catalog.flavors import DerivedFlavor, Flavor, Image
 from harness.engine import indexes, owner
 from harness.engine.docker import build, build_settings, image
 from harness.engine.docker.daemon import LABEL, Daemon
@@ -355,3 +355,22 @@ def test_the_dockerfile_by_hand_gives_the_same_image(
         assert len(facts[0]["RootFS"]["Layers"]) == len(facts[1]["RootFS"]["Layers"])
     finally:
         client.remove_image("lms-harness-test/by-hand", force=True)
+
+
+@pytest.mark.docker
+def test_a_derived_flavor_is_an_image_of_its_own_lock(flavor: Flavor, tmp_path: Path) -> None:
+    """With the recipes of the checkout, which are not beside its directory."""
+    directory = tmp_path / ".cache" / "flavors" / flavor.id / "six-0"
+    directory.mkdir(parents=True)
+    (directory / "requirements.txt").write_text("")
+    engine = DockerEngine()
+    said: list[str] = []
+    derived = engine.prepare(
+        DerivedFlavor.of(flavor, directory), "virtual", said.append, threading.Event()
+    )
+    own = engine.prepare(flavor, "virtual", said.append, threading.Event())
+    engine.close()
+    assert derived.handle != own.handle
+    assert "six==1.17.0" in own.provenance["packages"].split()
+    assert not any(name.startswith("six==") for name in derived.provenance["packages"].split())
+    assert (tmp_path / ".cache/images/t-lms-virtual.log").is_file()
