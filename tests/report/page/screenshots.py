@@ -27,6 +27,7 @@ from tests.paths import ROOT
 OUTPUT = ROOT / "docs" / "pages"
 QUALITY = 55
 WIDTHS = {1280: 900, 400: 800}  # and the height
+CASE_HEIGHTS = {1280: 2130, 400: 800}
 
 
 def main(run: Path, other: Path, case: str) -> None:
@@ -45,9 +46,18 @@ def main(run: Path, other: Path, case: str) -> None:
             for scheme in ("light", "dark"):
                 tail = f"{width}-{scheme}.webp"
                 shoot(chromium, overview / "index.html", f"overview-{tail}", width, height, scheme)
-                shoot(chromium, many / "index.html", f"many-{tail}", width, height, scheme)
-                target = shown / links.CASES / page
-                shoot(chromium, target, f"case-{tail}", width, 1900, scheme)
+                shoot(
+                    chromium,
+                    many / "index.html",
+                    f"many-{tail}",
+                    width,
+                    height,
+                    scheme,
+                    "#heat-map",
+                )
+                target, end = shown / links.CASES / page, f"case-{tail}"
+                place = "" if width > 1000 else "#timelines"
+                shoot(chromium, target, end, width, CASE_HEIGHTS[width], scheme, place)
         chromium.close()
     sizes = {path.name: path.stat().st_size for path in OUTPUT.glob("*.webp")}
     for picture, size in sorted(sizes.items()):
@@ -65,12 +75,16 @@ def _without_excuse(record: RunRecord, name: str) -> RunRecord:
     return record.model_copy(update={"cases": cases})
 
 
-def shoot(browser: Browser, page: Path, name: str, width: int, height: int, scheme: Any) -> None:
-    """Takes a picture of the top of a page."""
+def shoot(
+    browser: Browser, page: Path, name: str, width: int, height: int, scheme: Any, place: str = ""
+) -> None:
+    """Takes a picture of a page, from its top or from a place on."""
     size = {"width": width, "height": height}
     context = browser.new_context(viewport=size, color_scheme=scheme)  # type: ignore[arg-type]
     window = context.new_page()
     window.goto(page.as_uri())
+    if place:
+        window.locator(place).evaluate("one => one.scrollIntoView()")
     window.wait_for_timeout(500)
     session = context.new_cdp_session(window)
     taken = session.send("Page.captureScreenshot", {"format": "webp", "quality": QUALITY})
