@@ -15,6 +15,7 @@ from harness.report.page.heat_map import HeatMap
 from harness.report.totals import Totals, executions
 
 PROBLEMS = 100  # that are listed; the heat map has all
+SHOWN = 5  # of these before anyone asks: the heat map follows
 SEEN = 50  # cases of a known defect that are listed
 SLOWEST = 10
 CHANGES = 50  # entries of a list of what changed
@@ -129,7 +130,7 @@ def gather(record: RunRecord, counts: Totals, pages: Mapping[str, str]) -> Front
         more_problems=max(0, len(shown.problems) - PROBLEMS),
         known=[
             Known(
-                defect.text,
+                defect.text.removeprefix("known defect "),
                 len(defect.seen),
                 [
                     Sighting(entry.case, by_name[entry.case], entry.check, entry.message)

@@ -20,6 +20,8 @@ import jinja2
 from markupsafe import Markup
 
 from harness.base.text import mib, plural
+from harness.report.timeline import axis
+from harness.report.timeline.model import Timeline
 
 STATIC = Path(__file__).parent / "static"
 PLOT_SCRIPTS = ("uplot/uPlot.iife.min.js", "plots.js")
@@ -77,6 +79,11 @@ def _loader(up: str, scripts: tuple[str, ...]) -> tuple[Markup, str]:
     return Markup(text), policy
 
 
+def _told(timeline: Timeline) -> list[str]:
+    """What a plot cannot show, in sentences; the caption has the first one."""
+    return axis.words(timeline, axis.Span.of(timeline))[1:]
+
+
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
@@ -86,5 +93,5 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"mib": mib, "plural": plural}
+    environment.filters |= {"mib": mib, "plural": plural, "told": _told}
     return environment

@@ -41,7 +41,9 @@ def write(record: RunRecord, run_directory: Path) -> Path:
     front = None
     try:
         front = front_page.gather(record, counts, pages)
-        content = markup.render("front.html.j2", "", ["heat_map.js"], page=front)
+        content = markup.render(
+            "front.html.j2", "", ["heat_map.js"], page=front, shown=front_page.SHOWN
+        )
     except Exception as error:  # the other reports must not be lost with this one
         content = _fallback(error)
     _write_cases(record, counts.cases, pages, front.problems if front else [], run_directory)

@@ -1,9 +1,10 @@
 """Screenshots of pages, as docs/reports.md shows them: `docs/pages/*.webp`.
 
-python -m tests.report.page.screenshots RUN CASE
+python -m tests.report.page.screenshots RUN OTHER CASE
 
-RUN is the directory of a run, CASE a case of it with a timeline. A canary is shown with the checks
-behind it, as a case that nobody meant to fail. Ten thousand cases are made up.
+RUN is the directory of the run whose overview is shown, CASE a case with a timeline in the run
+OTHER. A canary is shown with the checks behind it, as a case that nobody meant to fail. Ten
+thousand cases are made up.
 """
 
 from __future__ import annotations
@@ -26,14 +27,16 @@ from tests.paths import ROOT
 OUTPUT = ROOT / "docs" / "pages"
 QUALITY = 55
 WIDTHS = {1280: 900, 400: 800}  # and the height
+CASE_HEIGHTS = {1280: 2130, 400: 800}
 
 
-def main(run: Path, case: str) -> None:
+def main(run: Path, other: Path, case: str) -> None:
     """Takes them all; says how large they are."""
     OUTPUT.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as name, sync_playwright() as driver:
-        shown, many = Path(name) / "run", Path(name) / "many"
-        shutil.copytree(run, shown, symlinks=True, ignore=shutil.ignore_patterns("artifacts"))
+        overview, shown, many = (Path(name) / part for part in ("overview", "run", "many"))
+        shutil.copytree(other, shown, symlinks=True, ignore=shutil.ignore_patterns("artifacts"))
+        pages.write(store.load(run), overview)
         record = _without_excuse(store.load(shown), case)
         pages.write(record, shown)
         pages.write(build(10_000), many)
@@ -42,10 +45,19 @@ def main(run: Path, case: str) -> None:
         for width, height in WIDTHS.items():
             for scheme in ("light", "dark"):
                 tail = f"{width}-{scheme}.webp"
-                shoot(chromium, shown / "index.html", f"overview-{tail}", width, height, scheme)
-                shoot(chromium, many / "index.html", f"many-{tail}", width, height, scheme)
-                target = shown / links.CASES / page
-                shoot(chromium, target, f"case-{tail}", width, 1900, scheme)
+                shoot(chromium, overview / "index.html", f"overview-{tail}", width, height, scheme)
+                shoot(
+                    chromium,
+                    many / "index.html",
+                    f"many-{tail}",
+                    width,
+                    height,
+                    scheme,
+                    "#heat-map",
+                )
+                target, end = shown / links.CASES / page, f"case-{tail}"
+                place = "" if width > 1000 else "#timelines"
+                shoot(chromium, target, end, width, CASE_HEIGHTS[width], scheme, place)
         chromium.close()
     sizes = {path.name: path.stat().st_size for path in OUTPUT.glob("*.webp")}
     for picture, size in sorted(sizes.items()):
@@ -63,12 +75,16 @@ def _without_excuse(record: RunRecord, name: str) -> RunRecord:
     return record.model_copy(update={"cases": cases})
 
 
-def shoot(browser: Browser, page: Path, name: str, width: int, height: int, scheme: Any) -> None:
-    """Takes a picture of the top of a page."""
+def shoot(
+    browser: Browser, page: Path, name: str, width: int, height: int, scheme: Any, place: str = ""
+) -> None:
+    """Takes a picture of a page, from its top or from a place on."""
     size = {"width": width, "height": height}
     context = browser.new_context(viewport=size, color_scheme=scheme)  # type: ignore[arg-type]
     window = context.new_page()
     window.goto(page.as_uri())
+    if place:
+        window.locator(place).evaluate("one => one.scrollIntoView()")
     window.wait_for_timeout(500)
     session = context.new_cdp_session(window)
     taken = session.send("Page.captureScreenshot", {"format": "webp", "quality": QUALITY})
@@ -77,6 +93,6 @@ def shoot(browser: Browser, page: Path, name: str, width: int, height: int, sche
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
+    if len(sys.argv) != 4:
         sys.exit(__doc__)
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])

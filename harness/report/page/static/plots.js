@@ -14,6 +14,7 @@
 
     function size(value, unit) {
       if (value == null) return "–";
+      if (!value) return "0";
       const [scale, word] = Math.abs(value) >= 2 ** 30 ? [2 ** 30, "GiB"]
         : Math.abs(value) >= 2 ** 20 / 10 ? [2 ** 20, "MiB"] : [2 ** 10, "KiB"];
       return `${(value / scale).toLocaleString("en", { maximumFractionDigits: 1 })} ${word}${unit === "B/s" ? "/s" : ""}`;
