@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from harness.base import directory as directories
 from harness.base.error import HarnessError
+from harness.base.text import one_line
 from harness.catalog.flavors import Flavor
 from harness.comparison import baseline as baselines
 from harness.comparison import comparison
@@ -172,7 +173,11 @@ class Recording:
     def _compared(self, record: RunRecord) -> RunRecord:
         if self._baseline is None:
             return record
-        found = comparison.compare(self._baseline, baselines.of([record]))
+        try:
+            found = comparison.compare(self._baseline, baselines.of([record]))
+        except Exception as error:  # the record of a run that took hours must not be lost
+            self.add_notes(one_line(f"the run could not be compared with its baseline: {error!r}"))
+            return record
         return record.model_copy(update={"comparison": found})
 
     def _refused(self, problem: OSError) -> HarnessError:

@@ -8,6 +8,7 @@ import pytest
 
 from harness.base.error import UsageError
 from harness.cli.main import cli
+from harness.comparison import comparison
 from harness.history import database
 from harness.record import store
 from harness.record.checks import CheckId, Status
@@ -211,6 +212,14 @@ def test_a_baseline_that_cannot_be_read_ends_before_anything_runs(run, tmp_path)
         run(played.append, "--baseline=none")
     assert played == []
     assert not (tmp_path / "checkout" / "reports").exists()
+
+
+def test_a_comparison_that_breaks_is_a_note_and_loses_no_record(run, monkeypatch):
+    _, _, first = run(good)
+    monkeypatch.setattr(comparison, "compare", lambda *sides: 1 / 0)
+    code, text, record = run(good, "--baseline", first.id)
+    assert (code, record.comparison) == (0, None)
+    assert "note: the run could not be compared with its baseline: ZeroDivisionError" in text
 
 
 def test_every_run_is_in_the_history(run, tmp_path):

@@ -17,7 +17,7 @@ from harness.report import junit
 from harness.report.attachments import project_directory
 from tests import records
 
-FILE_BYTES = 30 * 10**6
+FILE_BYTES, JOB_BYTES = 30 * 10**6, 100 * 10**6
 ELEMENTS = 250_000  # of a file: "XML exceeds permitted complexity"
 TEXT_BYTES = 10**7  # of a node, the limit of libxml2
 # For an element with such a type ActiveSupport's `Hash.from_xml` has no text, or refuses the file.
@@ -53,13 +53,13 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
-def written(record, place: Path) -> list[bytes]:
+def documents(record, place: Path) -> list[bytes]:
     return [path.read_bytes() for path in junit.write(record, records.logs(record, place))]
 
 
 def test_each_test_case_is_told_apart_and_says_why(project):
     found = [
-        case for text in written(records.run(), project / "reports/run") for case in cases(text)
+        case for text in documents(records.run(), project / "reports/run") for case in cases(text)
     ]
     keys = [key for key, *_ in found]
     assert len(keys) == len(set(keys))
@@ -69,7 +69,7 @@ def test_each_test_case_is_told_apart_and_says_why(project):
 
 def test_the_attachment_of_a_failure_is_a_file_named_from_the_project(project):
     found = [
-        case for text in written(records.run(), project / "reports/run") for case in cases(text)
+        case for text in documents(records.run(), project / "reports/run") for case in cases(text)
     ]
     paths = [path for _, status, _, path in found if status == "failure"]
     assert paths
@@ -82,15 +82,16 @@ def test_elsewhere_attachments_are_absolute_as_jenkins_wants_them(tmp_path, monk
     monkeypatch.delenv("GITLAB_CI", raising=False)
     monkeypatch.setenv("CI_PROJECT_DIR", str(tmp_path))
     assert project_directory() is None
-    for text in written(records.run(), tmp_path / "reports/run"):
+    for text in documents(records.run(), tmp_path / "reports/run"):
         for path in ATTACHMENT.findall(text.decode()):
             assert Path(path).is_absolute()
 
 
 def test_ten_thousand_cases_are_within_the_limits(project):
     record = build(10_000)
-    for path in junit.write(record, project / "reports/run"):
-        content = path.read_bytes()
+    written = [path.read_bytes() for path in junit.write(record, project / "reports/run")]
+    assert sum(map(len, written)) < JOB_BYTES
+    for content in written:
         assert len(content) < FILE_BYTES
         elements = list(ET.fromstring(content).iter())
         assert len(elements) < ELEMENTS

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 
 from harness.base import atomic
 from harness.base.error import HarnessError, UsageError
-from harness.record import store
+from harness.history import database
+from harness.record import journal, store
 from harness.record.checks import Check, CheckId, Status
 from harness.record.models import CaseRecord, FlavorRecord, RunRecord
 from harness.report import junit, summary, totals
@@ -298,3 +299,13 @@ def test_what_is_in_the_place_of_a_record_is_not_waited_for(tmp_path, kind):
     other_than_a_file(tmp_path / store.FILE, kind)
     with pytest.raises(UsageError, match=r"^cannot read .*record\.json: "):
         store.load(tmp_path)
+
+
+def test_a_run_that_was_killed_is_in_the_history_once_it_is_settled(tmp_path):
+    running = records.run().model_copy(update={"state": "running"})
+    reports.write_all(running, tmp_path / "run")
+    (tmp_path / "run" / journal.FILE).touch()
+    assert database.load(tmp_path, 20) == {}
+    list(reports.settle_killed(tmp_path))
+    points = database.load(tmp_path, 20)["tf1-tfkeras.keras_saveload.trainsave-loadtrain"]
+    assert [point.run for point in points] == [running.id]
