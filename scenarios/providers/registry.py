@@ -68,12 +68,13 @@ def _named(phase: Phase, name: str) -> _Class:
     path, colon, class_name = name.rpartition(":")
     if colon:
         return _checked(getattr(_imported(path), class_name, None), name)
+    module_name = name.partition("-")[0]
     try:
         module: typing.Any = importlib.import_module(
-            "providers." + (phase.backend if name == _OWN else name)
+            "providers." + (phase.backend if name == _OWN else module_name)
         )
     except ModuleNotFoundError as error:
-        if error.name != f"providers.{name}":
+        if error.name != f"providers.{module_name}":
             raise
         raise ValueError(f"LMS_PROVIDER is {name!r}: there is no such provider") from None
     if hasattr(module, "choose"):

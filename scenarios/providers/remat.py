@@ -21,6 +21,8 @@ class Remat(Provider):
     backends = ("tensorflow", "torch", "jax")
     roles = ("train",)
     effect = "recomputes"
+    # XLA fuses what is computed again with other neighbours. On torch the bits are the same.
+    rounds = True
 
     @classmethod
     def building(cls, runtime: Runtime) -> typing.ContextManager[typing.Any]:

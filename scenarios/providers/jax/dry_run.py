@@ -11,11 +11,12 @@ class DryRun(OffloadPolicy):
 
     def _apply(self, model: typing.Any) -> None:
         plain_loss, plain_step = model.compute_loss_and_updates, model.train_step
+        policy = self.policy(model)
 
         def train_step(state: typing.Any, data: typing.Any) -> typing.Any:
             import jax
 
-            model.compute_loss_and_updates = under_policy(plain_loss)
+            model.compute_loss_and_updates = under_policy(plain_loss, policy)
             try:
                 # Another function each time: jax keeps what it traced by the function.
                 closed = jax.make_jaxpr(lambda *arguments: plain_step(*arguments))(state, data)

@@ -20,6 +20,9 @@ Equation = typing.Any
 Value = typing.Any
 _Aval = typing.Any
 
+# The operations that execute moves, by name.
+SWAP_OUT, SWAP_IN = "lms_swapout", "lms_swapin"
+
 # Their programs run any number of times, and a slot holds one tensor. So moves within them stay
 # what they are, which is nothing on a CPU: they are neither executed there nor counted.
 _CONTROL_FLOW = ("scan", "while", "cond")
@@ -165,12 +168,18 @@ def applied(equation: Equation, inputs: typing.List[Value]) -> typing.List[Value
 
 def moves_of(jaxpr: _Jaxpr) -> typing.Iterator[typing.Tuple[str, _Aval]]:
     """Each move in a program: `'out'` or `'in'`, and the shape and type of what is moved."""
-    for equation in jaxpr.eqns:
+    for equation in equations(jaxpr):
         direction = _direction(equation)
         if direction:
             yield direction, equation.invars[0].aval
+
+
+def equations(jaxpr: _Jaxpr) -> typing.Iterator[Equation]:
+    """Each operation of a program, and of the programs within."""
+    for equation in jaxpr.eqns:
+        yield equation
         for inner in _inner(equation):
-            yield from moves_of(inner)
+            yield from equations(inner)
 
 
 def size(aval: _Aval) -> int:
@@ -234,7 +243,7 @@ def _store() -> typing.Any:
     import jax
     import numpy as np
 
-    return _call("lms_swapout", "store", lambda slot: jax.core.ShapedArray((), np.int32))
+    return _call(SWAP_OUT, "store", lambda slot: jax.core.ShapedArray((), np.int32))
 
 
 @functools.lru_cache(maxsize=None)
@@ -242,7 +251,7 @@ def _load() -> typing.Any:
     import jax
 
     return _call(
-        "lms_swapin",
+        SWAP_IN,
         "load",
         lambda slot: jax.core.ShapedArray(slot.aval.shape, slot.aval.dtype),
     )

@@ -63,8 +63,14 @@ class OffloadPolicy(Provider):
         marker.note("jax keeps no activation while a model predicts: there is nothing to swap")
 
     def _apply(self, model: typing.Any) -> None:
-        model.compute_loss_and_updates = under_policy(model.compute_loss_and_updates)
+        model.compute_loss_and_updates = under_policy(
+            model.compute_loss_and_updates, self.policy(model)
+        )
         self._renew(model, self._step(model.train_step))
+
+    def policy(self, model: typing.Any) -> typing.Callable[..., typing.Any]:
+        """The policy of `jax.checkpoint` for a model; a subclass has another one."""
+        return every_value()
 
     def _renew(self, model: typing.Any, step: typing.Any) -> None:
         if self._runtime.phase.edit_in_place:
@@ -100,8 +106,10 @@ class OffloadPolicy(Provider):
         self.announce(swaps)
 
 
-def under_policy(original: typing.Callable[..., typing.Any]) -> typing.Callable[..., typing.Any]:
-    """Keras' `compute_loss_and_updates` of a model, under the policy where it trains."""
+def under_policy(
+    original: typing.Callable[..., typing.Any], policy: typing.Callable[..., typing.Any]
+) -> typing.Callable[..., typing.Any]:
+    """Keras' `compute_loss_and_updates` of a model, under a policy where it trains."""
 
     def compute_loss_and_updates(
         trainable_variables: typing.Any,
@@ -119,7 +127,7 @@ def under_policy(original: typing.Callable[..., typing.Any]) -> typing.Callable[
             return original(*arguments[:-1], training=training, optimizer_variables=arguments[-1])
 
         if training:
-            body = jax.checkpoint(body, policy=policy())
+            body = jax.checkpoint(body, policy=policy)
         return body(
             trainable_variables,
             non_trainable_variables,
@@ -133,7 +141,7 @@ def under_policy(original: typing.Callable[..., typing.Any]) -> typing.Callable[
     return compute_loss_and_updates
 
 
-def policy() -> typing.Callable[..., typing.Any]:
+def every_value() -> typing.Callable[..., typing.Any]:
     """An offload policy of `jax.checkpoint` for values of whatever name.
 
     jax has one for values with a name; its verdict on such a value is that on every value of
