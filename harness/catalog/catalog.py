@@ -99,11 +99,8 @@ class Catalog(Entry):
         reason = inapplicable(flavor, scenario, provider)
         if reason is None:
             elsewhere = {phase.flavor for phase in scenario.phase if phase.flavor is not None}
-            reasons = (
-                provider.unable(other.mode, other.backend, other.packages)
-                for other in self.environments
-                if other.id in elsewhere
-            )
+            others = (other for other in self.environments if other.id in elsewhere)
+            reasons = (_unable(other, other.mode, provider) for other in others)
             reason = next((found for found in reasons if found is not None), None)
         return Pair(flavor, scenario, reason, provider)
 
@@ -115,8 +112,7 @@ class Catalog(Entry):
         """Why a provider can never work in any mode that a flavor's scenarios have, or None."""
         own = {scenario.mode for scenario in self.scenarios} - {None}
         reasons = [
-            _misplaced(flavor, provider)
-            or provider.unable(mode or flavor.mode, flavor.backend, flavor.packages)
+            _misplaced(flavor, provider) or _unable(flavor, mode or flavor.mode, provider)
             for mode in (None, *sorted(own, key=str))
             if mode is None or flavor.backend == "tensorflow"
         ]
@@ -275,18 +271,21 @@ def inapplicable(
     flavor: Flavor, scenario: Scenario, provider: Provider = providers.BUILTIN
 ) -> str | None:
     """The reason why a scenario does not apply to a flavor and a provider, or None if it does."""
-    misplaced = _misplaced(flavor, provider)
-    if misplaced is not None:
-        return misplaced
-    for feature in scenario.requires:
-        if feature not in flavor.features:
-            return flavor.lacks.get(feature, f"the flavor has no {feature}")
+    reason = _misplaced(flavor, provider) or flavor.lacking(scenario.requires)
+    if reason is not None:
+        return reason
     for phase in scenario.phase:
         if phase.flavor == flavor.id:
             return (
                 f"its {phase.id} phase is of {flavor.id} too: nothing is handed to another flavor"
             )
-    return provider.unable(scenario.mode or flavor.mode, flavor.backend, flavor.packages)
+    return _unable(flavor, scenario.mode or flavor.mode, provider)
+
+
+def _unable(flavor: Flavor, mode: str, provider: Provider) -> str | None:
+    way = provider.way(mode, flavor.backend)
+    reason = None if way is None else flavor.lacking(way.requires)
+    return reason or provider.unable(mode, flavor.backend, flavor.packages)
 
 
 def _misplaced(flavor: Flavor, provider: Provider) -> str | None:
@@ -332,7 +331,7 @@ def _same(scenario: str, one: str, other: str) -> UsageError:
 def _check_names(families: Sequence[Family], flavors: Sequence[Flavor]) -> None:
     """Raises UsageError where a feature or a flavor is named that there is not."""
     names = {flavor.id for flavor in flavors}
-    known = {feature for flavor in flavors for feature in (*flavor.features, *flavor.lacks)}
+    known = {feature for flavor in flavors for feature in (*flavor.has, *flavor.lacks)}
     required = [
         (f"scenario {family.id}/{scenario.id}", feature)
         for family in families

@@ -11,13 +11,20 @@ from typing import Any
 
 from harness.base import plain_file
 from harness.base.error import UsageError
+from harness.catalog.entry import Entry, Id, validated
 from harness.catalog.entry import read as toml
-from harness.catalog.entry import validated
+from harness.catalog.flavors import KERAS
 from harness.catalog.scenarios import OfFamily, Scenario, script_path, scripts
 from harness.catalog.variants import Exclusion, Value, Variants
 
 # Keys of the table [variants]; any other is an axis.
 _KEYS = {"axes", "pairs", "description", "straight", "phase", "exclude"}
+
+
+class _Head(Entry):
+    """What the head of a file says of all of its scenarios."""
+
+    requires: tuple[Id, ...] = (KERAS,)
 
 
 @dataclass(frozen=True)
@@ -48,13 +55,20 @@ def read(path: Path) -> Family:
     if not isinstance(entries, list) or not (entries or table is not None):
         raise UsageError(f"{path}: has no [[scenario]]")
     content.pop("description", None)
-    shared = {"activations_mib": content.pop("activations_mib", 0)}
+    shared: dict[str, Any] = {"activations_mib": content.pop("activations_mib", 0)}
+    told = {key: content.pop(key) for key in _Head.model_fields if key in content}
     if content:
         raise UsageError(f"{path}: unknown key {next(iter(content))!r}")
+    requires = validated(_Head, told, path).requires
     scenarios = [_scenario(entry, shared, path) for entry in entries]
+    scenarios = [
+        scenario.model_copy(update={"requires": (*requires, *scenario.requires)})
+        for scenario in scenarios
+    ]
     for name, count in Counter(scenario.id for scenario in scenarios).items():
         if count > 1:
             raise UsageError(f"{path}: scenario {name!r} is there twice; ids are unique")
+    shared["requires"] = requires
     variants = None if table is None else _variants(table, shared, path)
     return Family(family, tuple(scenarios), variants)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import Field
@@ -20,6 +21,9 @@ from harness.catalog.entry import (
     Version,
     Words,
 )
+
+KERAS = "keras"
+"""The feature of a flavor that has a Keras; what a family requires that says nothing else."""
 
 
 class Image(Entry):
@@ -51,7 +55,8 @@ class Flavor(Entry):
     """A pinned software environment.
 
     Attributes:
-        keras: what `KERAS` is set to for the phases: "tf.keras" or "keras".
+        keras: what `KERAS` is set to for the phases: "tf.keras", "keras", or "none" where models
+            are the backend's own.
         mode: how models run: "session" (graph), "function" (traced or compiled functions) or
             "eager" (one operation after the other).
         python: the interpreter that the requirements were locked for, e.g. "3.7".
@@ -60,7 +65,7 @@ class Flavor(Entry):
             come from.
         preload: modules that take long to import and do nothing else: they start no thread and
             open no device. The venv engine imports them once and forks the phases.
-        features: what scenarios may require of the flavor.
+        features: what scenarios may require of the flavor, beside `keras` where it has one.
         lacks: features that the flavor does not have, each with the reason. `predict_swapping` is
             no scenario's: without it a phase that predicts has nothing to swap.
         providers: the only providers whose cases it has; none: every one's that works in it.
@@ -93,6 +98,16 @@ class Flavor(Entry):
     def recipes(self) -> Path:
         """The directory `docker` of the checkout: what the images of all flavors are made with."""
         return self.directory.parent.parent
+
+    @property
+    def has(self) -> frozenset[str]:
+        """All that scenarios may require of it and get."""
+        return frozenset(self.features) | (frozenset() if self.keras == "none" else {KERAS})
+
+    def lacking(self, required: Iterable[str]) -> str | None:
+        """Why the flavor does not have what is required, or None where it has."""
+        missing = next((name for name in required if name not in self.has), None)
+        return None if missing is None else self.lacks.get(missing, f"the flavor has no {missing}")
 
 
 class DerivedFlavor(Flavor):

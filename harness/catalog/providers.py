@@ -38,6 +38,7 @@ class Way(Entry):
     backends: tuple[Backend, ...] = Field(min_length=1)
     accelerators: tuple[Accelerator, ...] = Field(default=("virtual", "gpu"), min_length=1)
     packages: tuple[Id, ...] = ()
+    requires: tuple[Id, ...] = ()
     roles: tuple[Role, ...] = ("train", "predict")
     effect: Effect = "moves"
     rounds: bool = False
@@ -63,10 +64,11 @@ class Provider(Entry):
         """What `LMS_PROVIDER` is for a phase that sees the file where it is."""
         return self.id if self.file is None else f"{self.file}:{self.class_name}"
 
-    def way(self, mode: str, backend: str) -> Way | None:
-        """The class for a mode and a backend, or None."""
-        fitting = (way for way in self.ways if mode in way.modes and backend in way.backends)
-        return next(fitting, None)
+    def way(self, mode: str, backend: str, accelerator: str = "") -> Way | None:
+        """The class for a mode and a backend, or None; of several, one for the accelerator."""
+        fitting = [way for way in self.ways if mode in way.modes and backend in way.backends]
+        there = [way for way in fitting if accelerator in way.accelerators]
+        return next(iter(there or fitting), None)
 
     def unable(self, mode: str, backend: str, installed: Iterable[str]) -> str | None:
         """Why the provider can never work in a place, or None where it can.

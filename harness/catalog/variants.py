@@ -86,7 +86,7 @@ class Variants(Entry):
         pairs: lists of axes; every pair of values of the axes of one list is in some variant that
             runs by default, if it can be.
         description: of a variant; `{axis}` is the description of its value.
-        activations_mib: as of a scenario.
+        activations_mib, requires: as of a scenario; no variant applies without them.
     """
 
     family: Id
@@ -98,6 +98,7 @@ class Variants(Entry):
     phase: tuple[Phase, ...] = Field(min_length=1)
     exclude: tuple[Exclusion, ...] = ()
     activations_mib: Activations = 0.0
+    requires: tuple[Id, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Variants:
@@ -133,10 +134,11 @@ class Variants(Entry):
 
     def of(self, flavor: Flavor) -> dict[str, tuple[str, ...]]:
         """The ids of the values of each axis that a flavor has what is required for."""
-        features = set(flavor.features)
         return {
             axis: tuple(
-                value.id for value in self.values[axis] if features.issuperset(value.requires)
+                value.id
+                for value in self.values[axis]
+                if flavor.has.issuperset((*self.requires, *value.requires))
             )
             for axis in self.axes
         }
@@ -249,7 +251,12 @@ class Variants(Entry):
                 {axis: value.description for axis, value in chosen.items()}
             ),
             requires=tuple(
-                dict.fromkeys(name for value in chosen.values() for name in value.requires)
+                dict.fromkeys(
+                    (
+                        *self.requires,
+                        *(name for value in chosen.values() for name in value.requires),
+                    )
+                )
             ),
             restores=restores[0] if restores else (),
             control=False,
@@ -267,8 +274,9 @@ class Variants(Entry):
         return next(value for value in self.values[axis] if value.id == name)
 
     def _lacks(self, flavor: Flavor, value: Value) -> str:
-        feature = next(name for name in value.requires if name not in flavor.features)
-        return flavor.lacks.get(feature, f"the flavor has no {feature}")
+        reason = flavor.lacking((*self.requires, *value.requires))
+        assert reason is not None  # asked of what does not apply
+        return reason
 
     def allowed(self, axes: Mapping[str, Iterable[str]]) -> Iterator[Row]:
         """All combinations of these values that are not excluded, in their order."""

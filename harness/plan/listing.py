@@ -14,10 +14,11 @@ from harness.record.models import BUILTIN
 _PAGE = """\
 # The matrix
 
-Every scenario on every flavor: {cases}. `yes` is a case, and `caught` one that is wrong on
-purpose: it passes when the harness catches it. A pair with a number can never apply, for the reason
-below the table: it is no case, and is in no report. What a machine lacks is another matter: such a
-case is reported as skipped.
+Every scenario on every flavor that has a case by default: {cases}. `yes` is a case, and `caught`
+one that is wrong on purpose: it passes when the harness catches it. A pair with a number can never
+apply, for the reason below the table: it is no case, and is in no report. What a machine lacks is
+another matter: such a case is reported as skipped. The cases of other providers than our own are on
+[the page about them](providers.md).
 
 `harness list --markdown` writes this page; `make list ALL=1` prints the same on a terminal.
 
@@ -130,10 +131,16 @@ def _phases(plan: Plan, case: Case) -> Iterator[str]:
 
 
 def page(catalog: Catalog) -> str:
-    """The page of the whole matrix, in Markdown: `docs/matrix.md`."""
-    pairs = list(catalog.pairs())
-    cases = sum(pair.inapplicable is None for pair in pairs)
-    return _PAGE.format(cases=plural(cases, "case"), table="\n".join(_table(catalog, pairs)))
+    """The page of the whole matrix, in Markdown: `docs/matrix.md`.
+
+    A flavor that has no case is not on it.
+    """
+    cases = [pair for pair in catalog.pairs() if pair.inapplicable is None]
+    having = {pair.flavor.id for pair in cases}
+    flavors = tuple(entry for entry in catalog.flavors if entry.id in having)
+    shown = catalog.model_copy(update={"flavors": flavors})
+    table = "\n".join(_table(shown, list(shown.pairs())))
+    return _PAGE.format(cases=plural(len(cases), "case"), table=table)
 
 
 def _table(catalog: Catalog, pairs: Iterable[Pair]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from harness.catalog.defects import Sighting
-from harness.catalog.entry import Mode
+from harness.catalog.entry import Accelerator, Mode
 from harness.catalog.flavors import Flavor
 from harness.catalog.providers import Provider, Way
 from harness.catalog.scenarios import Scenario
@@ -48,6 +48,7 @@ class Case:
     Attributes:
         skip: what this machine lacks for it, or None.
         known: the checks of it that fail for a known defect.
+        accelerator: where it runs.
     """
 
     flavor: Flavor
@@ -56,6 +57,7 @@ class Case:
     provider: Provider
     skip: str | None = None
     known: tuple[Sighting, ...] = ()
+    accelerator: Accelerator = field(default="virtual", compare=False)
 
     @property
     def id(self) -> str:
@@ -81,8 +83,8 @@ class Case:
 
     @property
     def way(self) -> Way | None:
-        """The provider's class for the case's mode and backend."""
-        return self.provider.way(self.mode, self.flavor.backend)
+        """The provider's class for the case's mode, backend and accelerator."""
+        return self.provider.way(self.mode, self.flavor.backend, self.accelerator)
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from harness.catalog.catalog import Catalog
+from harness.catalog.entry import Accelerator
 from harness.catalog.flavors import Flavor
 from harness.catalog.providers import BUILTIN, OFF, Provider
 from harness.catalog.scenarios import Phase, Reference, Scenario, Straight, script_path
@@ -75,12 +76,12 @@ class _Builder:
         self._parameters = parameters
         self._share = share
         self._goal = goal
+        self._accelerator: Accelerator = "virtual" if goal is None else "gpu"
         self._keys: dict[tuple[object, ...], str] = {}
 
     def case(self, flavor: Flavor, scenario: Scenario, provider: Provider) -> Case:
-        case = Case(flavor, scenario, (), provider)
-        accelerator = "virtual" if self._goal is None else "gpu"
-        if case.way is not None and accelerator not in case.way.accelerators:
+        case = Case(flavor, scenario, (), provider, accelerator=self._accelerator)
+        if case.way is not None and case.accelerator not in case.way.accelerators:
             where = " or ".join(_WHERE[entry] for entry in case.way.accelerators)
             return replace(case, skip=f"provider {provider.id} needs {where}")
         uses: list[PhaseUse] = []
@@ -187,7 +188,8 @@ class _Builder:
         }
         if phase.fault is not None and not off:
             variables["LMS_FAULT"] = phase.fault
-        way = provider.way(variables["EXECUTION_MODE"], flavor.backend)
+        mode = variables["EXECUTION_MODE"]
+        way = provider.way(mode, flavor.backend, self._accelerator)
         if way is not None and not off:
             variables.update(way.variables)
         script = script_path(scenario, phase.script)

@@ -7,7 +7,8 @@ from common.errors import refuse
 from frameworks.resources import Resources
 
 ACCELERATORS = ("gpu", "virtual")
-KERAS = ("tf.keras", "keras")
+NO_KERAS = "none"
+KERAS = ("tf.keras", "keras", NO_KERAS)
 MODES = ("session", "function", "eager")
 BACKENDS = ("tensorflow", "torch", "jax")
 
@@ -26,6 +27,7 @@ class Phase(typing.NamedTuple):
     parameters: LMS parameters, the text of a JSON object.
     mode: how models run: `'session'` (graphs), `'function'` (traced or compiled functions) or
         `'eager'` (one operation after the other).
+    keras: which Keras the flavor is about, or `'none'`: models are the backend's own.
     backend: what Keras computes with: `'tensorflow'`, or with Keras 3 `'torch'` or `'jax'`.
     replicas: accelerators that the phase uses at once, at least 1.
     batch_scale: factor on the batch size, at least 1: how much there is to hold in memory.

@@ -7,7 +7,7 @@ import random
 import typing
 
 from common import errors, marker
-from common.phase import Phase
+from common.phase import NO_KERAS, Phase
 from common.steps import Steps
 from frameworks import keras_api
 from frameworks.resources import UnavailableError
@@ -18,8 +18,7 @@ SEED = 20190802
 class Runtime:
     """What a script works with.
 
-    phase: `Phase`. keras: the flavor's Keras package, or None where the flavor has none that runs
-        in the phase's mode.
+    phase: `Phase`. keras: the flavor's Keras package, or None where the flavor has none.
     tf: in session mode `tensorflow.compat.v1`, with behaviour of TensorFlow 2 off; in function
         mode `tensorflow` 2 itself, eager; None where Keras 3 runs on another backend.
     steps: `Steps` that the phase has run.
@@ -53,16 +52,18 @@ class Runtime:
 
     def report(self, data: str) -> None:
         """Marks the environment. data: which data set the phase uses."""
-        import h5py
         import numpy as np
 
         backend = self.phase.backend
         versions = {
             backend: self.tf.version.VERSION if self.tf else __import__(backend).__version__,
-            "keras": keras_api.version(self.keras),
             "numpy": np.__version__,
-            "h5py": h5py.__version__,
         }
+        if self.keras is not None:
+            import h5py
+
+            versions["keras"] = keras_api.version(self.keras)
+            versions["h5py"] = h5py.__version__
         marker.emit(
             "environment",
             versions=versions,
@@ -111,11 +112,13 @@ def start(phase: Phase) -> Runtime:
         # On CPUs oneDNN merges operations whatever control edges there are between others and
         # each of them, such as the two gradients of a convolution: an edited graph gets a cycle.
         os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
+    if phase.keras == NO_KERAS and (phase.backend, phase.mode) != ("torch", "eager"):
+        errors.refuse("KERAS is none: KERAS_BACKEND has to be torch, and EXECUTION_MODE eager")
     if phase.mode == "session":
         return _start_sessions(phase)
     if phase.backend == "tensorflow":
         return _start_functions(phase)
-    return _start_keras3(phase)
+    return _start_other_backend(phase)
 
 
 def _start_functions(phase: Phase) -> Runtime:
@@ -129,8 +132,8 @@ def _start_functions(phase: Phase) -> Runtime:
     return Runtime(phase, tf, keras, [device.name for device in tf.config.list_logical_devices()])
 
 
-def _start_keras3(phase: Phase) -> Runtime:
-    if phase.keras != "keras":
+def _start_other_backend(phase: Phase) -> Runtime:
+    if phase.keras == "tf.keras":
         errors.refuse(
             f"KERAS_BACKEND is {phase.backend}, and {phase.keras} runs only on TensorFlow"
         )
@@ -142,6 +145,11 @@ def _start_keras3(phase: Phase) -> Runtime:
         from frameworks import jax_backend
 
         devices = jax_backend.start(phase.resources)
+    if phase.keras == NO_KERAS:
+        import torch
+
+        _seed(torch.manual_seed)
+        return Runtime(phase, None, None, devices)
     keras = keras_api.load(phase.keras, phase.mode)
     keras.utils.set_random_seed(SEED)
     return Runtime(phase, None, keras, devices)

@@ -99,6 +99,8 @@ class Measurement(typing.NamedTuple):
         what the step retained.
     accelerator_retained_bytes: allocated by the step and not released when it ended: values that
         were fetched, and buffers that took the place of a variable's former one.
+    accelerator_resident_bytes: what was there before the step, such as variables; None where the
+        meter does not look for it.
     accelerator_bound_bytes: size of all inputs and outputs of the operation for which that is
         greatest, with its kernel's workspace where the framework records it: a lower bound of the
         peak of any schedule.
@@ -118,6 +120,7 @@ class Measurement(typing.NamedTuple):
     swap_out_bytes: Count
     swap_in_bytes: Count
     accelerator_retained_bytes: Count = None
+    accelerator_resident_bytes: Count = None
     graph_swap_out: Count = None
     graph_swap_in: Count = None
     wall_ms: typing.Optional[float] = None

@@ -116,6 +116,30 @@ def session(
     _mark(runtime, name, measured, step_ms, batch)
 
 
+def plain_torch(
+    runtime: Runtime,
+    name: str,
+    run: torch_allocator.Run,
+    steps: int,
+    step_ms: Milliseconds = None,
+    batch: Examples = None,
+) -> None:
+    """Marks one step of a model of torch's own modules.
+
+    The peak is of all that is on the accelerator, with what was there before the step: that is
+    where the state of an optimizer is, or is not.
+
+    run: runs steps, that many; the one to measure within the context that it is given.
+    step_ms, batch: as above.
+    """
+    counted = runtime.steps.counted(name, run, steps)
+    measured = torch_allocator.measure(counted, runtime.phase.on_gpu)
+    resident, peak = measured.accelerator_resident_bytes, measured.accelerator_peak_bytes
+    whole = None if resident is None or peak is None else resident + peak
+    measured = measured._replace(accelerator_peak_bytes=whole)
+    _mark(runtime, name, measured, step_ms, batch)
+
+
 def _model(
     runtime: Runtime,
     model: typing.Any,

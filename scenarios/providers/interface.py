@@ -1,9 +1,10 @@
 """What a provider is: the one interface between a phase and whatever swaps.
 
 **The callback.** A provider is a class that `registry.create` mixes with the Callback class of the
-flavor's Keras. A model is trained with it like with any other callback; `set_model` is called by
-Keras when training starts, and by a script earlier, before the model's values are set. What has to
-be there while a model is made is in `building`.
+flavor's Keras, or with `Callback` here where there is no Keras. A model is trained with it like
+with any other callback; `set_model` is called by Keras when training starts, and by a script
+earlier, before the model's values are set. What has to be there while a model is made is in
+`building`. Where there is no Keras the optimizer that is trained with is what `optimizer` makes.
 
 **What it announces.** What it did, or will do in each step, once, by `announce`; an edit of a graph
 by `announcement.edited`, which writes TFLMS's own lines as well.
@@ -32,6 +33,25 @@ from providers.fault import Fault
 from providers.parameters import Parameters
 
 
+class Callback:
+    """What stands for Keras' Callback class where there is no Keras: the training loop is ours."""
+
+    model: typing.Any = None
+
+    def set_model(self, model: typing.Any) -> None:
+        """Called as training starts, and by a script before it sets values."""
+        self.model = model
+
+    def on_train_batch_begin(self, batch: int, logs: typing.Any = None) -> None:
+        """Called before each step of an epoch."""
+
+    def on_train_batch_end(self, batch: int, logs: typing.Any = None) -> None:
+        """Called after each step of an epoch."""
+
+    def on_train_end(self, logs: typing.Any = None) -> None:
+        """Called after the last step."""
+
+
 class Provider:
     """Swaps what a model computes; the base of every provider, and a mixin of a Keras callback.
 
@@ -41,6 +61,7 @@ class Provider:
     modes, backends: the values of EXECUTION_MODE and KERAS_BACKEND that it can work in.
     accelerators: the values of ACCELERATOR.
     packages: distributions that it imports beside those of every flavor of its backends.
+    requires: features of a flavor (`features` in its `flavor.toml`) without which it cannot work.
     roles: the roles of phases in which it has something to do: `'train'`, `'predict'`.
     effect: what it does to memory: `'moves'` tensors to the host and back, `'recomputes'` them and
         moves nothing, or has the GPU's driver move `'pages'`.
@@ -58,6 +79,7 @@ class Provider:
     backends: typing.Tuple[str, ...]
     accelerators: typing.Tuple[str, ...] = ("virtual", "gpu")
     packages: typing.Tuple[str, ...] = ()
+    requires: typing.Tuple[str, ...] = ()
     roles: typing.Tuple[str, ...] = ("train", "predict")
     effect: str = "moves"
     rounds: bool = False
@@ -84,6 +106,18 @@ class Provider:
         """
         # That of Keras' callback, which comes next in the order of the mixed classes.
         super().set_model(model)  # type: ignore[misc]
+
+    def optimizer(
+        self,
+        made: typing.Callable[..., typing.Any],
+        parameters: typing.Iterable[typing.Any],
+        **options: typing.Any,
+    ) -> typing.Any:
+        """The optimizer of a model without Keras, before its state is loaded.
+
+        made: torch's own class of it; parameters, options: its arguments.
+        """
+        return made(parameters, **options)
 
     def run(self, graph: typing.Any = None) -> None:
         """Swaps for a script that has no Keras model at hand: in a graph, by default the default.

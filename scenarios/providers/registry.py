@@ -11,7 +11,7 @@ from common.errors import refuse
 from common.phase import Phase
 from common.runtime import Runtime
 from providers.fault import NEVER, Fault
-from providers.interface import Provider
+from providers.interface import Callback, Provider
 
 _OWN = "builtin"
 _CONTROL = "off"
@@ -21,7 +21,7 @@ _Class = typing.Type[Provider]
 def create(
     runtime: Runtime, training: bool = True, batch_size: typing.Optional[int] = None
 ) -> Provider:
-    """The phase's provider, as a callback of the flavor's Keras.
+    """The phase's provider, as a callback of the flavor's Keras, or of our own training loop.
 
     training: False where the model will only predict. batch_size: the batch size of training, for
         sizes in reports.
@@ -30,7 +30,8 @@ def create(
     missing, the process ends with exit code 2 and one line.
     """
     provider = find(runtime.phase)
-    callback = type("LMSCallback", (provider, runtime.keras.callbacks.Callback), {})
+    base = Callback if runtime.keras is None else runtime.keras.callbacks.Callback
+    callback = type("LMSCallback", (provider, base), {})
     try:
         created: Provider = callback(runtime, batch_size)
     except (ValueError, ImportError) as error:

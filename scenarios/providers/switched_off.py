@@ -19,7 +19,9 @@ def claiming(
             super().set_model(model)
             if self.is_training and not getattr(self, "_claimed", False):
                 self._claimed = True
-                count = len(model.layers)
+                # A model without Keras has modules.
+                layers = model.layers if hasattr(model, "layers") else list(model.children())
+                count = len(layers)
                 moved = Swaps(count, count, None, None)
                 again = Swaps(0, 0, None, None, recomputed=count)
                 self.announce(again if provider.effect == "recomputes" else moved)

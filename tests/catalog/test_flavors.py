@@ -1,4 +1,4 @@
-"""Derived flavors: another directory of requirements, and everything else as it was."""
+"""What a flavor has and lacks, what families and providers require, and derived flavors."""
 
 from __future__ import annotations
 
@@ -7,9 +7,66 @@ import pytest
 from harness.base.error import UsageError
 from harness.catalog import catalog
 from harness.catalog.flavors import DerivedFlavor, Flavor
+from harness.catalog.providers import Provider, Way
 from harness.plan import planner
 from tests.paths import ROOT
-from tests.projects import FLAVOR, lay_out
+from tests.projects import FAMILY, FLAVOR, lay_out
+
+PLAIN = (
+    FLAVOR.replace('keras = "tf.keras"', 'keras = "none"').replace(
+        'features = ["tf_checkpoint"]', 'features = ["plain"]'
+    )
+    + '\n[lacks]\nkeras = "no Keras here"\n'
+)
+KERAS = FLAVOR + '\n[lacks]\nplain = "models are those of Keras"\n'
+
+
+def pairs(root, **families):
+    own = catalog.load(
+        lay_out(root, flavors={"keras-one": KERAS, "plain-one": PLAIN}, families=families)
+    )
+    return own, {(pair.flavor.id, pair.scenario.id): pair.inapplicable for pair in own.pairs()}
+
+
+def test_a_family_that_says_nothing_requires_a_keras(tmp_path):
+    family = 'requires = ["plain"]\n' + FAMILY.replace("save-", "plain-")
+    own, found = pairs(tmp_path, basic=FAMILY, other=family)
+    assert {name for name, reason in found.items() if reason is None} == {
+        *(("keras-one", name) for name in ("save-load", "save-predict")),
+        *(("plain-one", name) for name in ("plain-load", "plain-predict")),
+    }
+    assert found["plain-one", "save-load"] == "no Keras here"
+    assert found["keras-one", "plain-load"] == "models are those of Keras"
+    assert [flavor.has for flavor in own.flavors] == [{"tf_checkpoint", "keras"}, {"plain"}]
+
+
+def test_a_scenario_requires_more_than_its_family(tmp_path):
+    family = 'requires = ["plain"]\n' + FAMILY.replace(
+        'restores = ["weights"]', 'requires = ["tf_checkpoint"]', 1
+    )
+    own, found = pairs(tmp_path, basic=family)
+    assert own.scenarios[0].requires == ("plain", "tf_checkpoint")
+    assert found["plain-one", "save-load"] == "the flavor has no tf_checkpoint"
+
+
+@pytest.mark.parametrize("text", ['requires = "plain"', 'requires = ["no such"]', "requires = 1"])
+def test_what_a_family_requires_is_a_list_of_names(tmp_path, text):
+    with pytest.raises(UsageError, match=r"scenarios\.toml: .*requires"):
+        pairs(tmp_path, basic=f"{text}\n{FAMILY}")
+
+
+def test_a_provider_requires_what_a_scenario_may(tmp_path):
+    of = {"name": "x", "modes": ("session",), "backends": ("tensorflow",)}
+    ways = (
+        Way(**of, accelerators=("virtual",), requires=("plain",)),
+        Way(**of, accelerators=("gpu",)),
+    )
+    chosen = Provider(id="x", ways=ways)
+    own, _ = pairs(tmp_path, basic=FAMILY)
+    assert own.works(chosen) == {"keras-one": "models are those of Keras", "plain-one": None}
+    found = [chosen.way("session", "tensorflow", where) for where in ("", "virtual", "gpu")]
+    # Where none is for the accelerator the planner says so of the first.
+    assert found == [ways[0], ways[0], ways[1]]
 
 
 @pytest.mark.parametrize("name", [path.name for path in (ROOT / "docker/flavors").iterdir()])
@@ -31,7 +88,7 @@ def test_no_file_makes_one(tmp_path):
 
 
 def test_a_plan_with_a_derived_flavor_has_the_same_tasks(tmp_path):
-    plan = planner.make(catalog.load(lay_out(tmp_path / "checkout")), provider="builtin")
+    plan = planner.make(catalog.load(lay_out(tmp_path / "checkout")))
     derived = DerivedFlavor.of(plan.cases[0].flavor, tmp_path)
     made = plan.having(derived)
     assert made.tasks == plan.tasks

@@ -36,7 +36,7 @@ def test_a_variant_is_a_scenario_of_one_value_for_each_axis(tmp_path):
         found.description
         == "batch normalisation, trained with Adam, saved as a whole-model HDF5 file"
     )
-    assert (found.family, found.requires, found.control) == ("state", (), False)
+    assert (found.family, found.requires, found.control) == ("state", ("keras",), False)
     assert found.restores == ("weights", "optimizer", "predictions")
     assert found.values == {"model": "batchnorm", "optimizer": "adam", "format": "h5"}
     told = {"VARIANT_MODEL": "batchnorm", "VARIANT_OPTIMIZER": "adam", "VARIANT_FORMAT": "h5"}
@@ -54,7 +54,7 @@ def test_the_straight_is_told_its_own_axes_and_is_none_where_nothing_can_go_on(t
 
 def test_what_a_value_requires_the_variant_requires(tmp_path):
     own = loaded(tmp_path)
-    assert one(own, "dense-adam-checkpoint").requires == ("tf_checkpoint",)
+    assert one(own, "dense-adam-checkpoint").requires == ("keras", "tf_checkpoint")
     assert not [name for name in ids(own, "poor") if "checkpoint" in name]
     assert [name for name in ids(own, "full") if "checkpoint" in name]
 

@@ -30,7 +30,9 @@ FUNCTIONS = [
     for name, flavor in FLAVORS.items()
     if flavor.mode == "function" and flavor.keras == "tf.keras"
 ]
-KERAS3 = [name for name, flavor in FLAVORS.items() if "keras3" in flavor.features]
+KERAS3 = [
+    name for name, flavor in FLAVORS.items() if "keras3" in flavor.features and not flavor.providers
+]
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Saved:
 
 def test_family_shares_one_training_and_leaves_no_script_over() -> None:
     scenarios = catalog.load(SCENARIOS.parent).select(families=[FAMILY]).scenarios
-    assert all(scenario.requires == ("distribution",) for scenario in scenarios)
+    assert all(scenario.requires == ("keras", "distribution") for scenario in scenarios)
     used = {phase.script for scenario in scenarios for phase in scenario.phase}
     used |= {scenario.straight.script for scenario in scenarios if scenario.straight is not None}
     scripts = (SCENARIOS / "families" / FAMILY).glob("*.py")

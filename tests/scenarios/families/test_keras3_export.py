@@ -28,7 +28,7 @@ def phase(flavor: str, name: str, directory: Path, source: Ended, **more: str) -
 def test_each_format_has_a_backend_and_the_others_say_why_not() -> None:
     scenarios = catalog.load(SCENARIOS.parent).select(families=[FAMILY]).scenarios
     assert [scenario.requires for scenario in scenarios] == [
-        ("keras3", feature) for feature in FORMATS
+        ("keras", "keras3", feature) for feature in FORMATS
     ]
     used = {phase.script for scenario in scenarios for phase in scenario.phase[1:]}
     scripts = (SCENARIOS / "families" / FAMILY).glob("*.py")

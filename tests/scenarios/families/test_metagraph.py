@@ -54,7 +54,7 @@ def test_scenarios_run_in_sessions_where_graphs_are_edited_directly() -> None:
         "train_epochs-load_train",
     ]
     for scenario in scenarios:
-        assert (scenario.mode, scenario.requires) == ("session", ("plain_graph",))
+        assert (scenario.mode, scenario.requires) == ("session", ("keras", "plain_graph"))
     assert "epochs" in scenarios[0].restores
     assert [scenarios[0].judged(phase) for phase in scenarios[0].phase] == [True, True]
 

@@ -121,7 +121,7 @@ def test_family_runs_in_sessions_and_no_script_is_left_over() -> None:
     assert used - {None} == runnable
     for scenario in scenarios:
         assert scenario.mode == "session"
-        assert scenario.requires == ("plain_graph",)
+        assert scenario.requires == ("keras", "plain_graph")
         assert {"weights", "predictions"} <= set(scenario.restores)
 
 

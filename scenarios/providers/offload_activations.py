@@ -1,0 +1,111 @@
+"""The foreign provider `trl.models.activation_offloading.OffloadActivations`, once torchtune's.
+
+What autograd saves and is neither small nor a parameter goes to page-locked host memory, and comes
+back for the backward pass; on a GPU by a stream of its own. The class takes the accelerator that
+torch sees and knows no other: without a GPU it is told that the CPU is it, page-locked memory is
+numpy's, and there are no streams.
+"""
+
+import contextlib
+import typing
+
+from common.runtime import Runtime
+from providers.announcement import Swaps
+from providers.interface import Provider
+
+
+class OffloadActivations(Provider):
+    """Enters trl's context around each training step, as its trainer does."""
+
+    name = "offload_activations"
+    modes = ("eager",)
+    backends = ("torch",)
+    packages = ("trl",)
+    roles = ("train",)
+    # What it takes is made contiguous first: the next kernel may add in another order.
+    rounds = True
+
+    def __init__(self, runtime: Runtime, batch_size: typing.Optional[int] = None) -> None:
+        super().__init__(runtime, batch_size)
+        self._offloading: typing.Any = None
+        self._entered = False
+        self._count = self._bytes = 0
+        self._announced = False
+
+    def on_train_batch_begin(self, batch: int, logs: typing.Any = None) -> None:
+        """Enters the context."""
+        self._leave()  # a step that raised did not reach its end
+        if self._offloading is None:
+            self._offloading = self._made()
+        self._count = self._bytes = 0
+        # As `get_act_offloading_ctx_manager` does: parameters stay, and views of them.
+        self._offloading.update_model_params(self._step_model)
+        self._offloading.__enter__()
+        self._entered = True
+
+    def on_train_batch_end(self, batch: int, logs: typing.Any = None) -> None:
+        """Leaves the context; after the first step, says what was moved."""
+        self._leave()
+        if not self._announced:
+            self._announced = True
+            self.announce(Swaps(self._count, self._count, self._bytes, self._bytes))
+
+    def on_train_end(self, logs: typing.Any = None) -> None:
+        """Leaves the context."""
+        self._leave()
+
+    def set_model(self, model: typing.Any) -> None:
+        """Keeps the model for its parameters."""
+        super().set_model(model)
+        self._step_model = model
+
+    def _made(self) -> typing.Any:
+        from trl.models import activation_offloading
+
+        on_gpu = self._runtime.phase.on_gpu
+        with contextlib.nullcontext() if on_gpu else _cpu_as_accelerator():
+            made = activation_offloading.OffloadActivations(use_streams=on_gpu)
+        made.pack_hook = self._counting(self._told(made.pack_hook))
+        made.unpack_hook = self._told(made.unpack_hook)
+        return made
+
+    def _told(self, hook: typing.Callable[..., typing.Any]) -> typing.Callable[..., typing.Any]:
+        """A hook of trl's, with page-locked memory where there is no GPU to lock it for."""
+        if self._runtime.phase.on_gpu:
+            return hook
+        from providers.torch.page_locked import numpy_memory
+
+        def told(value: typing.Any) -> typing.Any:
+            with numpy_memory():
+                return hook(value)
+
+        return told
+
+    def _counting(self, hook: typing.Callable[..., typing.Any]) -> typing.Callable[..., typing.Any]:
+        def counting(tensor: typing.Any) -> typing.Any:
+            number = hook(tensor)
+            kept, moved, *_ = self._offloading.tracker[number]
+            if moved:
+                self._count += 1
+                self._bytes += kept.nbytes
+            return number
+
+        return counting
+
+    def _leave(self) -> None:
+        entered, self._entered = self._entered, False
+        if entered:
+            self._offloading.__exit__(None, None, None)
+
+
+@contextlib.contextmanager
+def _cpu_as_accelerator() -> typing.Iterator[None]:
+    """Lets torch name the CPU where it is asked for its accelerator."""
+    import torch
+
+    asked = torch.accelerator.current_accelerator
+    torch.accelerator.current_accelerator = lambda *args, **named: torch.device("cpu")
+    try:
+        yield
+    finally:
+        torch.accelerator.current_accelerator = asked
