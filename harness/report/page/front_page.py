@@ -162,7 +162,7 @@ def _changes(comparison: Comparison, pages: Mapping[str, str]) -> Changes:
     return Changes(
         headline=changes.headline(comparison),
         regressed=comparison.regressed,
-        notes=[one_line(reason) for reason in comparison.incomparable],
+        notes=[one_line(reason) for reason in comparison.notes],
         lists=[
             (
                 section.title,

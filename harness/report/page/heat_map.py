@@ -11,7 +11,7 @@ from harness.record.checks import WORST_FIRST, CheckId, Status
 from harness.report.overview import WORDS
 from harness.report.totals import CHECKS, Judged, Totals
 
-GLYPHS = {
+GLYPHS: dict[CheckId, str] = {
     **{check: str(number) for number, check in enumerate(CHECKS, 1)},
     CheckId.CAUGHT: "c",
 }

@@ -35,8 +35,8 @@ def write(record: RunRecord, run_directory: Path) -> Path:
     """
     pages = links.pages_of(record.cases)
     for name in markup.STATIC_FILES:
-        content = (markup.STATIC / name).read_bytes()
-        atomic.write(run_directory / markup.ASSETS / name, content, durable=False)
+        shared = (markup.STATIC / name).read_bytes()
+        atomic.write(run_directory / markup.ASSETS / name, shared, durable=False)
     counts = total(record)
     front = None
     try:
