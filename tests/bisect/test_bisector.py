@@ -55,7 +55,7 @@ class Bench:
         """What was found, and the versions that ran."""
         self._monkeypatch.setattr(derivation, "make", derivation_of(given))
         selected = catalog.load(self.root).select([], [], ["save-predict"])
-        plan = planner.make(selected, provider="builtin")
+        plan = planner.make(selected)
         lock = self.root / "docker/flavors/test-flavor/requirements-cpu.txt"
         question = Question("alpha", VERSIONS, CHECK, None, False, lock, self.root / "flavors")
         engine = Versioned(given, then)

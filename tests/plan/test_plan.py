@@ -370,7 +370,7 @@ def test_a_variant_has_no_control_and_no_reference(tmp_path):
 
 def test_a_shortened_plan_has_the_phases_and_what_is_asked_for():
     flavors, scenarios = ["tf2-tfkeras"], ["trainsave-loadtrain"]
-    made = planner.make(catalog.load(ROOT).select(flavors, [], scenarios), provider="builtin")
+    made = planner.make(catalog.load(ROOT).select(flavors, [], scenarios))
     (case,) = made.cases
     first, last = (use.key for use in case.uses)
     bare = made.resting_on(controls=False, references=False, straights=False)
