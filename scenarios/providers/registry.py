@@ -52,7 +52,7 @@ def find(phase: Phase) -> _Class:
     try:
         provider = _named(phase, phase.provider)
         _require(provider, phase)
-        if phase.fault is None or phase.provider == _OWN:
+        if phase.fault is None or phase.provider in (_OWN, _CONTROL):
             return provider
         if Fault.parse(phase.fault).kind != NEVER:
             raise ValueError(f"LMS_FAULT is {phase.fault!r}: only {_OWN} knows others than {NEVER}")
