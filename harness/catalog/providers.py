@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from harness.base import plain_file
 from harness.base.error import UsageError
@@ -41,7 +41,7 @@ class Way(Entry):
     requires: tuple[Id, ...] = ()
     roles: tuple[Role, ...] = ("train", "predict")
     effect: Effect = "moves"
-    rounds: bool = False
+    rounds: StrictBool = False
     variables: dict[PhaseVariable, Value] = {}
 
 
@@ -136,16 +136,18 @@ def _anywhere(text: str, known: Mapping[str, Provider]) -> Provider:
     name, _, class_name = text.rpartition(":")
     path = Path(name).absolute()
     if not path.is_file():
-        raise UsageError(f"provider {one_line(text, 200)}: {name} is no file")
+        raise UsageError(f"provider {one_line(text, 200)}: {one_line(name, 200)} is no file")
     if path.suffix != ".py" or "," in name or ":" in name:
         raise UsageError(f"provider {one_line(text, 200)}: the file has to be named NAME.py")
     declared = _declared(path)
     if class_name not in declared:
         there = f"; there are: {', '.join(declared)}" if declared else ""
-        raise UsageError(f"{path}: no provider class {one_line(class_name, 80)!r}{there}")
+        raise UsageError(one_line(f"{path}: no provider class {class_name!r}{there}"))
     way = declared[class_name]
     if way.name in (*known, OFF):
-        raise UsageError(f"{path}: {class_name}: its name {way.name!r} is that of another provider")
+        raise UsageError(
+            one_line(f"{path}: {class_name}: its name {way.name!r} is that of another provider")
+        )
     return Provider(id=way.name, ways=(way,), file=path, class_name=class_name)
 
 
@@ -159,38 +161,47 @@ def _declared(path: Path) -> dict[str, Way]:
     except (ValueError, SyntaxError, RecursionError, MemoryError) as problem:
         raise UsageError(one_line(f"{path}: no Python: {problem}")) from None
     except OSError as problem:
-        raise UsageError(f"{path}: {problem.strerror}") from None
-    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
-    found = {}
-    for name in classes:
-        attributes = dict(_attributes(classes, name, frozenset()))
-        if "name" in attributes and {"modes", "backends"} & attributes.keys():
-            found[name] = validated(Way, attributes, path, name)
+        raise UsageError(one_line(f"{path}: {problem.strerror}")) from None
+    # In the order of the file, as Python runs it: a base is a class that is above.
+    read: dict[str, dict[str, Any]] = {}
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            read[node.name] = _attributes(node, read)
+    return {
+        name: validated(Way, attributes, path, name)
+        for name, attributes in read.items()
+        if "name" in attributes and {"modes", "backends"} & attributes.keys()
+    }
+
+
+def _attributes(node: ast.ClassDef, above: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The literal attributes of a class that `Way` knows, with those of its bases in the file.
+
+    Args:
+        above: those of the classes that stand before it, by name.
+    """
+    found: dict[str, Any] = {}
+    for base in reversed(node.bases):  # of two bases the first counts
+        if isinstance(base, ast.Name):
+            found.update(above.get(base.id, {}))
+    for statement in node.body:
+        if isinstance(statement, ast.Assign):
+            targets, value = statement.targets, statement.value
+        elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
+            targets, value = [statement.target], statement.value
+        else:
+            continue
+        for target in targets:
+            if isinstance(target, ast.Name) and target.id in Way.model_fields:
+                found[target.id] = _literal(value)
     return found
 
 
-def _attributes(
-    classes: Mapping[str, ast.ClassDef], name: str, seen: frozenset[str]
-) -> Iterator[tuple[str, Any]]:
-    """The literal attributes of a class that `Way` knows, after those of its bases in the file."""
-    node = classes[name]
-    for base in node.bases:
-        if isinstance(base, ast.Name) and base.id in classes and base.id not in seen:
-            yield from _attributes(classes, base.id, seen | {name})
-    for statement in node.body:
-        targets: list[ast.expr] = []
-        if isinstance(statement, ast.Assign):
-            targets = statement.targets
-        elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
-            targets = [statement.target]
-        for target in targets:
-            if isinstance(target, ast.Name) and target.id in Way.model_fields:
-                assert isinstance(statement, (ast.Assign, ast.AnnAssign))
-                assert statement.value is not None
-                try:
-                    yield target.id, ast.literal_eval(statement.value)
-                except ValueError:
-                    yield target.id, None  # what is no literal is refused by its type
+def _literal(expression: ast.expr) -> Any:
+    try:
+        return ast.literal_eval(expression)
+    except (ValueError, TypeError):  # TypeError: a list as a key
+        return None  # what is no literal is refused by its type
 
 
 def _places(way: Way) -> Iterator[str]:

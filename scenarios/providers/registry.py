@@ -53,7 +53,7 @@ def find(phase: Phase) -> _Class:
     try:
         provider = _named(phase, phase.provider)
         _require(provider, phase)
-        if phase.fault is None or phase.provider == _OWN:
+        if phase.fault is None or phase.provider in (_OWN, _CONTROL):
             return provider
         if Fault.parse(phase.fault).kind != NEVER:
             raise ValueError(f"LMS_FAULT is {phase.fault!r}: only {_OWN} knows others than {NEVER}")
@@ -69,7 +69,7 @@ def _named(phase: Phase, name: str) -> _Class:
     path, colon, class_name = name.rpartition(":")
     if colon:
         return _checked(getattr(_imported(path), class_name, None), name)
-    module_name = name.partition("-")[0]
+    module_name = name.partition("-")[0]  # what follows tells several in one file apart
     try:
         module: typing.Any = importlib.import_module(
             "providers." + (phase.backend if name == _OWN else module_name)
@@ -78,7 +78,7 @@ def _named(phase: Phase, name: str) -> _Class:
         if error.name != f"providers.{module_name}":
             raise
         raise ValueError(f"LMS_PROVIDER is {name!r}: there is no such provider") from None
-    if hasattr(module, "choose"):
+    if name == module_name and hasattr(module, "choose"):
         return _checked(module.choose(phase), name)
     classes = [
         entry

@@ -35,6 +35,11 @@ class Remat(Provider):
         super().set_model(model)
         if self.is_training and not getattr(self, "_announced", False):
             self._announced = True
-            layers = [entry for entry in model._flatten_layers() if not entry._layers]
+            inputs = self._runtime.keras.layers.InputLayer  # it computes nothing
+            layers = [
+                entry
+                for entry in model._flatten_layers()
+                if not entry._layers and not isinstance(entry, inputs)
+            ]
             again = [entry for entry in layers if getattr(entry, "_remat_mode", None)]
             self.announce(Swaps(0, 0, None, None, recomputed=len(again)))

@@ -109,3 +109,98 @@ def test_provider_of_sessions_alone_is_refused_with_one_line(
     assert capsys.readouterr().err == (
         "error: provider tflms needs EXECUTION_MODE to be session, not function\n"
     )
+
+
+OUTSIDER = """
+from providers.interface import Provider
+
+class Mine(Provider):
+    name = "mine"
+    modes = ("eager",)
+    backends = ("torch",)
+    effect = "recomputes"
+
+class Stranger:
+    name = "stranger"
+"""
+TORCH = {"EXECUTION_MODE": "eager", "KERAS_BACKEND": "torch"}
+
+
+def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, **variables: str) -> str:
+    """What a phase says that ends at once: one line, exit code 2."""
+    with pytest.raises(SystemExit) as ended:
+        registry.create(runtime(tmp_path, **{**TORCH, "LMS_PROVIDER": name, **variables}))
+    assert ended.value.code == 2
+    text = capsys.readouterr().err
+    assert text.startswith("error: ")
+    assert text.count("\n") == 1
+    return text
+
+
+def test_provider_is_found_by_its_file_wherever_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "outsider.py"
+    path.write_text(OUTSIDER)
+    run = runtime(tmp_path, LMS_PROVIDER=f"{path}:Mine", **TORCH)
+    found = registry.create(run)
+    assert (found.name, found.effect) == ("mine", "recomputes")
+    assert isinstance(found, run.keras.callbacks.Callback)
+    assert type(registry.create(run)).__mro__[1] is type(found).__mro__[1]  # its file is run once
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("nobody", "LMS_PROVIDER is 'nobody': there is no such provider"),
+        ("nobody-else", "LMS_PROVIDER is 'nobody-else': there is no such provider"),
+        ("registry", "names no provider class"),
+        ("remat-nothing", "names no provider class"),
+        ("{}/missing.py:Mine", "which is no file of Python"),
+        ("{}:Mine", "which is no file of Python"),
+        ("{}/stranger.py:Nobody", "names no provider class"),
+        ("{}/stranger.py:Stranger", "names no provider class"),
+    ],
+)
+def test_what_names_no_provider_is_refused_with_one_line(
+    name: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "stranger.py").write_text(OUTSIDER)
+    assert words in refused(tmp_path, capsys, name.format(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["save_on_cpu", "remat"])
+def test_any_provider_can_be_switched_off_while_it_says_that_it_is_on(
+    name: str, tmp_path: Path
+) -> None:
+    run = runtime(tmp_path, LMS_PROVIDER=name, LMS_FAULT="never_swapped", **TORCH)
+    found = registry.create(run)
+    assert type(found).__mro__[1].__module__ == "providers.switched_off"
+    assert found.name == name
+    with registry.building(run) as scope:  # with no Keras that has one, it would fail
+        assert not isinstance(scope, type(found))
+
+
+def test_other_faults_are_those_of_our_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = refused(tmp_path, capsys, "remat", LMS_FAULT="values_wrong")
+    assert "LMS_FAULT is 'values_wrong': only builtin knows others than never_swapped" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [("jax_offload", "OffloadNames"), ("jax_offload-dots", "OffloadDots")],
+)
+def test_one_file_can_hold_providers_whose_names_begin_with_its_own(
+    name: str, module: str, tmp_path: Path
+) -> None:
+    run = runtime(tmp_path, LMS_PROVIDER=name, EXECUTION_MODE="function", KERAS_BACKEND="jax")
+    assert registry.find(run.phase).__name__ == module
+
+
+def test_provider_of_another_backend_is_refused_with_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = refused(
+        tmp_path, capsys, "jax_offload", EXECUTION_MODE="function", KERAS_BACKEND="tensorflow"
+    )
+    assert "provider jax_offload needs KERAS_BACKEND to be jax, not tensorflow" in text
