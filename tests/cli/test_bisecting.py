@@ -55,7 +55,11 @@ def bisect(checkout: Path, *options: str, **how: str) -> tuple[int, str, str]:
     case = ("--flavor=test-flavor", "--scenario=save-load", "--gpu=none", "--jobs=1")
     named = [f"--{name}={value}" for name, value in given.items()]
     command = small_runs.arguments(checkout, "bisect", *case, *named, *options)
-    return small_runs.finish(small_runs.start(command))
+    process = small_runs.start(command)
+    try:
+        return small_runs.finish(process, 600)
+    finally:
+        process.kill()
 
 
 def stored(checkout: Path) -> dict[str, Any]:
