@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import sys
 import threading
 from pathlib import Path
@@ -11,8 +13,10 @@ from typing import Any
 import pytest
 
 from harness.catalog import catalog
+from harness.engine.docker.daemon import LABEL, Daemon
 from harness.engine.locking import lock
 from tests import small_runs
+from tests.paths import ROOT
 from tests.wheels import stand_in, wheel
 
 PACKAGE = "lmsalpha"
@@ -46,12 +50,16 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def bisect(checkout: Path, *options: str, **how: str) -> tuple[int, str, str]:
-    given = {"package": PACKAGE, "good": "1.0", "bad": "1.7", "check": "phases_complete", **how}
-    command = small_runs.arguments(
-        checkout, "bisect", "--flavor=test-flavor", "--scenario=save-load", "--engine=venv",
-        "--gpu=none", "--jobs=1", *(f"--{name}={value}" for name, value in given.items()), *options,
-    )  # fmt: skip
-    return small_runs.finish(small_runs.start(command))
+    given = {"package": PACKAGE, "good": "1.0", "bad": "1.7", "engine": "venv", **how}
+    given.setdefault("check", "phases_complete")
+    case = ("--flavor=test-flavor", "--scenario=save-load", "--gpu=none", "--jobs=1")
+    named = [f"--{name}={value}" for name, value in given.items()]
+    command = small_runs.arguments(checkout, "bisect", *case, *named, *options)
+    process = small_runs.start(command)
+    try:
+        return small_runs.finish(process, 600)
+    finally:
+        process.kill()
 
 
 def stored(checkout: Path) -> dict[str, Any]:
@@ -128,3 +136,34 @@ def test_an_interpreter_that_stands_in_is_refused(
     code, _, err = bisect(checkout)
     assert code == 4
     assert "every version would be tried with the same packages" in err
+
+
+@pytest.mark.slow
+@pytest.mark.docker
+def test_each_version_is_an_image_where_the_engine_is_docker(
+    tmp_path: Path, base_image: str, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a package from the real index; 1.16 stands in for the release that broke it."""
+    monkeypatch.delenv("BASE_IMAGE", raising=False)
+    load = 'import six; print(\':::LMS {"event": "done"}\')\n'
+    load += "raise SystemExit(int(six.__version__ >= '1.16'))"
+    root = small_runs.checkout(tmp_path / "checkout", save=SAVE, load=load)
+    for name in ("Dockerfile", "install.sh", "requirements-build.txt"):
+        shutil.copy(ROOT / "docker" / name, root / "docker" / name)
+    directory = root / "docker/flavors/test-flavor"
+    flavor = directory / "flavor.toml"
+    flavor.write_text(re.sub(r'base = ".*"', f'base = "{base_image}"', flavor.read_text()))
+    (directory / "requirements-cpu.in").write_text("six==1.17.0\n")
+    name = "requirements-cpu.txt"
+    (found,) = catalog.load(root).flavors
+    lock.derive(found, name, "six", "1.17.0", directory / name, threading.Event())
+    try:
+        how = {"package": "six", "good": "1.14.0", "bad": "1.17.0", "engine": "docker"}
+        code, out, err = bisect(root, versions="1.14.0,1.15.0,1.16.0,1.17.0", **how)
+        assert (code, err) == (0, "")
+        assert "first bad version: six 1.16.0; 1.15.0 is good" in out.splitlines()
+        assert "  six 1.15.0 -> 1.16.0" in out.splitlines()
+    finally:
+        client = daemon.client()
+        for entry in client.images(filters={"label": f"{LABEL}.flavor=test-flavor"}):
+            client.remove_image(entry["Id"], force=True)
