@@ -58,6 +58,7 @@ class Provider:
     A subclass sets the first three, and the others where they are not as here.
 
     name: what it is called in commands, ids and the marker `lms_edited`: `[a-z0-9_-]+`.
+        In this folder it is its module's, with `-` and more behind it where a module has several.
     modes, backends: the values of EXECUTION_MODE and KERAS_BACKEND that it can work in.
     accelerators: the values of ACCELERATOR.
     packages: distributions that it imports beside those of every flavor of its backends.
@@ -67,7 +68,8 @@ class Provider:
         moves nothing, or has the GPU's driver move `'pages'`.
     rounds: whether sums are made in another order with it, so that results are not the control's
         to the last bit.
-    variables: environment variables of its phases, which their controls do not have.
+    variables: environment variables of its phases, which their controls do not have. A phase may be
+        a fork of a process that has imported the framework: what is read then was read before.
 
     is_training: whether the model will be trained; set it to False before the first use where it
         will only predict.
