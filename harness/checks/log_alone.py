@@ -85,16 +85,26 @@ def _lms(facts: LogFacts, provider: str) -> tuple[Finding, Finding]:
     if provider == ALLOCATOR:
         return _allocator(facts), skipped("an allocator that swaps edits no graph")
     edit = lms_edited_graph.of_log("log", facts)
-    silent = not (facts.edits or facts.lms_lines or facts.markers)
+    silent = not (facts.edits or facts.lms_lines or facts.markers or kinds(facts, "lms_off"))
     if silent and edit.status is Status.FAILED:
-        edit = unjudged(
-            f"log: no line is of LMS that edits a graph, and line {facts.allocator.line} is of an"
-            " allocator that swaps: --provider allocator judges that"
-            if facts.allocator
-            else "log: no line is of LMS; --no-lms says that it was not to be on"
-        )
+        edit = unjudged(f"log: {_silence(facts)}")
     effect = edit_took_effect.of_log("log", facts)
     return edit, skipped(effect.message) if effect.status is Status.ERROR else effect
+
+
+def _silence(facts: LogFacts) -> str:
+    """What a log says in which no line is of LMS."""
+    if facts.offloading:
+        return (
+            f"line {facts.offloading.line} names {facts.offloading.library}, which says nowhere how"
+            " much it moved"
+        )
+    if facts.allocator:
+        return (
+            f"no line is of LMS that edits a graph, and line {facts.allocator.line} is of an"
+            " allocator that swaps: --provider allocator judges that"
+        )
+    return "no line is of LMS; --no-lms says that it was not to be on"
 
 
 def _allocator(facts: LogFacts) -> Finding:

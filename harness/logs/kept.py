@@ -15,6 +15,7 @@ from harness.record.facts import (
     LogFacts,
     Metric,
     Mutation,
+    Offloading,
     Problem,
     Trace,
 )
@@ -47,6 +48,7 @@ class Kept:
         self.printed: list[Metric] = []  # metrics that no marker says
         self.allocator: AllocatorStatistics | None = None
         self.lms_lines = 0
+        self.offloading: Offloading | None = None
         self._handled: list[Problem] = []
         self._mutations: dict[bool, list[Mutation]] = {False: [], True: []}  # by harmless
         self._problems: dict[str, list[Problem]] = {}
@@ -79,6 +81,7 @@ class Kept:
             handled=_by_line([self._handled]),
             allocator=self.allocator,
             lms_lines=self.lms_lines,
+            offloading=self.offloading,
             metrics=self.metrics or self.printed,
             digests=_by_line(self._digests.values()),
             traces=self._traces,

@@ -15,14 +15,14 @@ from collections.abc import Callable
 
 from harness.base.text import bounded, without_terminal
 from harness.logs import markers, transport
-from harness.logs.grammar import keras, python, tensorflow, tflms, vocabulary
+from harness.logs.grammar import keras, python, swapping, tensorflow, vocabulary
 from harness.logs.grammar.needles import Needles, needles
 from harness.logs.grammar.vocabulary import Unless
 from harness.logs.handled import Open, OpenProblems
 from harness.logs.kept import SAME_LIMIT, Kept
 from harness.logs.lines import Lines, Source
 from harness.logs.tracebacks import Tracebacks
-from harness.record.facts import Edit, LogFacts, Problem
+from harness.record.facts import Edit, LogFacts, Offloading, Problem
 
 MARKERS_LIMIT = 100_000  # markers that are decoded
 _CONTEXT = 4096  # bytes before a line that are looked at
@@ -169,6 +169,7 @@ class _Parser:
             self._mutations(before, line, number)
         if b"LMS" in line or b"Large Model Support" in line or b"eclaim" in line:
             self._lms(line, number)
+        self._offloading(line, number)
         self._problems(flat, (start, end), line, number)
         self._losses(transport.stripped(line)[1], number)
         metric = keras.metric(transport.stripped(line)[1], number)
@@ -230,30 +231,41 @@ class _Parser:
     # --- lines of LMS ---------------------------------------------------------------------------
 
     def _lms(self, line: bytes, number: int) -> None:
-        statistics = tflms.statistics(line)
+        statistics = swapping.statistics(line)
         if statistics:
             self._kept.statistics(statistics, number)
         if b"LMS" not in line and b"Large Model Support" not in line:
             return
         self._kept.lms_lines += 1
-        edit = tflms.edit(line, number)
+        edit = swapping.edit(line, number)
         if edit is not None:
             self._kept.edit(edit)
         self._lms_v1(line, number)
-        milliseconds = tflms.took(line)
+        milliseconds = swapping.took(line)
         last = self._kept.edits[-1] if self._kept.edits else None
         if milliseconds is not None and last and last.milliseconds is None:
             self._kept.edits[-1] = last.model_copy(update={"milliseconds": milliseconds})
-        kind = tflms.problem(line)
+        kind = swapping.problem(line)
         if kind is not None:
             self._kept.problem(Problem(kind=kind, line=number, text=bounded(line)))
-        note = tflms.note(line)
+        note = swapping.note(line)
         if note is not None:
             self._kept.note(note)
 
+    def _offloading(self, line: bytes, number: int) -> None:
+        """What a provider of ours, or a library that offloads, says beside TFLMS."""
+        edit = swapping.step(line, number)
+        if edit is not None:
+            self._kept.edit(edit)
+        if swapping.off(line):
+            self._kept.problem(Problem(kind="lms_off", line=number, text=bounded(line)))
+        name = swapping.library(line)
+        if name is not None and self._kept.offloading is None:
+            self._kept.offloading = Offloading(library=name, line=number)
+
     def _lms_v1(self, line: bytes, number: int) -> None:
         """TFLMS v1 says in two lines what v2 says in one; either may come first."""
-        added, swapped = tflms.edit_v1(line)
+        added, swapped = swapping.edit_v1(line)
         if swapped is not None:
             last = self._kept.edits[-1] if self._kept.edits else None
             if last and last.source == "native" and last.swap_out == 0:
@@ -281,7 +293,7 @@ _START = needles(*vocabulary.START_NEEDLES)
 # Whether a sentence goes on in the next line, in how many lines at most, and what starts another.
 _WRAPS: tuple[tuple[Callable[[bytes], bool], int, re.Pattern[bytes]], ...] = (
     (tensorflow.unfinished, tensorflow.WRAPPED_LINES, tensorflow.STARTS_ANOTHER),
-    (tflms.unfinished, tflms.WRAPPED_LINES, tensorflow.STARTS_ANOTHER),
+    (swapping.unfinished, swapping.WRAPPED_LINES, tensorflow.STARTS_ANOTHER),
 )
 
 

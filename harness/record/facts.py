@@ -218,12 +218,24 @@ class AllocatorStatistics(Model):
     line: int
 
 
+class Offloading(Model):
+    """The first line in which a library that offloads names itself; none of them counts anything.
+
+    Attributes:
+        library: which one, in words.
+    """
+
+    library: str
+    line: int
+
+
 class LogFacts(Model):
     """Everything that a phase's log says, markers and native lines together.
 
     Attributes:
         handled: problems after which the program went on; they do not count.
         lms_lines: lines that name LMS, whatever they say of it.
+        offloading: that a library which is not LMS was to offload.
         no_text: what the log is, where it is no text.
         damage: how what holds the log is broken, where it is: the facts are of what could be read.
         dropped: facts beyond the parser's bounds (a log is hostile input).
@@ -245,6 +257,7 @@ class LogFacts(Model):
     notes: list[str] = []
     allocator: AllocatorStatistics | None = None
     lms_lines: int = 0
+    offloading: Offloading | None = None
     no_text: str | None = None
     damage: str | None = None
     done: bool = False

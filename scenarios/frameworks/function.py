@@ -3,6 +3,7 @@
 import os
 import typing
 
+from frameworks import gpu_memory
 from frameworks.resources import Resources, UnavailableError
 
 # The plain CPU allocator records nothing for the profiler. This lets TensorFlow use the one of its
@@ -52,7 +53,10 @@ def _use_gpus(tf: typing.Any, resources: Resources) -> None:
         raise UnavailableError("TensorFlow sees no GPU")
     tf.config.threading.set_intra_op_parallelism_threads(resources.intra_threads)
     tf.config.threading.set_inter_op_parallelism_threads(resources.inter_threads)
-    if resources.memory_ceiling and resources.replicas == 1:
+    if resources.memory_ceiling and gpu_memory.managed():
+        # Memory grows as it is needed, up to what the whole GPU holds: there it is in pages.
+        gpu_memory.leave(resources.memory_ceiling)
+    elif resources.memory_ceiling and resources.replicas == 1:
         # A logical GPU of that size. It would take all of it at once.
         os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
         _split(tf, gpus[0], 1, resources.memory_ceiling // 2**20)

@@ -44,6 +44,8 @@ def start(resources: Resources) -> typing.List[str]:
 def _prepare_gpu(memory_ceiling: int) -> None:
     # It would take three quarters of the memory at once, and no peak could be seen from outside.
     os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
-    if memory_ceiling:
+    if memory_ceiling and gpu_memory.managed():
+        gpu_memory.leave(memory_ceiling)
+    elif memory_ceiling:
         fraction = gpu_memory.fraction(memory_ceiling)
         os.environ["XLA_PYTHON_CLIENT_MEM_FRACTION"] = f"{fraction:.6f}"

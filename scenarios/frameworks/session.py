@@ -56,7 +56,12 @@ def config(tf: typing.Any, resources: Resources) -> typing.Any:
     if resources.on_gpu:
         # Without it TensorFlow takes all memory at once, and no peak could be seen from outside.
         made.gpu_options.allow_growth = True
-        if resources.memory_ceiling:
+        if gpu_memory.managed():
+            if resources.memory_ceiling:
+                gpu_memory.leave(resources.memory_ceiling)
+            fraction = gpu_memory.MANAGED_FRACTION
+            made.gpu_options.per_process_gpu_memory_fraction = fraction
+        elif resources.memory_ceiling:
             fraction = gpu_memory.fraction(resources.memory_ceiling)
             made.gpu_options.per_process_gpu_memory_fraction = fraction
     else:

@@ -29,8 +29,8 @@ from harness.logs.grammar import (
     loggers,
     python,
     state,
+    swapping,
     tensorflow,
-    tflms,
 )
 from harness.logs.grammar.loggers import Level
 from harness.logs.grammar.needles import Needle, around
@@ -41,7 +41,7 @@ NEEDLES: tuple[Needle, ...] = (
     *tensorflow.NEEDLES,
     *python.NEEDLES,
     *python.LONELY_NEEDLES,
-    *tflms.NEEDLES,
+    *swapping.NEEDLES,
     *keras.HEAD_NEEDLES,
 )
 METRIC_NEEDLES = keras.METRIC_NEEDLES

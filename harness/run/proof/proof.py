@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import Field
 
 from harness.base.text import MIB, mib
+from harness.catalog.providers import Effect
 from harness.checks.finding import kinds
 from harness.checks.swaps import gpu, self_report, step
 from harness.record.checks import Status
@@ -78,6 +79,8 @@ class Proof(Model):
     Attributes:
         ceiling: bytes that the framework might take in the last two measurements.
         nvml_ceiling: the same as NVML would see it: with context and driver.
+        effect: of the provider; where it has pages moved there is no peak that falls, and the rest
+            of the GPU's memory is taken under the ceiling.
     """
 
     flavor: str
@@ -86,6 +89,7 @@ class Proof(Model):
     gpu: dict[str, Any]
     versions: dict[str, Any] = Field(default_factory=dict)
     goal: int
+    effect: Effect = "moves"
     measurements: list[Measurement] = Field(default_factory=list)
     ceiling: int | None = None
     nvml_ceiling: int | None = None
@@ -158,12 +162,26 @@ def ceilings(control: Measurement, swapped: Measurement) -> tuple[int, int] | No
     return limit, limit + overhead
 
 
+def ceiling_of_pages(control: Measurement) -> tuple[int, int] | None:
+    """A limit below the control's peak, and how NVML would see it; None where that is not known.
+
+    A quarter of it has to move: a GPU with little room for many pages can hang.
+    """
+    peak = control.framework_peak
+    if not peak:
+        return None
+    overhead = max(0, control.nvml_peak - peak) if control.nvml_peak is not None else 0
+    return peak - peak // 4, peak - peak // 4 + overhead
+
+
 def findings(proof: Proof) -> list[Requirement]:
     """Judges what was measured."""
     by_name = {entry.name: entry for entry in proof.measurements}
     control, swapped = by_name.get("control"), by_name.get("swapped")
     if control is None or swapped is None:
         return [_requirement("peaks", Status.ERROR, "the control or the swapped phase was not run")]
+    if proof.effect == "pages":
+        return [_batch_scale(control, proof.goal), *_under(proof, by_name)]
     return [
         _batch_scale(control, proof.goal),
         _peaks(control, swapped),
@@ -266,6 +284,12 @@ def _under(proof: Proof, by_name: Mapping[str, Measurement]) -> Iterator[Require
     words = (
         f"{limit}: {swapped.outcome.value.replace('_', ' ')}, NVML peak {mib(swapped.nvml_peak)}"
     )
+    if proof.effect == "pages":
+        finished = swapped.outcome is Outcome.COMPLETED
+        more = ": the driver moved pages for what does not fit" if finished else ""
+        status = Status.PASSED if finished else Status.FAILED
+        yield _requirement(name, status, words + more)
+        return
     above = (swapped.nvml_peak or 0) > proof.nvml_ceiling + CEILING_SLACK
     if swapped.outcome is not Outcome.COMPLETED or above:
         status, more = Status.FAILED, f", ceiling {mib(proof.nvml_ceiling)}"

@@ -64,6 +64,7 @@ def prove(
         phase=phase,
         gpu=plain(asdict(gpu)),
         goal=goal,
+        effect="moves" if case.way is None else case.way.effect,
     )
     with crash.kept(prover.directory):
         try:
@@ -98,7 +99,8 @@ def _measured(made: Proof, prover: _Prover, task: Task, most: int) -> Proof:
         control = prover.measure("control", task, batch_scale)
     swapped = prover.measure("swapped", task, control.batch_scale)
     measurements = [control, swapped]
-    limits = proof.ceilings(control, swapped)
+    pages = made.effect == "pages"
+    limits = proof.ceiling_of_pages(control) if pages else proof.ceilings(control, swapped)
     if limits is not None:
         for name in ("control", "swapped"):
             measurements.append(prover.measure(name, task, control.batch_scale, limits[0]))
@@ -117,6 +119,9 @@ class _Prover:
     ) -> None:
         self.cancel = Stop()
         self.versions: Mapping[str, object] = {}
+        (case,) = plan.cases
+        # Its controls do not have what a provider sets.
+        self._variables = {} if case.way is None else case.way.variables
         self._plan = plan
         self._engine = engine
         self._observer = observer
@@ -170,7 +175,9 @@ class _Prover:
     ) -> Measurement:
         """Runs the phase once, in a process of its own: peaks are of a process's life."""
         self._runs += 1
-        variables = {**task.variables, scale.VARIABLE: str(batch_scale)}
+        own = self._variables if name == "control" else {}
+        kept = {key: value for key, value in task.variables.items() if own.get(key) != value}
+        variables = {**kept, scale.VARIABLE: str(batch_scale)}
         if ceiling is not None:
             variables["MEMORY_CEILING"] = str(ceiling)
         record = self._execute(

@@ -23,14 +23,16 @@ MIB = fake_nvml.MIB
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 # Plays a training step that holds 90 MiB a batch without swapping and 30 with it, and 50 of the
-# batch in host memory; 100 MiB are the context's. With DISOBEY it does not mind the ceiling.
+# batch in host memory; 100 MiB are the context's. With DISOBEY it does not mind the ceiling. With
+# managed memory it holds the 90 MiB, wherever they are.
 SCRIPT = """
     import json, os, sys, time
 
     path, swapped = os.environ["LIVE_FILE"], os.environ["LMS_PROVIDER"] != "off"
     batch_scale = int(os.environ.get("BATCH_SCALE", "1"))
     ceiling = int(os.environ.get("MEMORY_CEILING", "0")) >> 20
-    peak = (30 if swapped else 90) * batch_scale
+    managed = os.environ.get("TF_FORCE_UNIFIED_MEMORY") == "1"
+    peak = (30 if swapped and not managed else 90) * batch_scale
     sent_before = int(open(path).read().split()[3])
 
     def live(used, sent):
@@ -53,10 +55,15 @@ SCRIPT = """
 
     live(100, 0)
     sampled(3)  # the header, the baseline
-    if ceiling and peak > ceiling and "DISOBEY" not in os.environ:
+    if ceiling and managed:
+        # The rest of the GPU is taken, and pages that do not fit are in host memory.
+        live(900, 0)
+    elif ceiling and peak > ceiling and "DISOBEY" not in os.environ:
         live(100 + ceiling, 0)
         sampled(3)
         sys.exit("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 90 MiB")
+    if managed and ceiling and "HANGS" in os.environ:
+        sys.exit(1)
     if swapped:
         mark("lms_edited", provider="builtin", operations=4, swap_out=2, swap_in=2,
              bytes_out=60 * batch_scale << 20, bytes_in=60 * batch_scale << 20, ms=1.0)
@@ -76,12 +83,18 @@ SCRIPT = """
 
 
 def prove(
-    tmp_path: Path, library: Path, *options: str, disobey: bool = False, **gpu: object
+    tmp_path: Path,
+    library: Path,
+    *options: str,
+    disobey: bool = False,
+    variable: str = "",
+    **gpu: object,
 ) -> tuple[int, str, Proof | None]:
     live = tmp_path / "live"
     fake_nvml.write_live(live, 100 * MIB)
     flavor = FLAVOR.replace("3.11", PYTHON) + f'\n[variables]\nLIVE_FILE = "{live}"\n'
     flavor += 'DISOBEY = "1"\n' if disobey else ""
+    flavor += f'{variable} = "1"\n' if variable else ""
     root = lay_out(
         tmp_path / "checkout",
         flavors={"test-flavor": flavor},
@@ -144,6 +157,44 @@ def test_a_framework_that_does_not_obey_proves_nothing(tmp_path, nvml_library):
     assert made is not None
     assert made.status is Status.ERROR
     assert "did not run out of memory" in output
+
+
+MANAGED = f"--provider={ROOT / 'scenarios' / 'providers' / 'unified_memory.py'}:UnifiedMemory"
+
+
+def test_managed_memory_finishes_where_the_control_runs_out(tmp_path, nvml_library):
+    code, output, made = prove(tmp_path, nvml_library, "--gpu=0", "--goal-mib=400", MANAGED)
+    assert made is not None, output
+    assert code == 0, output
+    assert made.effect == "pages"
+    control, managed, refused, finished = made.measurements
+    # No peak falls: only what becomes of the two under the ceiling tells.
+    assert control.framework_peak == managed.framework_peak == 450 * MIB
+    assert made.ceiling == 450 * MIB - 450 * MIB // 4
+    assert (refused.out_of_memory, refused.outcome) == (True, Outcome.FAILED)
+    assert (finished.out_of_memory, finished.outcome) == (False, Outcome.COMPLETED)
+    assert [finding.name for finding in made.findings] == [
+        "batch scale",
+        "the control fails under the ceiling",
+        "the swapped phase finishes under the ceiling",
+    ]
+    assert made.status is Status.PASSED
+
+
+def test_managed_memory_that_does_not_finish_is_refuted(tmp_path, nvml_library):
+    code, output, made = prove(
+        tmp_path, nvml_library, "--gpu=0", "--goal-mib=80", MANAGED, variable="HANGS"
+    )
+    assert made is not None, output
+    assert (code, made.status) == (1, Status.FAILED), output
+
+
+def test_managed_memory_under_a_ceiling_that_nobody_obeys_proves_nothing(tmp_path, nvml_library):
+    code, output, made = prove(
+        tmp_path, nvml_library, "--gpu=0", "--goal-mib=80", MANAGED, disobey=True
+    )
+    assert made is not None, output
+    assert (code, made.status) == (2, Status.ERROR), output
 
 
 def test_a_proof_without_a_gpu_is_a_usage_error(tmp_path, nvml_library):

@@ -1,4 +1,9 @@
-"""Lines of TFLMS, branches tflmsv1 and tflmsv2."""
+"""Lines of what swaps: TFLMS (branches tflmsv1 and tflmsv2), our own providers, and libraries.
+
+The forms of the libraries are those of their sources: trl's `models/activation_offloading.py`,
+torchtune's `training/_activation_offloading.py` and recipes, bitsandbytes' `optim/optimizer.py`,
+TensorFlow's `gpu_device.cc` and `cuda_driver.cc`. None of them ever says how much it has moved.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +18,9 @@ NEEDLES: tuple[Needle, ...] = (
     rb"LMS(?:\]\[0\]| off\b| swap operations| is disabled)",
     b"not supported with TensorFlow Large Model Support",
     rb"(?i:bytes_?reclaimed|num_?(?:single|full)_?reclaims|lms_enabled)",
+    rb"enable_activation_offloading|activation offloading, no output head|of virtual memory used",
+    rb"Paged optimizers are not supported",
+    rb"unified memory|TF_FORCE_UNIFIED_MEMORY|XLA_(?:PYTHON_)?CLIENT_MEM_FRACTION",
 )
 WRAPPED_LINES = 4
 _ADDED = re.compile(
@@ -27,6 +35,39 @@ _OFF = re.compile(rb"LMS is not necessary|Turned LMS off|LMS is disabled and wil
 _ALREADY = re.compile(rb"already been updated with LMS swap operations")
 _REFUSED = re.compile(rb"not supported with TensorFlow Large Model Support")
 _INVALID = re.compile(rb"\[LMS\]\[0\]\s+Edited model is invalid")
+# `providers.announcement.moving` writes both.
+_MOVED = re.compile(
+    rb"\[LMS\]\[0\] Swapping ([0-9]{1,15}) tensors out(?: \(" + NUMBER + rb" GiB\))?"
+    rb" and ([0-9]{1,15}) tensors in(?: \(" + NUMBER + rb" GiB\))? in a step"
+)
+_RECOMPUTED = re.compile(rb"\[LMS\]\[0\] Computing ([0-9]{1,15}) layers again in a step")
+_LIBRARY_OFF = re.compile(
+    rb"Paged optimizers are not supported on CPU\. Falling back to non-paged optimizer"
+    rb"|enable_activation_offloading isn't|Unable to read TF_FORCE_UNIFIED_MEMORY"
+)
+_ABOVE_1 = rb"(?:1\.\d{0,8}[1-9]|[2-9](?:\.|\b)|[1-9]\d{1,3}(?:\.|\b))"
+_SETTING = rb"['\"]?\]?\s{0,4}[:=]\s{0,4}['\"]?"
+_LIBRARIES: tuple[tuple[str, re.Pattern[bytes]], ...] = (
+    (
+        "the activation offloading of trl or torchtune",
+        re.compile(
+            rb"During activation offloading, no output head was detected"
+            rb"|curr_pct=[\d.]{1,10}% > self\.virtual_memory_safe_pct="
+            rb"|\benable_activation_offloading" + _SETTING + rb"[Tt]rue"
+        ),
+    ),
+    (
+        "CUDA's managed memory",
+        re.compile(
+            rb"\bTF_FORCE_UNIFIED_MEMORY"
+            + _SETTING
+            + rb"(?:1\b|[Tt]rue)|\bXLA_(?:PYTHON_)?CLIENT_MEM_FRACTION"
+            + _SETTING
+            + _ABOVE_1
+            + rb"|failed to alloc \d{1,20} bytes unified memory"
+        ),
+    ),
+)
 
 
 def edit(line: bytes, number: int) -> Edit | None:
@@ -101,3 +142,32 @@ _STATISTICS = {
     "numsinglereclaims": "single_reclaims",
     "numfullreclaims": "full_reclaims",
 }
+
+
+def step(line: bytes, number: int) -> Edit | None:
+    """What a provider of ours says of each step; sizes are as rounded as the line shows them."""
+    moved, again = _MOVED.search(line), _RECOMPUTED.search(line)
+    if moved is None and again is None:
+        return None
+    out, back = (int(moved[1]), int(moved[3])) if moved else (0, 0)
+    return Edit(
+        source="native",
+        operations=out + back,
+        swap_out=out,
+        swap_in=back,
+        bytes_out=gib(moved[2]) if moved else None,
+        bytes_in=gib(moved[4]) if moved else None,
+        recomputed=int(again[1]) if again else None,
+        line=number,
+        text=bounded(line),
+    )
+
+
+def off(line: bytes) -> bool:
+    """Whether a library says that what was asked of it is off."""
+    return _LIBRARY_OFF.search(line) is not None
+
+
+def library(line: bytes) -> str | None:
+    """The library whose words these are: that it is there, and not that it has done anything."""
+    return next((name for name, pattern in _LIBRARIES if pattern.search(line)), None)
