@@ -110,11 +110,14 @@ class Catalog(Entry):
 
     def _works(self, flavor: Flavor, provider: Provider) -> str | None:
         """Why a provider can never work in any mode that a flavor's scenarios have, or None."""
-        own = {scenario.mode for scenario in self.scenarios} - {None}
+        modes = [
+            scenario.mode
+            for scenario in self.scenarios
+            if scenario.mode is not None and flavor.lacking(scenario.requires) is None
+        ]
         reasons = [
-            _misplaced(flavor, provider) or _unable(flavor, mode or flavor.mode, provider)
-            for mode in (None, *sorted(own, key=str))
-            if mode is None or flavor.backend == "tensorflow"
+            _misplaced(flavor, provider) or _unable(flavor, mode, provider)
+            for mode in dict.fromkeys((flavor.mode, *modes))
         ]
         return None if None in reasons else reasons[0]
 

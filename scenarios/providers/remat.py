@@ -20,6 +20,7 @@ class Remat(Provider):
     modes = ("function", "eager")
     backends = ("tensorflow", "torch", "jax")
     roles = ("train",)
+    requires = ("keras3",)
     effect = "recomputes"
     # XLA fuses what is computed again with other neighbours. On torch the bits are the same.
     rounds = True
