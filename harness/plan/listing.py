@@ -14,11 +14,11 @@ from harness.record.models import BUILTIN
 _PAGE = """\
 # The matrix
 
-Every scenario on every flavor that has a case by default: {cases}. `yes` is a case, and `caught`
-one that is wrong on purpose: it passes when the harness catches it. A pair with a number can never
-apply, for the reason below the table: it is no case, and is in no report. What a machine lacks is
-another matter: such a case is reported as skipped. The cases of other providers than our own are on
-[the page about them](providers.md).
+Every scenario on every flavor: {cases}. `yes` is a case, and `caught` one that is wrong on
+purpose: it passes when the harness catches it. A pair with a number can never apply, for the reason
+below the table: it is no case, and is in no report. What a machine lacks is another matter: such a
+case is reported as skipped. A flavor that is there for [other providers](providers.md) has no
+column.
 
 `harness list --markdown` writes this page; `make list ALL=1` prints the same on a terminal.
 
