@@ -118,7 +118,7 @@ def test_ends_that_are_not_as_stated_are_exit_2_and_one_line(checkout: Path) -> 
         ({"message": "("}, "is no pattern of RE2"),
         ({"check": "nothing"}, "'nothing' is not one of"),
         ({"versions": "1.0,x!,1.7"}, "'x!' is no version of a package"),
-        ({"provider": "tflms"}, "needs --lms-path"),
+        ({"provider": "tflms"}, "no provider 'tflms'; there are: builtin"),
     ],
 )
 def test_bad_input_is_exit_4_and_one_line(checkout: Path, how: dict[str, str], words: str) -> None:

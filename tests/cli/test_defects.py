@@ -115,4 +115,4 @@ def test_a_run_is_strict_if_it_is_told_so(tmp_path, strict):
     how = {"provider": "builtin", "lms_path": None, "lms_params": "", "data_directory": None}
     how |= {"reports": None, "keep": False, "gpu_wait_s": 1.0, "gpu": "none", "engine": "venv"}
     assert options.settings_of(tmp_path, {**how, "strict": strict}, (), ()).strict is strict
-    assert not options.settings_of(tmp_path, how, ()).strict
+    assert not options.settings_of(tmp_path, how, (), ()).strict
