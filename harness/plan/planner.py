@@ -214,7 +214,7 @@ class _Builder:
             key += ".control"
         if suffix:
             key += f".{suffix}"
-        if provider.id != BUILTIN.id:
+        if provider.id not in (BUILTIN.id, OFF):
             key += f".{provider.id}"
         self._keys[identity] = key
         self.tasks[key] = Task(
