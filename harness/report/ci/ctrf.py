@@ -103,7 +103,7 @@ def _test(case: CaseRecord, check: Check, seconds: float, used: list[NamedPhase]
     test: dict[str, Any] = {
         "testId": f"{one_line(case.id)}.{check.id.value}",
         "name": f"{one_line(case.id)}: {check.id.label}",
-        "suite": [one_line(part) for part in (case.flavor, case.family, case.scenario)],
+        "suite": [one_line(part) for part in (case.flavor, case.family, case.title)],
         "status": _STATUSES[check.status],
         "rawStatus": check.status.value,
         "duration": round(1000 * seconds),

@@ -138,7 +138,7 @@ def gather(
         title=_line(case.id),
         flavor=_line(case.flavor),
         family=_line(case.family),
-        scenario=_line(case.scenario),
+        scenario=_line(case.title),
         description=_line(case.description) if case.description else "",
         status=judged.status.value,
         word=WORDS[judged.status].lower(),

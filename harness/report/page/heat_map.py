@@ -79,7 +79,7 @@ def gather(counts: Totals, flavors: list[str], pages: Mapping[str, str]) -> Heat
     for judged in counts.cases:
         case = judged.case
         rows = families.setdefault(case.family, {})
-        rows.setdefault(case.scenario, {})[case.flavor] = judged
+        rows.setdefault(case.title, {})[case.flavor] = judged
     blocks = [
         Block(
             one_line(family),
@@ -109,7 +109,7 @@ def gather(counts: Totals, flavors: list[str], pages: Mapping[str, str]) -> Heat
 
 def _cell(judged: Judged, href: str) -> Cell:
     status = judged.status
-    where = f"{judged.case.scenario} on {judged.case.flavor}: {WORDS[status].lower()}"
+    where = f"{judged.case.title} on {judged.case.flavor}: {WORDS[status].lower()}"
     glyph = {Status.PASSED: PASSED, Status.KNOWN: KNOWN, Status.SKIPPED: SKIPPED}.get(status, "")
     if status is not Status.PASSED and status is not Status.SKIPPED:
         checks = judged.having(status)

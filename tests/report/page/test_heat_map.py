@@ -101,3 +101,10 @@ def test_only_statuses_that_are_there_can_be_asked_for():
     assert gather(records.case("one")).statuses == [("passed", "passed")]
     found = gather(records.case("two"), with_checks(swapping_confirmed=FAILED))
     assert found.statuses == [("failed", "failed"), ("passed", "passed")]
+
+
+def test_cases_of_several_providers_have_a_row_each():
+    cases = [records.case("one"), records.case("one").model_copy(update={"provider": "other"})]
+    (group,) = gather(*cases).blocks
+    assert [row.scenario for row in group.rows] == ["one", "one (other)"]
+    assert len({cell.href for row in group.rows for cell in row.cells if cell}) == 2
