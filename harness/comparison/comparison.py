@@ -138,7 +138,7 @@ def _group(before: CheckBase | None, after: CheckBase | None) -> _Group | None:
 
 def _comparable(base: Baseline, run: Baseline) -> tuple[frozenset[Kind], list[str]]:
     """The kinds of numbers that can be compared at all, and why others cannot."""
-    for what in ("accelerator", "provider", "parameters"):
+    for what in ("accelerator", "parameters"):  # a provider is in the ids of its cases
         before, after = getattr(base, what), getattr(run, what)
         if before != after:
             told = "" if what == "parameters" else f": {before}, and {after}"

@@ -79,7 +79,7 @@ def recent(reports: Path, limit: int = 20, like: RunRecord | None = None) -> dic
     Args:
         reports: the directory that holds the runs.
         limit: points of a case at most.
-        like: only runs of the same accelerator, provider and parameters; their numbers compare.
+        like: only runs of the same accelerator and parameters; their numbers compare.
     """
     try:
         return load(reports, limit, like=like)

@@ -28,7 +28,7 @@ class Point(Model):
     Attributes:
         run: id of the run.
         started: of the run, in UTC and ISO 8601.
-        setting: accelerator, provider and parameters: numbers of two settings do not compare.
+        setting: accelerator and parameters: numbers of two settings do not compare.
         check: the first one that has the case's status, where that is not passed.
         message: of that check.
         numbers: of the step whose swapping was measured, by name, such as `load.peak_bytes`.
@@ -55,7 +55,7 @@ def points(record: RunRecord) -> Iterator[tuple[str, Point]]:
 def setting(record: RunRecord) -> str:
     """Returns that on which the numbers of a run depend, as one text."""
     parameters = ", ".join(f"{name}={flat(value)}" for name, value in record.parameters.items())
-    return f"{record.accelerator}, {record.provider}, {parameters}"
+    return f"{record.accelerator}, {parameters}"
 
 
 def last(entries: Iterable[Point], n: int) -> list[Point]:

@@ -191,7 +191,6 @@ def test_a_time_is_a_regression_on_one_and_the_same_gpu_alone():
     "values",
     [
         {"accelerator": "gpu", "gpu": GPU},
-        {"provider": "tflms"},
         {"parameters": {"swapout_threshold": 40}},
     ],
 )
@@ -202,6 +201,14 @@ def test_no_number_is_compared_where_the_runs_are_of_another_kind(values):
     assert reason.startswith("no number is compared: the two are of different ")
     failing = compared(run_of(edited(Status.PASSED)), run_of(edited(Status.FAILED), **values))
     assert failing.regressed  # a verdict is one everywhere
+
+
+def test_a_provider_more_in_the_run_keeps_no_number_from_being_compared():
+    found = compared(
+        run_of(measured()), run_of(measured(peak_bytes=10**10), provider="builtin,remat")
+    )
+    assert [entry.name for entry in found.moved] == ["peak_bytes"]
+    assert found.regressed
 
 
 def test_on_another_gpu_swaps_are_compared_and_peaks_are_not():
