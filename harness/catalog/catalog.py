@@ -85,23 +85,22 @@ class Catalog(Entry):
         given: those are of that one alone, on each flavor where some provider works.
         """
         for flavor in self.flavors:
-            some = any(self._works(flavor, provider) is None for provider in self.providers)
+            works = any(self._works(flavor, provider) is None for provider in self.providers)
+            of_canaries = (providers.BUILTIN,) if works else ()
             chosen = self.named | self.chosen.get(flavor.id, frozenset())
             for scenario in self.scenarios:
                 if scenario.values and scenario.id not in chosen:
                     continue
                 own = scenario.expects is not None and not scenario.every_provider
-                of_canary = (providers.BUILTIN,) if some else ()
-                for provider in of_canary if own else self.providers:
+                for provider in of_canaries if own else self.providers:
                     yield self._pair(flavor, scenario, provider)
 
     def _pair(self, flavor: Flavor, scenario: Scenario, provider: Provider) -> Pair:
         reason = inapplicable(flavor, scenario, provider)
         if reason is None:
             elsewhere = {phase.flavor for phase in scenario.phase if phase.flavor is not None}
-            others = (other for other in self.environments if other.id in elsewhere)
-            reasons = (_unable(other, other.mode, provider) for other in others)
-            reason = next((found for found in reasons if found is not None), None)
+            others = [other for other in self.environments if other.id in elsewhere]
+            reason = next(filter(None, (_unable(at, at.mode, provider) for at in others)), None)
         return Pair(flavor, scenario, reason, provider)
 
     def works(self, provider: Provider) -> dict[str, str | None]:
@@ -110,14 +109,10 @@ class Catalog(Entry):
 
     def _works(self, flavor: Flavor, provider: Provider) -> str | None:
         """Why a provider can never work in any mode that a flavor's scenarios have, or None."""
-        modes = [
-            scenario.mode
-            for scenario in self.scenarios
-            if scenario.mode is not None and flavor.lacking(scenario.requires) is None
-        ]
+        able = [entry for entry in self.scenarios if flavor.lacking(entry.requires) is None]
         reasons = [
             _misplaced(flavor, provider) or _unable(flavor, mode, provider)
-            for mode in dict.fromkeys((flavor.mode, *modes))
+            for mode in dict.fromkeys((flavor.mode, *(entry.mode or flavor.mode for entry in able)))
         ]
         return None if None in reasons else reasons[0]
 

@@ -57,7 +57,7 @@ def find(phase: Phase) -> _Class:
             return provider
         if Fault.parse(phase.fault).kind != NEVER:
             raise ValueError(f"LMS_FAULT is {phase.fault!r}: only {_OWN} knows others than {NEVER}")
-        from providers import switched_off
+        from providers.off import switched_off
 
         return switched_off.claiming(_named(phase, _CONTROL), provider)
     except (ValueError, ImportError) as problem:

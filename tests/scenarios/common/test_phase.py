@@ -77,7 +77,6 @@ def test_output_makes_the_directory_of_the_file(variables: dict[str, str], tmp_p
 @pytest.mark.parametrize(
     ("name", "value", "problem"),
     [
-        ("LMS_PROVIDER", "magic", "LMS_PROVIDER is 'magic'; it must be one of builtin, tflms, off"),
         ("LMS_PROVIDER", "", "LMS_PROVIDER is not set"),
         ("ACCELERATOR", "tpu", "ACCELERATOR is 'tpu'"),
         ("KERAS", "", "KERAS is not set; it must be one of tf.keras, keras"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.checks.swaps import step
+from harness.checks.swaps import self_report, step
 from harness.logs.parser import parse
 from harness.record.facts import LogFacts
 from tests.scenarios.phases import run_code, run_phase
@@ -63,7 +63,7 @@ def test_a_policy_of_jaxs_moves_what_it_says_and_the_peak_falls(
     verdict = step.judge("train", facts, control)
     assert verdict.word == "confirmed", verdict.message
     traced = step.trace(facts, "train")
-    (edit,) = facts.edits
+    (edit,) = self_report.edits(facts)
     assert traced is not None
     assert (edit.swap_out, edit.swap_in) == (traced.swap_out, traced.swap_in)
     assert (edit.bytes_out, edit.bytes_in) == (traced.bytes_out, traced.bytes_in)

@@ -173,7 +173,7 @@ def test_any_provider_can_be_switched_off_while_it_says_that_it_is_on(
 ) -> None:
     run = runtime(tmp_path, LMS_PROVIDER=name, LMS_FAULT="never_swapped", **TORCH)
     found = registry.create(run)
-    assert type(found).__mro__[1].__module__ == "providers.switched_off"
+    assert type(found).__mro__[1].__module__ == "providers.off.switched_off"
     assert found.name == name
     with registry.building(run) as scope:  # with no Keras that has one, it would fail
         assert not isinstance(scope, type(found))
