@@ -81,6 +81,8 @@ class _CpuRecorder(_Recorder):
         import torch
 
         profiler = torch.profiler
+        # What an earlier step has left in cycles would be freed in this one, and hide its peak.
+        gc.collect()
         self._resident = _resident_bytes()
         self._profile = entered.enter_context(
             profiler.profile(

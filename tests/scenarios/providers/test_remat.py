@@ -71,8 +71,7 @@ def test_the_peak_falls_and_nothing_moves_until_the_model_is_loaded(
 def test_weights_are_loaded_into_a_model_that_keeps_it(flavor: str, directory: Path) -> None:
     saved = phase(flavor, "trainsaveweights_v3", "remat", directory)
     loaded = phase(flavor, "loadweights_v3_train_repaired", "remat", directory, saved)
-    # On torch a step holds more after the phase has written HDF5; as check 7, only a rise counts.
-    assert peak(loaded) <= 1.05 * peak(saved)
+    assert peak(loaded) == pytest.approx(peak(saved), rel=0.05)
     assert loaded.digests("restored") == saved.digests("saved")
 
 
