@@ -81,7 +81,8 @@ class _CpuRecorder(_Recorder):
         import torch
 
         profiler = torch.profiler
-        # What an earlier step has left in cycles would be freed in this one, and hide its peak.
+        # Cycles hold tensors until Python collects them. When it does so next follows from what was
+        # made since the last time, and with that the peak of the step: so it is the same each time.
         gc.collect()
         self._resident = _resident_bytes()
         self._profile = entered.enter_context(
