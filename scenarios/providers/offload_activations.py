@@ -10,11 +10,10 @@ import contextlib
 import typing
 
 from common.runtime import Runtime
-from providers.announcement import Swaps
-from providers.interface import Provider
+from providers.torch.step_hooks import StepHooks
 
 
-class OffloadActivations(Provider):
+class OffloadActivations(StepHooks):
     """Enters trl's context around each training step, as its trainer does."""
 
     name = "offload_activations"
@@ -28,36 +27,18 @@ class OffloadActivations(Provider):
     def __init__(self, runtime: Runtime, batch_size: typing.Optional[int] = None) -> None:
         super().__init__(runtime, batch_size)
         self._offloading: typing.Any = None
-        self._entered = False
-        self._count = self._bytes = 0
-        self._announced = False
-
-    def on_train_batch_begin(self, batch: int, logs: typing.Any = None) -> None:
-        """Enters the context."""
-        self._leave()  # a step that raised did not reach its end
-        if self._offloading is None:
-            self._offloading = self._made()
-        self._count = self._bytes = 0
-        # As `get_act_offloading_ctx_manager` does: parameters stay, and views of them.
-        self._offloading.update_model_params(self._step_model)
-        self._offloading.__enter__()
-        self._entered = True
-
-    def on_train_batch_end(self, batch: int, logs: typing.Any = None) -> None:
-        """Leaves the context; after the first step, says what was moved."""
-        self._leave()
-        if not self._announced:
-            self._announced = True
-            self.announce(Swaps(self._count, self._count, self._bytes, self._bytes))
-
-    def on_train_end(self, logs: typing.Any = None) -> None:
-        """Leaves the context."""
-        self._leave()
 
     def set_model(self, model: typing.Any) -> None:
         """Keeps the model for its parameters."""
         super().set_model(model)
         self._step_model = model
+
+    def _context(self) -> typing.Any:
+        if self._offloading is None:
+            self._offloading = self._made()
+        # As `get_act_offloading_ctx_manager` does: parameters stay, and views of them.
+        self._offloading.update_model_params(self._step_model)
+        return self._offloading
 
     def _made(self) -> typing.Any:
         from trl.models import activation_offloading
@@ -69,18 +50,6 @@ class OffloadActivations(Provider):
         made.unpack_hook = self._told(made.unpack_hook)
         return made
 
-    def _told(self, hook: typing.Callable[..., typing.Any]) -> typing.Callable[..., typing.Any]:
-        """A hook of trl's, with page-locked memory where there is no GPU to lock it for."""
-        if self._runtime.phase.on_gpu:
-            return hook
-        from providers.torch.page_locked import numpy_memory
-
-        def told(value: typing.Any) -> typing.Any:
-            with numpy_memory():
-                return hook(value)
-
-        return told
-
     def _counting(self, hook: typing.Callable[..., typing.Any]) -> typing.Callable[..., typing.Any]:
         def counting(tensor: typing.Any) -> typing.Any:
             number = hook(tensor)
@@ -91,11 +60,6 @@ class OffloadActivations(Provider):
             return number
 
         return counting
-
-    def _leave(self) -> None:
-        entered, self._entered = self._entered, False
-        if entered:
-            self._offloading.__exit__(None, None, None)
 
 
 @contextlib.contextmanager

@@ -7,12 +7,10 @@ accelerator both memories would be torch's; there what torch page-locks is memor
 
 import typing
 
-from common.runtime import Runtime
-from providers.announcement import Swaps
-from providers.interface import Provider
+from providers.torch.step_hooks import StepHooks
 
 
-class SaveOnCpu(Provider):
+class SaveOnCpu(StepHooks):
     """Enters torch's hooks around each training step, and counts what they are handed."""
 
     name = "save_on_cpu"
@@ -23,50 +21,17 @@ class SaveOnCpu(Provider):
     # next kernel may add in another order.
     rounds = True
 
-    def __init__(self, runtime: Runtime, batch_size: typing.Optional[int] = None) -> None:
-        super().__init__(runtime, batch_size)
-        self._hooks: typing.Any = None
-        self._count = self._bytes = 0
-        self._announced = False
-
-    def on_train_batch_begin(self, batch: int, logs: typing.Any = None) -> None:
-        """Enters the hooks."""
+    def _context(self) -> typing.Any:
         import torch
 
-        self._leave()  # a step that raised did not reach its end
-        self._count = self._bytes = 0
         saving = torch.autograd.graph.save_on_cpu(pin_memory=True, device_type=self._device)
-        self._hooks = torch.autograd.graph.saved_tensors_hooks(
+        return torch.autograd.graph.saved_tensors_hooks(
             self._counting(self._told(saving.pack_hook)), self._told(saving.unpack_hook)
         )
-        self._hooks.__enter__()
-
-    def on_train_batch_end(self, batch: int, logs: typing.Any = None) -> None:
-        """Leaves the hooks; after the first step, says what was moved."""
-        self._leave()
-        if not self._announced:
-            self._announced = True
-            self.announce(Swaps(self._count, self._count, self._bytes, self._bytes))
-
-    def on_train_end(self, logs: typing.Any = None) -> None:
-        """Leaves the hooks."""
-        self._leave()
 
     @property
     def _device(self) -> str:
         return "cuda" if self._runtime.phase.on_gpu else "cpu"
-
-    def _told(self, hook: typing.Callable[..., typing.Any]) -> typing.Callable[..., typing.Any]:
-        """A hook of torch's, with page-locked memory where there is no GPU to lock it for."""
-        if self._runtime.phase.on_gpu:
-            return hook
-        from providers.torch.page_locked import numpy_memory
-
-        def told(value: typing.Any) -> typing.Any:
-            with numpy_memory():
-                return hook(value)
-
-        return told
 
     def _counting(self, hook: typing.Callable[..., typing.Any]) -> typing.Callable[..., typing.Any]:
         def counting(tensor: typing.Any) -> typing.Any:
@@ -75,8 +40,3 @@ class SaveOnCpu(Provider):
             return hook(tensor)
 
         return counting
-
-    def _leave(self) -> None:
-        hooks, self._hooks = self._hooks, None
-        if hooks is not None:
-            hooks.__exit__(None, None, None)
