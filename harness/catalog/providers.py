@@ -111,13 +111,16 @@ def shipped(root: Path) -> tuple[Provider, ...]:
     return tuple(Provider(id=name, ways=tuple(found)) for name, found in sorted(ways.items()))
 
 
-def chosen(root: Path, texts: Iterable[str]) -> tuple[Provider, ...]:
+def chosen(shipped: Iterable[Provider], texts: Iterable[str]) -> tuple[Provider, ...]:
     """The providers that are asked for, each once: a name, or `path/to/file.py:Class`.
+
+    Args:
+        shipped: those of the checkout, as a catalog has them.
 
     Raises:
         UsageError: there is no such provider, or its file does not say what it must.
     """
-    known = {entry.id: entry for entry in (BUILTIN, *shipped(root))}
+    known = {entry.id: entry for entry in (BUILTIN, *shipped)}
     found: dict[str, Provider] = {}
     for text in texts:
         provider = _anywhere(text, known) if ":" in text else known.get(text)

@@ -17,6 +17,7 @@ from harness.base import directory
 from harness.base.error import UsageError
 from harness.catalog import parameters as swapping
 from harness.catalog import providers
+from harness.catalog.catalog import Catalog
 from harness.catalog.providers import BUILTIN, Provider
 from harness.catalog.variants import Depth
 from harness.comparison import source
@@ -238,14 +239,14 @@ def shown(path: Path) -> str:
         return str(path)
 
 
-def providers_of(root: Path, text: str) -> tuple[Provider, ...]:
+def providers_of(catalog: Catalog, text: str) -> tuple[Provider, ...]:
     """The providers that an option names.
 
     Raises:
         UsageError: there is no such provider, or its file does not say what it must.
     """
     names = [name.strip() for name in text.split(",")]
-    return providers.chosen(root, [name for name in names if name] or [BUILTIN.id])
+    return providers.chosen(catalog.shipped, [name for name in names if name] or [BUILTIN.id])
 
 
 def parameters_of(

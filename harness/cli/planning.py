@@ -42,7 +42,7 @@ def list_command(
     """List every case of the plan."""
     patterns = flavors_patterns, families_patterns, scenarios_patterns
     selected = catalog.load(root, depth).select(*patterns)
-    selected = selected.swapping_by(options.providers_of(root, provider))
+    selected = selected.swapping_by(options.providers_of(selected, provider))
     if markdown:
         click.echo(listing.page(selected), nl=False)
         return EXIT_PASSED

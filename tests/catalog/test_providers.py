@@ -28,14 +28,14 @@ def written(directory: Path, text: str, name: str = "one.py") -> Path:
 
 
 def read(text: str) -> Provider:
-    (found,) = providers.chosen(ROOT, [text])
+    (found,) = providers.chosen(providers.shipped(ROOT), [text])
     return found
 
 
 def refused(*texts: str) -> str:
     """The message, which is one line."""
     with pytest.raises(UsageError) as problem:
-        providers.chosen(ROOT, texts)
+        providers.chosen(providers.shipped(ROOT), texts)
     message = str(problem.value)
     assert message.isprintable(), message
     return message
@@ -46,7 +46,7 @@ def test_shipped_providers_are_found_by_name() -> None:
     assert {"remat", "save_on_cpu", "tflms", "jax_offload", "jax_offload-dots"} <= shipped.keys()
     assert not {"builtin", "off"} & shipped.keys()
     assert [way.effect for way in shipped["remat"].ways] == ["recomputes"]
-    assert providers.chosen(ROOT, ["remat", "builtin", "remat"]) == (
+    assert providers.chosen(providers.shipped(ROOT), ["remat", "builtin", "remat"]) == (
         shipped["remat"],
         providers.BUILTIN,
     )
