@@ -18,7 +18,7 @@ TENSORS, STATE = 16, 28_495_952  # of Adam, two for each parameter; bytes
 @pytest.fixture(scope="module")
 def own() -> Catalog:
     whole = catalog.load(SCENARIOS.parent)
-    return whole.swapping_by(providers.chosen(SCENARIOS.parent, [PROVIDER]))
+    return whole.swapping_by(providers.chosen(whole.shipped, [PROVIDER]))
 
 
 def test_only_models_without_keras_run_on_the_flavor_and_only_there(own: Catalog) -> None:

@@ -36,11 +36,10 @@ runtime.execute(main)
 
 
 def test_only_the_flavor_that_has_trl_has_cases_and_no_other_provider_has_any_there() -> None:
-    root = SCENARIOS.parent
-    whole = catalog.load(root)
-    offloading = whole.swapping_by(providers.chosen(root, [PROVIDER]))
+    whole = catalog.load(SCENARIOS.parent)
+    offloading = whole.swapping_by(providers.chosen(whole.shipped, [PROVIDER]))
     assert {pair.flavor.id for pair in offloading.pairs() if pair.inapplicable is None} == {FLAVOR}
-    others = whole.swapping_by(providers.chosen(root, ["builtin", "save_on_cpu", "remat"]))
+    others = whole.swapping_by(providers.chosen(whole.shipped, ["builtin", "save_on_cpu", "remat"]))
     assert FLAVOR not in {pair.flavor.id for pair in others.pairs() if pair.inapplicable is None}
     (keras,) = whole.select(flavors=["keras3-torch"]).flavors
     assert not keras.packages & {"trl", "transformers", "datasets", "accelerate", "pyarrow"}

@@ -16,12 +16,12 @@ MANAGED = "TF_FORCE_UNIFIED_MEMORY"
 
 
 def planned(**how: Any) -> Plan:
-    root = SCENARIOS.parent
-    chosen = catalog.load(root).select(
+    selected = catalog.load(SCENARIOS.parent).select(
         flavors=["tf2-tfkeras", "tf1-tfkeras", "keras3-jax", "keras3-torch"],
         scenarios=["trainsave-loadtrain"],
     )
-    return planner.make(chosen.swapping_by(providers.chosen(root, [PROVIDER])), **how)
+    managed = providers.chosen(selected.shipped, [PROVIDER])
+    return planner.make(selected.swapping_by(managed), **how)
 
 
 def test_without_a_gpu_each_case_is_skipped_with_the_reason() -> None:
@@ -40,7 +40,7 @@ def test_on_a_gpu_the_environment_of_its_phases_alone_asks_for_managed_memory() 
 
 @pytest.mark.parametrize("name", [MANAGED, "XLA_PYTHON_CLIENT_MEM_FRACTION"])
 def test_the_fraction_is_above_1_and_small(name: str) -> None:
-    (provider,) = providers.chosen(SCENARIOS.parent, [PROVIDER])
+    (provider,) = providers.chosen(providers.shipped(SCENARIOS.parent), [PROVIDER])
     (way,) = provider.ways
     value = float(way.variables[name])
     assert 1.0 <= value <= 2.0, "much more managed memory than it holds can make a GPU hang"
