@@ -283,6 +283,26 @@ def completed_phase(name: str, log: LogFacts, **fields: Any) -> PhaseRecord:
     return PhaseRecord(**{**base, **fields})
 
 
+def what_failed(reports: Path) -> str:
+    """Of the latest run, a line for each phase that did not complete and check that did not pass.
+
+    A run prints more than a failed test shows.
+    """
+    record = RunRecord.model_validate_json((reports / "latest" / "record.json").read_bytes())
+    phases = [
+        f"{entry.key}: {entry.outcome.value}: {entry.reason} {entry.details}"
+        for entry in record.phases
+        if entry.outcome is not Outcome.COMPLETED
+    ]
+    checks = [
+        f"{entry.id}: {check.id.value}: {check.status.value}: {check.message}"
+        for entry in record.cases
+        for check in entry.checks
+        if check.status not in (Status.PASSED, Status.KNOWN, Status.SKIPPED)
+    ]
+    return "\n".join([f"the run is {record.state}", *phases, *checks])
+
+
 def assert_everything_passed(record: RunRecord, selected: Catalog) -> None:
     """Every case of the catalog passed, its swapping confirmed; known defects aside."""
     planned = planner.make(selected)

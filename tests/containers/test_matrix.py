@@ -13,7 +13,7 @@ from harness.engine.docker.daemon import ERRORS, LABEL, Daemon
 from harness.engine.docker.image import base_reference
 from harness.record.models import RunRecord
 from tests.paths import ROOT
-from tests.records import assert_everything_passed
+from tests.records import assert_everything_passed, what_failed
 
 SESSION, FUNCTION = "tf1-tfkeras", "tf2-tfkeras"
 KERAS_TEAM = ("tf1-keras22", "tf1-keras23")
@@ -70,7 +70,7 @@ def test_every_case_passes_in_containers(tmp_path, daemon, flavors, families, sc
         text=True,
         timeout=2400,
     )
-    assert done.returncode == 0, done.stdout[-6000:] + done.stderr
+    assert done.returncode == 0, what_failed(tmp_path) + done.stderr
     record = RunRecord.model_validate_json((tmp_path / "latest" / "record.json").read_bytes())
     assert_everything_passed(record, catalog.load(ROOT).select(flavors, families, scenarios))
     for flavor in record.flavors:

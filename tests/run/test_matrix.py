@@ -17,7 +17,7 @@ import pytest
 from harness.catalog import catalog
 from harness.record.models import RunRecord
 from tests.environments import ROOT, needs_environments
-from tests.records import assert_everything_passed
+from tests.records import assert_everything_passed, what_failed
 
 pytestmark = pytest.mark.tensorflow
 
@@ -54,7 +54,7 @@ def test_the_matrix_passes_with_measured_peaks(tmp_path, flavors, families):
         *(f"--flavors={flavor}" for flavor in flavors),
         *(f"--families={family}" for family in families),
     )
-    assert done.returncode == 0, done.stdout[-6000:] + done.stderr
+    assert done.returncode == 0, what_failed(tmp_path) + done.stderr
     assert_everything_passed(record, catalog.load(ROOT).select(flavors, families))
     for case in record.cases:
         if case.family != "keras_saveload" or case.skip or not case.scenario.endswith("train"):
