@@ -120,7 +120,7 @@ class Samples:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return {**dataclasses.asdict(self), "foreign_pids": list(self.foreign_pids)}
+        return {**vars(self), "foreign_pids": list(self.foreign_pids)}
 
 
 HEADER = ",".join(Sample._fields) + "\n"

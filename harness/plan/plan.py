@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from harness.catalog.defects import Sighting
@@ -70,7 +71,7 @@ class Case:
         """How its models run: the scenario's own way, or the flavor's."""
         return self.scenario.mode or self.flavor.mode
 
-    @property
+    @cached_property
     def unswapped(self) -> dict[str, str]:
         """Roles in which LMS has nothing to swap, each with the provider's or flavor's reason."""
         idle = {
@@ -81,7 +82,7 @@ class Case:
         reason = self.flavor.lacks.get("predict_swapping")
         return idle if reason is None else {**idle, "predict": reason}
 
-    @property
+    @cached_property
     def way(self) -> Way | None:
         """The provider's class for the case's mode, backend and accelerator."""
         return self.provider.way(self.mode, self.flavor.backend, self.accelerator)

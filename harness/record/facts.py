@@ -262,7 +262,7 @@ class LogFacts(Model):
     damage: str | None = None
     done: bool = False
     dropped: int = 0
-    times: Times = Field(default=Times(), exclude=True)
+    times: Times = Field(default_factory=Times, exclude=True)
 
     @property
     def untimed(self) -> LogFacts:
