@@ -6,6 +6,7 @@ import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from harness.record.checks import Status
@@ -24,6 +25,26 @@ _FILLS = """
     with open(os.path.join(os.environ["OUTPUT_DIR"], "model"), "wb", 0) as file:
         while True:
             file.write(bytes(4096))
+"""
+
+
+# The writer has a session of its own, ignores what it can, and takes what room there is or comes.
+_LEAVES_A_WRITER = """
+    import os, signal, time
+    told, output = os.pipe(), os.environ["OUTPUT_DIR"]
+    if os.fork() == 0:
+        os.setsid()
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        with open({there!r}, "w") as file:
+            file.write(str(os.getpid()))
+        file = open(os.path.join(output, "more"), "wb", 0)
+        while True:
+            try:
+                file.write(bytes(4096))
+            except OSError:
+                os.write(told[1], b".")
+                time.sleep(0.01)
+    os.read(told[0], 1)  # the disk is full
 """
 
 
@@ -100,6 +121,17 @@ def test_a_phase_that_fills_the_disk_is_no_failure_of_the_product(
         assert Outcome.FAILED not in {phase.outcome for phase in record.phases}
         checks = [check for case in record.cases for check in case.checks]
         assert Status.FAILED not in {check.status for check in checks}
+
+
+def test_a_child_that_writes_on_when_the_disk_is_full_ends_with_its_phase(tmp_path: Path) -> None:
+    there = tmp_path / "writer"
+    root = checkout(tmp_path / "checkout", save=_LEAVES_A_WRITER.format(there=str(there)))
+    with mounted(tmp_path / "reports", "2m") as reports:
+        code, out, err = finish(start(run_arguments(root, reports)))
+        assert code == 2, out
+        assert "No space left on device" in err
+        assert not psutil.pid_exists(int(there.read_text())), "it fills the disk again and again"
+        assert record_of(reports).state == "aborted"
 
 
 def test_a_verdict_that_was_known_is_told_and_recorded(tmp_path: Path) -> None:

@@ -112,15 +112,30 @@ def test_what_is_stopped_before_a_build_builds_nothing(
 
 
 @pytest.mark.docker
-def test_a_term_during_a_build_interrupts_the_run_and_breaks_no_flavor(
-    index: SilentIndex, base_image: str, tmp_path: Path, remains: Callable[[], set[str]]
+@pytest.mark.parametrize(
+    "signals",
+    [(signal.SIGTERM,), (signal.SIGHUP,), (signal.SIGINT,), (signal.SIGINT, signal.SIGINT)],
+    ids=["term", "hang-up", "interrupt", "twice"],
+)
+def test_a_signal_during_a_build_interrupts_the_run_and_breaks_no_flavor(
+    index: SilentIndex,
+    base_image: str,
+    tmp_path: Path,
+    remains: Callable[[], set[str]],
+    signals: tuple[signal.Signals, ...],
 ) -> None:
     checkout, reports = tmp_path / "checkout", tmp_path / "reports"
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
     shutil.copytree(ROOT / "docker", checkout / "docker")
     (checkout / "scenarios").symlink_to(ROOT / "scenarios")
     command = (sys.executable, "-m", "harness", "--root", str(checkout), "run", "--gpu=none")
     options = ("--engine=docker", "--flavors=tf1-tfkeras", "--scenarios=trainsave-loadtrain")
-    environ = {**os.environ, "BASE_IMAGE_TF1_TFKERAS": base_image}
+    environ = {
+        **os.environ,
+        "BASE_IMAGE_TF1_TFKERAS": base_image,
+        "TMPDIR": str(temporary),
+    }
     run = subprocess.Popen(
         [*command, *options, f"--reports={reports}"],
         cwd=ROOT,
@@ -132,7 +147,9 @@ def test_a_term_during_a_build_interrupts_the_run_and_breaks_no_flavor(
     try:
         assert index.asked.wait(_SOON_S), "the build did not get so far"
         asked = time.monotonic()
-        run.send_signal(signal.SIGTERM)
+        for number in signals:
+            run.send_signal(number)
+            time.sleep(0.3)  # the second of two is not merged into the first
         output, _ = run.communicate(timeout=60)
         assert time.monotonic() - asked < 13, "pip gives up after 15 s"
     finally:
@@ -144,7 +161,11 @@ def test_a_term_during_a_build_interrupts_the_run_and_breaks_no_flavor(
     (flavor,) = (entry for entry in record["flavors"] if entry["id"] == "tf1-tfkeras")
     assert flavor["unavailable"] is None
     assert "image build broke" not in json.dumps(record)
+    if len(signals) > 1:  # it was not given the time to clear away
+        DockerEngine(cache=checkout / ".cache").reap()
+        until(lambda: remains() == set(), 10)  # a removal that it had asked for may go on
     assert remains() == set()
+    assert list(temporary.iterdir()) == []
 
 
 _DRIVER = """
@@ -163,10 +184,13 @@ SECRET = "zq7-password"
 def building(index: SilentIndex, root: Path, base: str) -> Iterator[subprocess.Popen[bytes]]:
     """A driver whose build has been told an index with a password, and waits for it."""
     scheme, _, place = index.url.partition("://")
+    address = f"{scheme}://zq7-user:{SECRET}@{place}"
+    temporary = root / "tmp"
+    temporary.mkdir()
     driver = subprocess.Popen(
         [sys.executable, "-c", _DRIVER, str(root), base],
         cwd=ROOT,
-        env={**os.environ, "PIP_INDEX_URL": f"{scheme}://zq7-user:{SECRET}@{place}"},
+        env={**os.environ, "PIP_INDEX_URL": address, "TMPDIR": str(temporary)},
     )
     try:
         assert index.asked.wait(_SOON_S), "the build did not get so far"
@@ -216,6 +240,7 @@ def test_a_killed_driver_takes_its_build_with_it_and_the_rest_goes_at_the_next_s
     assert line.endswith("of a driver that is gone")
     assert remains() == set()
     assert not list((tmp_path / ".cache" / "docker").rglob("*.json"))
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 @pytest.mark.docker
