@@ -72,7 +72,7 @@ class PhaseRecord(Model):
     started: str | None = None
     duration_s: float | None = None
     directory: str
-    facts: LogFacts = LogFacts()
+    facts: LogFacts = Field(default_factory=LogFacts)  # a default would be copied, field by field
     samples: dict[str, Any] | None = None
     details: dict[str, Any] = {}
 

@@ -375,7 +375,6 @@ def phase_record(task: Task) -> PhaseRecord:
         input_of=task.input,
         outcome=Outcome.NOT_RUN,
         directory=f"phases/{task.key}",
-        facts=LogFacts(),  # pydantic copies a default of that size field by field
     )
 
 
