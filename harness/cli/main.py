@@ -22,7 +22,6 @@ from harness.base.error import (
 from harness.cli import (
     bisecting,
     comparing,
-    defects,
     housekeeping,
     options,
     planning,
@@ -137,7 +136,7 @@ _COMMANDS: dict[str, tuple[click.Command, ...]] = {
     "Look at the plan": (
         planning.list_command,
         planning.describe_command,
-        defects.defects_command,
+        planning.defects_command,
     ),
     "This machine and the pins": (
         housekeeping.doctor_command,

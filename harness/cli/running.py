@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,13 @@ from harness.base.error import (
     UsageError,
 )
 from harness.base.stop import waited_for
-from harness.base.text import MIB
+from harness.base.text import MIB, one_line
 from harness.catalog import catalog
 from harness.catalog.catalog import Catalog
 from harness.catalog.variants import Depth
-from harness.cli import judgement, options
+from harness.cli import judgement, options, spreading
 from harness.cli.console import ConsoleObserver
-from harness.plan import planner, sensitivity
+from harness.plan import identity, planner, sensitivity
 from harness.plan.plan import Plan
 from harness.plan.scale import Goal
 from harness.record.checks import Status
@@ -37,7 +37,9 @@ from harness.report import summary, totals
 from harness.report.ci import github
 from harness.report.timeline import chart
 from harness.report.timeline.timelines import timelines
+from harness.resumption import digests
 from harness.run import machine, repro, run
+from harness.run.portion import portion
 from harness.run.proof import proof, prover
 from harness.run.settings import Settings
 from harness.run.soak import repeater, soak
@@ -70,7 +72,7 @@ class Prepared:
 
     def tell_notes(self) -> None:
         """Prints the fallbacks that were taken."""
-        for note in self.chosen.notes:
+        for note in self.settings.notes:
             click.echo(f"note: {note}")
 
 
@@ -109,7 +111,11 @@ def prepare(root: Path, selected: Catalog, how: Mapping[str, Any]) -> Prepared:
         share=settings.share,
         goal=goal,
     )
-    return Prepared(planned, chosen, settings)
+    files = {name: entry.file for name, entry in settings.providers.items() if entry.file}
+    outside = digests.of(root, settings.data, settings.lms_path, files)
+    accelerator = "virtual" if chosen.gpu is None else "gpu"
+    basis = identity.basis(planned, outside, chosen.engine.name, accelerator)
+    return Prepared(planned, chosen, replace(settings, basis=basis))
 
 
 def _tell_github(record: RunRecord, directory: Path) -> None:
@@ -149,20 +155,29 @@ def _exit_code(record: RunRecord, directory: Path) -> int:
 @options.baseline
 @options.execution
 @options.activations
-@click.pass_obj
-def run_command(
-    root: Path,
-    /,
-    flavors_patterns: tuple[str, ...],
-    families_patterns: tuple[str, ...],
-    scenarios_patterns: tuple[str, ...],
-    depth: Depth,
-    **how: Any,
-) -> int:
+@spreading.resumption
+@spreading.shard
+@click.pass_context
+def run_command(context: click.Context, /, **how: Any) -> int:
     """Run the matrix, or a part of it, and write the reports."""
-    patterns = flavors_patterns, families_patterns, scenarios_patterns
-    selected = catalog.load(root, depth).select(*patterns)
+    root: Path = context.obj
+    earlier = spreading.earlier(root, how)
+    if earlier is not None:
+        how = spreading.continued(context, earlier.record)
+    patterns = how["flavors_patterns"], how["families_patterns"], how["scenarios_patterns"]
+    selected = catalog.load(root, how["depth"]).select(*patterns)
+    durations = spreading.durations_of(root, how["durations"])
     prepared = prepare(root, selected, how)
+    if earlier is not None and how["failed"]:
+        planned, settings = portion.of_failed(prepared.planned, prepared.settings, earlier)
+        if not planned.cases:
+            click.echo(f"every case of run {one_line(earlier.record.id)} passed: nothing to run")
+            return EXIT_PASSED
+    else:
+        planned, settings = portion.of_shard(
+            prepared.planned, prepared.settings, how["shard"], durations, earlier
+        )
+    prepared = replace(prepared, planned=planned, settings=settings)
     record, directory = prepared.execute(follow=False)
     return _exit_code(record, directory)
 
