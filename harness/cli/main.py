@@ -27,6 +27,7 @@ from harness.cli import (
     planning,
     reporting,
     running,
+    spreading,
 )
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
@@ -119,6 +120,7 @@ def cli(context: click.Context, root: Path) -> None:
 _COMMANDS: dict[str, tuple[click.Command, ...]] = {
     "Run": (
         running.run_command,
+        spreading.merge_command,
         running.repro_command,
         running.soak_command,
         running.sensitivity_command,

@@ -17,7 +17,6 @@ from harness.base.error import (
     EXIT_INTERRUPTED,
     EXIT_NOT_JUDGED,
     EXIT_PASSED,
-    HarnessError,
     UsageError,
 )
 from harness.base.stop import waited_for
@@ -25,7 +24,7 @@ from harness.base.text import MIB, one_line
 from harness.catalog import catalog
 from harness.catalog.catalog import Catalog
 from harness.catalog.variants import Depth
-from harness.cli import judgement, options, spreading
+from harness.cli import judgement, options, reporting, spreading
 from harness.cli.console import ConsoleObserver
 from harness.plan import identity, planner, sensitivity
 from harness.plan.plan import Plan
@@ -33,7 +32,7 @@ from harness.plan.scale import Goal
 from harness.record.checks import Status
 from harness.record.models import RunRecord
 from harness.report import sensitivity as table
-from harness.report import summary, totals
+from harness.report import totals
 from harness.report.ci import github
 from harness.report.timeline import chart
 from harness.report.timeline.timelines import timelines
@@ -65,9 +64,7 @@ class Prepared:
                 record, directory = run.execute(
                     self.planned, self.chosen.engine, self.settings, self.chosen.gpu, observer
                 )
-            summary.terminal(record, _console, directory)
-        if github.here():
-            _tell_github(record, directory)
+        reporting.tell(record, directory, _console)
         return record, directory
 
     def tell_notes(self) -> None:
@@ -116,16 +113,6 @@ def prepare(root: Path, selected: Catalog, how: Mapping[str, Any]) -> Prepared:
     accelerator = "virtual" if chosen.gpu is None else "gpu"
     basis = identity.basis(planned, outside, chosen.engine.name, accelerator)
     return Prepared(planned, chosen, replace(settings, basis=basis))
-
-
-def _tell_github(record: RunRecord, directory: Path) -> None:
-    """Annotations and the summary of the step; what cannot be written changes no verdict."""
-    for line in github.annotated(record):
-        click.echo(line)
-    try:
-        github.write_summary(summary.markdown(record), options.shown(directory / summary.FILE))
-    except HarnessError as problem:
-        click.echo(f"note: {problem}")
 
 
 def one_case(command: str, root: Path, flavor: str, scenario: str) -> Catalog:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import re
+import shlex
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
+from rich.console import Console
 
+from harness.base import streams
 from harness.base.error import UsageError
 from harness.base.text import one_line
 from harness.catalog.providers import BUILTIN
-from harness.cli import options
+from harness.cli import options, reporting
 from harness.comparison import source as runs
+from harness.merge import merger
 from harness.plan import shards
 from harness.record import durations, store
 from harness.record.models import RunRecord
+from harness.report import totals
 from harness.resumption import source
 from harness.resumption.source import Source
 
@@ -117,3 +123,32 @@ def durations_of(root: Path, name: Path | None) -> dict[str, float]:
     if not place.is_dir() and place.name != store.FILE:
         return durations.load(place)
     return durations.of(runs.record(place))
+
+
+@click.command("merge")
+@click.argument("directories", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--reports",
+    type=click.Path(path_type=Path, file_okay=False, resolve_path=True),
+    envvar="HARNESS_REPORTS",
+    help="Where the run's directory is made  [default: reports]",
+)
+@options.baseline
+@click.pass_obj
+def merge_command(
+    root: Path, directories: tuple[Path, ...], reports: Path | None, baseline: Path | None
+) -> int:
+    """Make one run of shards: of their directories, or of reports that hold some of them.
+
+    A shard that is missing, or did not end, leaves the run without verdicts: exit code 2.
+    """
+    streams.standard.spare()
+    order = merger.Order(
+        reports or root / "reports",
+        shlex.join(["harness", *sys.argv[1:]]),
+        None if baseline is None else options.baseline_of(root, baseline),
+    )
+    places = [options.run_directory(root, place, reports) for place in directories]
+    record, directory = merger.merge(places, order)
+    reporting.tell(record, directory, Console(soft_wrap=False))
+    return totals.exit_code(record)

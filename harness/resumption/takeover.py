@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -94,6 +95,9 @@ def take_over(
         directory: of the run that takes over; it has no directory of these phases yet.
         inputs, identities: see `choose`.
         basis: of the run that takes over.
+
+    Raises:
+        OSError: there is no room for copies.
     """
     own = {phase.key: phase for phase in source.record.phases}
     there, here = source.directory / "phases", directory / "phases"
@@ -113,8 +117,9 @@ def take_over(
         for key in left:
             try:
                 copy(there / key, here / key, LEFT, link=True)
-            except (OSError, HarnessError):
+            except (OSError, HarnessError) as problem:
                 directories.remove(here / key)
+                require_room(problem)
                 broken.add(key)
             else:
                 copied.add(key)
@@ -145,8 +150,15 @@ def copy_group(source: Path, target: Path) -> None:
     """Copies the directory of a group, as far as it can be: it is there for the reader alone."""
     try:
         copy(source, target, _OF_GROUP, link=True)
-    except (OSError, HarnessError):
+    except (OSError, HarnessError) as problem:
         directories.remove(target)
+        require_room(problem)
+
+
+def require_room(problem: Exception) -> None:
+    """Raises what says that the own disk is full: it is not the fault of what is copied."""
+    if isinstance(problem, OSError) and problem.errno in (errno.ENOSPC, errno.EDQUOT):
+        raise problem
 
 
 def _copy_groups(source: Path, target: Path, records: Collection[PhaseRecord]) -> None:
