@@ -111,6 +111,7 @@ def merged(records: Sequence[RunRecord], run_id: str, command: str) -> RunRecord
     ended = [record.finished for record in records if record.finished]
     durations = [record.duration_s for record in records if record.duration_s is not None]
     cases = [known.get(name) or _stub(name, whole) for name in whole.cases]
+    order = {name: at for at, name in enumerate(dict.fromkeys(case.flavor for case in cases))}
     return RunRecord(
         id=run_id,
         state="crashed" if crashed else "aborted" if unfinished else "finished",
@@ -133,7 +134,7 @@ def merged(records: Sequence[RunRecord], run_id: str, command: str) -> RunRecord
             ),
         },
         notes=notes,
-        flavors=flavors,
+        flavors=sorted(flavors, key=lambda flavor: order.get(flavor.id, len(order))),
         cases=cases,
         phases=_phases(records, cases),
         basis={name: value for name, value in first.basis.items() if name != "durations"},
