@@ -39,13 +39,14 @@ class Source:
         return frozenset(case.id for case in self.record.cases)
 
     def require_open(self) -> None:
-        """Refuses a run of which every phase has a result.
+        """Refuses a run of which every phase has a result, and that wrote its last report.
 
         Raises:
             UsageError: there is nothing to go on with.
         """
         left = any(phase.outcome in _NO_RESULT for phase in self.record.phases)
-        if self.record.state == "finished" and not left:
+        cut = (self.directory / journal.FILE).exists()
+        if self.record.state == "finished" and not left and not cut:
             name = one_line(self.record.id, 100)
             raise UsageError(
                 f"run {name} is finished: there is nothing to resume;"

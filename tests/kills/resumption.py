@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from harness.base.error import EXIT_PASSED
-from harness.record import store
+from harness.record import journal, store
+from harness.record.models import Outcome
 from tests.paths import ROOT
 
 _LATE_S = 900.0  # for a run of which nobody is sure that it ends
@@ -63,9 +64,14 @@ class Resumption:
                 made = set(self._reports.glob("2*/record.json")) - before
                 # One that was killed before it had a record has nothing to go on with.
                 earlier = made.pop().parent if made else earlier
-                if made or earlier is not None:
-                    done = sum(bool(p.started) for p in store.load(self._latest()).phases)
-                    self._tell(f"killed after {wait:.1f} s: {done} phases known")
+                if earlier is None:
+                    continue
+                record = store.load(earlier)
+                done = sum(phase.outcome is Outcome.COMPLETED for phase in record.phases)
+                self._tell(f"killed after {wait or 0:.1f} s: {done} phases completed")
+                if record.state == "finished" and not (earlier / journal.FILE).exists():
+                    ended.append(earlier)  # it had nothing left to do
+                    earlier = None
             else:
                 assert code == EXIT_PASSED, f"exit code {code}"
                 ended.append(self._latest())

@@ -38,7 +38,11 @@ def test_ten_kills_of_a_small_matrix(tmp_path: Path) -> None:
 def test_ten_kills_of_a_matrix_with_a_real_framework(tmp_path: Path) -> None:
     command = [
         *(sys.executable, "-m", "harness", "run", "--gpu=none", "--engine=venv", "--jobs=2"),
-        *("--flavors=keras3-torch", "--families=keras_saveload", "--scenarios=trainsave*-loadtrain"),
+        *(
+            "--flavors=keras3-torch",
+            "--families=keras_saveload",
+            "--scenarios=trainsave*-loadtrain",
+        ),
         f"--reports={tmp_path}",
     ]
     runs = Resumption(command, os.environ, tmp_path, print)
