@@ -12,7 +12,10 @@ from harness.record.models import RunRecord
 from harness.run.soak.extract import extract
 
 # Of a record, what is another one in each run.
-_OF_RUN = {"id", "started", "finished", "duration_s", "command", "notes", "sources", "options"}
+_OF_RUN = {
+    *("id", "started", "finished", "duration_s", "command", "notes", "options"),
+    *("sources", "resumes"),
+}
 _OF_PHASE = {"started", "duration_s", "taken_from", "samples", "details"}
 _TIME = re.compile(r"\d[\d,.]* (ms|s|min|h)\b( \d+ (s|min)\b)?")
 

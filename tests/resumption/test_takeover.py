@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from pathlib import Path
 
 from harness.record.models import Outcome, PhaseRecord
 from harness.resumption import takeover
+from harness.resumption.source import Source
 from tests import records
 
 # save <- load <- again, save <- other; alone reads nothing.
@@ -63,6 +65,52 @@ def test_an_input_whose_artifacts_are_gone_runs_with_all_that_was_read_from_it()
     assert found["save"] == "needed, its artifacts are gone there"
     assert found["other"] == "after one that runs again"
     assert "alone" not in found
+
+
+def run(name: str, before: Source | None = None, **executors: str) -> Source:
+    """A run with these phases, each with the run that executed it ("" for itself)."""
+    phases = [
+        records.phase(key, identity=IDENTITIES[key], taken_from=executor)
+        for key, executor in executors.items()
+    ]
+    record = records.run().model_copy(update={"id": name, "phases": phases})
+    return Source(Path(name), record, before)
+
+
+def held(source: Source) -> dict[str, tuple[str, str]]:
+    found = takeover.hold(source, INPUTS, IDENTITIES)
+    return {key: (str(entry.place.parent.parent), entry.executor) for key, entry in found.items()}
+
+
+def test_a_run_that_had_taken_over_nothing_yet_has_what_it_went_on_with() -> None:
+    first = run("first", save="", load="", alone="")
+    assert held(run("second", first)) == {
+        "save": ("first", "first"),
+        "load": ("first", "first"),
+        "alone": ("first", "first"),
+    }
+
+
+def test_the_latest_execution_counts_and_what_read_another_one_does_not() -> None:
+    first = run("first", save="", load="", again="", other="", alone="")
+    assert held(run("second", first, save="", load="")) == {
+        "save": ("second", "second"),
+        "load": ("second", "second"),
+        "alone": ("first", "first"),
+    }
+    # What was taken over is the same execution, wherever it lies.
+    assert held(run("second", first, save="first")) == {
+        "save": ("second", "first"),
+        **dict.fromkeys(("load", "again", "other", "alone"), ("first", "first")),
+    }
+
+
+def test_of_two_executions_that_of_the_same_thing_counts() -> None:
+    first = run("first", alone="")
+    second = run("second", first, alone="")
+    other = second.record.phases[0].model_copy(update={"identity": "x"})
+    changed = Source(second.directory, second.record.model_copy(update={"phases": [other]}), first)
+    assert held(changed) == {"alone": ("first", "first")}
 
 
 def test_names_of_groups_are_names_of_directories_or_none() -> None:

@@ -168,6 +168,34 @@ def left(project: Path, tmp_path: Path) -> Path:
     return killed(project, tmp_path / "before", LOAD)
 
 
+@pytest.mark.slow
+def test_a_run_that_goes_on_is_killed_and_nothing_is_lost(
+    project: Path, tmp_path: Path, whole: Path, left: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reports = left.parent
+    moments = Moments(tmp_path / "moments", reports)
+    with monkeypatch.context() as patched:
+        moments.around(patched, Journal, "_append")
+        moments.around(patched, run._Run, "prepare")
+        patched.setattr(Moments, "take", lambda self: _both(self, left))
+        execute(project, reports, earlier=left)
+    found = [place for place in moments.left if (place / "record.json").exists()]
+    assert len(found) > 10
+    for place in found:
+        record, directory, executed = execute(project, tmp_path / "again", earlier=place)
+        require_equal(whole, directory)
+        assert len(executed) <= 3
+        assert left.name in {entry.id for entry in record.sources}
+
+
+def _both(moments: Moments, first: Path) -> None:
+    """Keeps a run with the one that it goes on with."""
+    place = moments._place / str(len(moments.left))
+    with contextlib.suppress(shutil.Error):
+        shutil.copytree(first.parent, place, symlinks=True)
+    moments.left.append(next(path for path in place.glob("2*-*") if path.name != first.name))
+
+
 def test_what_was_taken_over_is_said_and_marked(project: Path, tmp_path: Path, left: Path) -> None:
     record, directory, executed = execute(project, tmp_path / "reports", earlier=left)
     assert len(executed) == 3
