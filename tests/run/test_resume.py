@@ -101,20 +101,25 @@ class Moments:
 
         monkeypatch.setattr(owner, name, called)
 
+    def within_removals(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Takes a moment between two files of each directory of artifacts that is removed."""
+        remove = directories.remove
+
+        def removed(directory: Path) -> bool:
+            for path in list(directory.glob("*.h5"))[:1]:
+                self.take()
+                path.unlink()
+                self.take()
+            return remove(directory)
+
+        monkeypatch.setattr(directories, "remove", removed)
+
 
 @pytest.mark.slow
 def test_a_run_killed_at_any_moment_goes_on_to_the_same_reports(
     project: Path, tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moments = Moments(tmp_path / "moments", tmp_path / "killed")
-    remove = directories.remove
-
-    def half_removed(directory: Path) -> bool:
-        if directory.name == "removed":  # a kill comes between two files of it
-            moments.take()
-            next(iter(directory.glob("*"))).unlink(missing_ok=True)
-            moments.take()
-        return remove(directory)
 
     def watched(launch: Launch) -> Exit | None:
         moments.take()
@@ -125,7 +130,7 @@ def test_a_run_killed_at_any_moment_goes_on_to_the_same_reports(
     with monkeypatch.context() as patched:
         moments.around(patched, Journal, "_append")
         moments.around(patched, artifacts, "discard")
-        patched.setattr(directories, "remove", half_removed)
+        moments.within_removals(patched)
         execute(project, tmp_path / "killed", watched)
     assert len(moments.left) > 40
     numbers = Counter()
@@ -248,6 +253,19 @@ def test_artifacts_that_are_gone_are_made_anew_with_all_that_was_read_from_them(
     assert len(executed) == 5
     assert "1 needed, its artifacts are gone there" in record.notes[0]
     assert "1 after one that runs again" in record.notes[0]
+
+
+def test_artifacts_of_which_a_part_was_removed_are_gone(
+    project: Path, tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moments = Moments(tmp_path / "moments", tmp_path / "killed")
+    with monkeypatch.context() as patched:
+        moments.within_removals(patched)
+        execute(project, tmp_path / "killed")
+    for left in moments.left:
+        (left / "phases" / LOAD / "stdout.log").unlink()  # so it has to read them again
+        _, directory, _ = execute(project, tmp_path / "resumed", earlier=left)
+        require_equal(whole, directory)
 
 
 def test_artifacts_that_nobody_reads_any_more_are_not_missed(project: Path, tmp_path: Path) -> None:
