@@ -16,9 +16,10 @@ from harness.merge import merger
 from harness.merge.merger import Order
 from harness.plan.shards import Shard
 from harness.record import store
-from harness.record.checks import Status
+from harness.record.checks import CheckId, Status
 from harness.record.models import Outcome, RunRecord
 from harness.report import totals
+from tests import records
 from tests.engines import unavailable
 from tests.equal_runs import findings, junit, require_equal
 from tests.merge.shards import checkout, execute
@@ -182,6 +183,38 @@ def test_a_failure_of_one_shard_is_one_of_the_run(project: Path, tmp_path: Path)
     record, directory = merge(tmp_path, *places)
     assert totals.exit_code(record) == EXIT_FAILED
     assert (directory / "phases/flavor-2.basic.save-load.save/artifacts/model.h5").is_file()
+
+
+@pytest.mark.parametrize(("strict", "code"), [(False, EXIT_PASSED), (True, EXIT_FAILED)])
+def test_a_known_defect_and_a_canary_stay_what_they_are(
+    tmp_path: Path, parts: list[Path], strict: bool, code: int
+) -> None:
+    record = store.load(parts[1])
+    known = records.check(CheckId.STATE_RESTORED, Status.KNOWN)
+    first, second = record.cases
+    canary = {"expects": CheckId.STATE_RESTORED, "checks": [records.check(CheckId.CAUGHT)]}
+    cases = [
+        first.model_copy(update={"checks": records.checks(state_restored=known)}),
+        second.model_copy(update=canary),
+    ]
+    edit(parts[1], cases=cases)
+    for part in parts:
+        edit(part, strict=strict)
+    merged, directory = merge(tmp_path, *parts)
+    assert totals.exit_code(merged) == code
+    assert "1 of 1 canaries caught" in (directory / "summary.md").read_text()
+    assert f"known defect {records.DEFECT.id}" in (directory / "junit/flavor-1.xml").read_text()
+
+
+def test_a_missing_canary_keeps_its_name(tmp_path: Path, parts: list[Path]) -> None:
+    for part in parts:
+        shard = store.load(part).shard
+        assert shard is not None
+        canaries = {"flavor-1.basic.save-load": CheckId.STATE_RESTORED}
+        edit(part, shard=shard.model_copy(update={"canaries": canaries}))
+    _, directory = merge(tmp_path, parts[0], parts[2])
+    names = [case[2] for case in junit(directory) if case[1] == "flavor-1.basic.save-load"]
+    assert names == [CheckId.CAUGHT.label]
 
 
 def test_a_flavor_that_one_shard_could_not_have_is_no_pass(project: Path, tmp_path: Path) -> None:
