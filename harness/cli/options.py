@@ -102,7 +102,7 @@ where = combined(
         default="auto",
         show_default=True,
         envvar="HARNESS_GPU",
-        help="auto, none, an index or a UUID.",
+        help="auto (one), none, all, or indices and UUIDs with commas.",
     ),
     click.option(
         "--engine",

@@ -61,7 +61,7 @@ class Prepared:
             self.tell_notes()
             with ConsoleObserver(_console, follow=follow) as observer:
                 record, directory = run.execute(
-                    self.planned, self.chosen.engine, self.settings, self.chosen.gpu, observer
+                    self.planned, self.chosen.engine, self.settings, self.chosen.gpus, observer
                 )
             summary.terminal(record, _console, directory)
         if github.here():
@@ -101,14 +101,18 @@ def prepare(root: Path, selected: Catalog, how: Mapping[str, Any]) -> Prepared:
     settings = options.settings_of(root, how, providers, chosen.notes)
     options.require_places(settings, chosen.engine)
     goal = None
-    if chosen.gpu is not None:
-        goal = Goal(how.get("activations_mib", 0), chosen.gpu.total_bytes)
+    if chosen.gpus:
+        # Batches are the same everywhere: what fits the smallest GPU fits all.
+        told = [gpu.total_bytes for gpu in chosen.gpus if gpu.total_bytes is not None]
+        goal = Goal(how.get("activations_mib", 0), min(told, default=None))
     planned = planner.make(
         selected,
         parameters=parameters,
         share=settings.share,
         goal=goal,
     )
+    if chosen.engine.name == "docker":
+        machine.require_one_image(planned.needed, chosen.gpus)
     return Prepared(planned, chosen, settings)
 
 
@@ -209,7 +213,7 @@ def soak_command(
         prepared.planned,
         prepared.chosen.engine,
         prepared.settings,
-        prepared.chosen.gpu,
+        prepared.chosen.gpus,
         lambda number: ConsoleObserver(_console, title=f"repeat {number} of {repeats}"),
         repeats,
     )
@@ -248,7 +252,7 @@ def repro_command(root: Path, /, flavor: str, scenario: str, shell: bool, **how:
         chosen = prepared.chosen
         with crash.kept(directory):
             repro.enter(
-                prepared.planned, record, directory, chosen.engine, prepared.settings, chosen.gpu
+                prepared.planned, record, directory, chosen.engine, prepared.settings, chosen.gpus
             )
     return _exit_code(record, directory)
 
@@ -322,16 +326,19 @@ def prove_command(
     """Prove on a GPU that one case swaps: peaks, bytes, and a ceiling between the peaks."""
     prepared = prepare(root, one_case("prove", root, flavor, scenario), how)
     chosen = prepared.chosen
-    if chosen.gpu is None:
+    if not chosen.gpus:
         raise UsageError(f"a proof needs a GPU: {chosen.notes[0]}")
+    if len(chosen.gpus) > 1:
+        raise UsageError(f"prove takes one GPU, and GPU={how['gpu']} names {len(chosen.gpus)}")
+    (gpu,) = chosen.gpus
     goal = goal_mib * MIB
     if goal_share is not None:
-        if chosen.gpu.total_bytes is None:
+        if gpu.total_bytes is None:
             raise UsageError("--share: the GPU does not tell its memory; use --goal-mib")
-        goal = round(goal_share * chosen.gpu.total_bytes)
+        goal = round(goal_share * gpu.total_bytes)
     with ConsoleObserver(_console) as observer:
         made, directory = prover.prove(
-            prepared.planned, chosen.engine, prepared.settings, chosen.gpu, observer, goal, most
+            prepared.planned, chosen.engine, prepared.settings, gpu, observer, goal, most
         )
     for line in proof.lines(made):
         click.echo(line)

@@ -19,7 +19,7 @@ from harness.comparison import comparison
 from harness.comparison.baseline import Baseline
 from harness.history import database
 from harness.record.journal import Journal
-from harness.record.models import AGAIN, CaseRecord, FlavorRecord, PhaseRecord, RunRecord
+from harness.record.models import CaseRecord, FlavorRecord, PhaseRecord, RunRecord
 from harness.report.files import reports
 from harness.run.phase import utc
 
@@ -95,9 +95,6 @@ class Recording:
         if record.facts.environment:
             self._said.setdefault(record.flavor, record.facts.environment)
         self._unwritten = True
-        if AGAIN in record.details:
-            place = record.details.get("group", record.key)
-            self.add_notes(f"{place} was run again: {record.details[AGAIN]}")
         try:
             self._journal.phase(record)
         except OSError as problem:

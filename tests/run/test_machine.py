@@ -40,7 +40,7 @@ def with_docker(monkeypatch, refuses):
 
 def test_no_daemon_falls_back_to_venv_and_says_so(monkeypatch, tmp_path):
     with_docker(monkeypatch, {None: "no daemon at unix:///x"})
-    engine, missing = machine.choose_engine("auto", None, tmp_path)
+    engine, missing = machine.choose_engine("auto", (), tmp_path)
     assert isinstance(engine, VenvEngine)
     assert missing == "no daemon at unix:///x"
     chosen = machine.choose("none", "auto", tmp_path)
@@ -51,19 +51,19 @@ def test_no_daemon_falls_back_to_venv_and_says_so(monkeypatch, tmp_path):
 def test_docker_asked_for_by_name_does_not_fall_back(monkeypatch, tmp_path):
     with_docker(monkeypatch, {None: "no daemon"})
     with pytest.raises(UsageError, match="no daemon"):
-        machine.choose_engine("docker", None, tmp_path)
+        machine.choose_engine("docker", (), tmp_path)
 
 
 def test_a_gpu_that_the_daemon_cannot_hand_out_is_no_reason_to_fall_back(monkeypatch, tmp_path):
     with_docker(monkeypatch, {UUID: "install the NVIDIA Container Toolkit"})
     with pytest.raises(UsageError, match="Container Toolkit"):
-        machine.choose_engine("auto", gpu(), tmp_path)
-    assert machine.choose_engine("auto", None, tmp_path)[0].name == "docker"
+        machine.choose_engine("auto", [gpu()], tmp_path)
+    assert machine.choose_engine("auto", (), tmp_path)[0].name == "docker"
 
 
 def test_what_was_skipped_is_a_note_of_the_run(monkeypatch, tmp_path):
-    choice = Choice(gpu(), skipped=("skipped: GPU 0 is split by MIG",))
-    monkeypatch.setattr(machine, "choose_gpu", lambda selector: choice)
+    choice = Choice((gpu(),), skipped=("skipped: GPU 0 is split by MIG",))
+    monkeypatch.setattr(machine, "choose_gpus", lambda selector: choice)
     chosen = machine.choose("auto", "venv", tmp_path)
-    assert chosen.gpu == gpu()
+    assert chosen.gpus == (gpu(),)
     assert chosen.notes == ("skipped: GPU 0 is split by MIG",)
