@@ -30,6 +30,7 @@ from harness.cli.console import ConsoleObserver
 from harness.plan import planner, sensitivity
 from harness.plan.plan import Plan
 from harness.plan.scale import Goal
+from harness.record import store
 from harness.record.checks import Status
 from harness.record.models import RunRecord
 from harness.report import sensitivity as table
@@ -40,7 +41,7 @@ from harness.report.timeline.timelines import timelines
 from harness.run import machine, repro, run
 from harness.run.proof import proof, prover
 from harness.run.settings import Settings
-from harness.run.soak import repeater, soak
+from harness.run.soak import extract, repeater, soak, tally
 
 _console = Console(soft_wrap=False)
 # What a soak runs where nothing is selected, on one flavor of each way to run a model.
@@ -207,9 +208,17 @@ def soak_command(
     Without a selection: the family keras_saveload on one flavor of each way to run a model.
     """
     selected = _soaked(root, depth, flavors_patterns, families_patterns, scenarios_patterns)
-    prepared = prepare(root, selected, how)
+    made, file = _repeat(prepare(root, selected, how), repeats)
+    for line in soak.lines(made):
+        click.echo(line)
+    click.echo(f"soak: {options.shown(file)}")
+    return soak.exit_code(made)
+
+
+def _repeat(prepared: Prepared, repeats: int) -> tuple[soak.Soak, Path]:
+    """Runs a plan several times; what differs between the repeats, and the file with it."""
     prepared.tell_notes()
-    made, file = repeater.repeat(
+    return repeater.repeat(
         prepared.planned,
         prepared.chosen.engine,
         prepared.settings,
@@ -217,10 +226,6 @@ def soak_command(
         lambda number: ConsoleObserver(_console, title=f"repeat {number} of {repeats}"),
         repeats,
     )
-    for line in soak.lines(made):
-        click.echo(line)
-    click.echo(f"soak: {options.shown(file)}")
-    return soak.exit_code(made)
 
 
 @click.command("repro")
@@ -230,6 +235,7 @@ def soak_command(
 @options.how
 @options.strict
 @options.activations
+@options.repeat
 @click.option(
     "--shell",
     is_flag=True,
@@ -237,9 +243,15 @@ def soak_command(
     help="End in a shell where the phase that failed (else the last one) ran.",
 )
 @click.pass_obj
-def repro_command(root: Path, /, flavor: str, scenario: str, shell: bool, **how: Any) -> int:
-    """Reproduce one scenario by hand, its logs on the terminal."""
+def repro_command(
+    root: Path, /, flavor: str, scenario: str, shell: bool, repeat: int, **how: Any
+) -> int:
+    """Reproduce one scenario by hand, its logs on the terminal; or again and again, and count."""
+    if shell and repeat > 1:
+        raise UsageError("--shell opens the place of one run: leave --repeat (REPEAT) out")
     selected = one_case("repro", root, flavor, scenario)
+    if repeat > 1:
+        return _repeated(prepare(root, selected, {**how, "jobs": 1}), repeat)
     prepared = prepare(root, selected, {**how, "keep": True, "jobs": 1})
     record, directory = prepared.execute(follow=True)
     for case in record.cases:
@@ -255,6 +267,19 @@ def repro_command(root: Path, /, flavor: str, scenario: str, shell: bool, **how:
                 prepared.planned, record, directory, chosen.engine, prepared.settings, chosen.gpus
             )
     return _exit_code(record, directory)
+
+
+def _repeated(prepared: Prepared, repeats: int) -> int:
+    """Runs a case several times; says of each check whether it passed always, never, or flaky."""
+    made, file = _repeat(prepared, repeats)
+    found = []
+    if made.repeats and made.repeats[0].directory:
+        first = store.load(file.parent / made.repeats[0].directory)
+        found = tally.tallies(extract.extract(first).verdicts, made)
+    for line in tally.lines(found, made):
+        click.echo(line)
+    click.echo(f"repeats: {options.shown(file)}")
+    return tally.exit_code(made)
 
 
 @click.command("sensitivity")

@@ -223,7 +223,9 @@ class _Run:
         known = durations.last(self._settings.reports, self._engine.name, self._accelerator)
         tasks = order.longest_first(self._plan.tasks, known, mixed=not on_cpu)
         schedule = order.Schedule(tasks)
-        dispatch = self._dispatch = Dispatch(schedule, self._places, work, self._tell)
+        dispatch = self._dispatch = Dispatch(
+            schedule, self._places, work, self._observer.message, self._tell
+        )
         with contextlib.closing(dispatch):
             try:
                 while not self.cancel.is_set():
@@ -293,6 +295,13 @@ class _Run:
     def _judge(self, case: Case) -> None:
         stopped = self.cancel.is_set() or self._broken is not None
         record = self._verdicts.judge(case, self._recording.phases, stopped)
+        for use in case.uses if len(self._gpus) > 1 else ():
+            own, control = (self._recording.phases.get(key or "") for key in (use.key, use.control))
+            if own and control and not self._places.alike(own.gpu, control.gpu):
+                self._recording.add_notes(
+                    f"{use.key} and its control ran on GPUs of two kinds: their peaks differ by"
+                    " more than what was swapped"
+                )
         self._observer.case_judged(record)
         self._recording.add_case(record)
 

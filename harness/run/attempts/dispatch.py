@@ -35,19 +35,26 @@ class Dispatch:
 
     Args:
         work: executes a task, or a group, on a GPU or on none, after earlier attempts by key.
-        tell: says what the reader of the reports has to know too.
+        say: tells whoever watches.
+        tell: tells the reader of the reports too.
 
     Attributes:
         broken: why nothing more is started, or None.
     """
 
     def __init__(
-        self, schedule: Schedule, places: Places, work: Work, tell: Callable[[str], None]
+        self,
+        schedule: Schedule,
+        places: Places,
+        work: Work,
+        say: Callable[[str], None],
+        tell: Callable[[str], None],
     ) -> None:
         self.broken: str | None = None
         self._schedule = schedule
         self._places = places
         self._work = work
+        self._say = say
         self._tell = tell
         self._workers = Workers[list[Execution]](places.count, "phase")
         self._health = Health(places.count)
@@ -148,6 +155,7 @@ class Dispatch:
                 self._waiting.pop(task.key, None)
                 found.append(execution.record)
                 continue
+            self._say(f"{task.key}: attempt {attempt.number} does not count: {attempt.reason}")
             self._earlier.setdefault(task.key, []).append(attempt)
             self._waiting[task.key] = execution.record
             again.append(task)

@@ -54,6 +54,11 @@ class Places:
             return None
         return list(self.gone.values())[-1]
 
+    def alike(self, one: str | None, other: str | None) -> bool:
+        """Whether two GPUs, by UUID, are of one kind; what is not known is no difference."""
+        kinds = {kind(gpu) for gpu in self._gpus if gpu.uuid in (one, other)}
+        return len(kinds) < 2
+
     def fits(
         self, gpu: Gpu | None, tasks: Sequence[Task], earlier: Mapping[str, Sequence[Attempt]]
     ) -> bool:
