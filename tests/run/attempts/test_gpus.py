@@ -48,7 +48,7 @@ SCRIPT = """
             break
         time.sleep(0.02)
     print(":::LMS " + json.dumps({"event": "note", "text": "held" if held else "nobody's"}))
-    if os.environ.get("LOSE") == gpu and load:
+    if os.environ.get("LOSE") == gpu and os.environ["LMS_PROVIDER"] == "off":
         with open(os.path.join(place, "live"), "a") as live:
             live.write("lost 15\\n")
         os.remove(running)
@@ -175,6 +175,25 @@ def test_what_a_case_compares_stays_on_one_kind_of_gpu(tmp_path, nvml_library) -
     assert {phase.outcome for phase in record.phases} == {Outcome.COMPLETED}, output
     assert len({phase.gpu for phase in record.phases}) == 1, "both cases share their save"
     assert "of two kinds" not in output
+
+
+def test_where_the_last_of_a_kind_is_lost_a_note_says_what_peaks_are_worth(
+    tmp_path, nvml_library
+) -> None:
+    gpus = [Gpu(A, name="Large"), Gpu(B, name="Small", total=4 << 30)]
+    _, output, record, _ = play(tmp_path, nvml_library, "--gpu=0,1", gpus=gpus, LOSE=A)
+    assert record is not None, output
+    assert {phase.outcome for phase in record.phases} == {Outcome.COMPLETED}, output
+    mixed = {
+        phase.control_of
+        for phase in record.phases
+        for own in record.phases
+        if own.key == phase.control_of and own.gpu != phase.gpu
+    }
+    assert mixed
+    for key in mixed:
+        note = f"{key} and its control ran on GPUs of two kinds"
+        assert any(entry.startswith(note) for entry in record.notes)
 
 
 @pytest.mark.parametrize(
