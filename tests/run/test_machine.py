@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from harness.base.error import UsageError
@@ -7,6 +9,7 @@ from harness.engine.venv.engine import VenvEngine
 from harness.measure.gpu import Gpu
 from harness.run import machine
 from harness.run.gpu_choice import Choice
+from tests.engine.docker.test_image import gpu_flavor
 
 UUID = "GPU-00000000-1111-2222-3333-444444444444"
 
@@ -67,3 +70,18 @@ def test_what_was_skipped_is_a_note_of_the_run(monkeypatch, tmp_path):
     chosen = machine.choose("auto", "venv", tmp_path)
     assert chosen.gpus == (gpu(),)
     assert chosen.notes == ("skipped: GPU 0 is split by MIG",)
+
+
+def test_gpus_that_need_two_images_of_one_flavor_are_run_apart(tmp_path):
+    flavor = gpu_flavor(tmp_path)
+    old, recent = (
+        replace(gpu(), index=index, compute_capability=capability)
+        for index, capability in enumerate([(7, 5), (8, 0)])
+    )
+    machine.require_one_image([flavor], [recent, replace(recent, compute_capability=(9, 0))])
+    machine.require_one_image([flavor], [old])
+    words = r"no image that runs on all of these GPUs \(compute capability of 0: 7.5, 1: 8.0\)"
+    with pytest.raises(UsageError, match=words):
+        machine.require_one_image([flavor], [old, recent])
+    with pytest.raises(UsageError, match="no image that runs on all"):
+        machine.require_one_image([flavor], [old, replace(old, compute_capability=(7, 7))])
