@@ -20,7 +20,7 @@ from harness.measure import lease
 from harness.plan.plan import Task
 from harness.record import times
 from harness.record.facts import LogFacts
-from harness.record.models import Attempt, Outcome
+from harness.record.models import BUG, Attempt, Outcome
 from harness.run import artifacts
 from harness.run.attempts import attempt, blame
 from harness.run.attempts.attempt import Execution, phase_record
@@ -182,7 +182,8 @@ class _Group:
                 "details": plain(end.exit.details),
             }
         )
-        if end.exit.outcome is not Outcome.INTERRUPTED and self._gpu_gone is not None:
+        own = end.exit.outcome is Outcome.INTERRUPTED or BUG in end.exit.details
+        if self._gpu_gone is not None and not own:
             again = self._gpu_gone
         self._executions[task.key] = Execution(record, again, self._gpu_gone)
         with contextlib.suppress(OSError):

@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Protocol
 
+from harness.base import crash
 from harness.base.error import StoppedError
 from harness.engine.protocol import Client, Engine, Environment, Exit, Launch
 from harness.logs import parser
@@ -154,6 +155,8 @@ class Executor:
             # Who holds the memory now holds it for the next phase as well.
             busy = str(problem) if isinstance(problem, GpuBusyError) else None
             gone = busy or lost(self.gpu)
+        if crash.is_bug(problem):
+            return None, gone
         return gone or blame.again(blame.exit_of(problem), LogFacts(), False), gone
 
     def measure(self, tasks: Sequence[Task], launch: Launch) -> tuple[Exit, Samples | None]:

@@ -224,7 +224,7 @@ class _Run:
         tasks = order.longest_first(self._plan.tasks, known, mixed=not on_cpu)
         schedule = order.Schedule(tasks)
         dispatch = self._dispatch = Dispatch(
-            schedule, self._places, work, self._observer.message, self._tell
+            schedule, self._places, work, self._observer.message, self._recording.add_notes
         )
         with contextlib.closing(dispatch):
             try:
@@ -238,10 +238,6 @@ class _Run:
                 raise
             finally:
                 self._see_out(executor, dispatch)
-
-    def _tell(self, text: str) -> None:
-        self._observer.message(text)
-        self._recording.add_notes(text)
 
     def _wait(self, schedule: order.Schedule, dispatch: Dispatch) -> None:
         """Takes in the phases that have ended, after waiting for one of them.

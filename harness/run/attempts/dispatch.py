@@ -36,7 +36,7 @@ class Dispatch:
     Args:
         work: executes a task, or a group, on a GPU or on none, after earlier attempts by key.
         say: tells whoever watches.
-        tell: tells the reader of the reports too.
+        note: tells the reader of the reports.
 
     Attributes:
         broken: why nothing more is started, or None.
@@ -48,14 +48,14 @@ class Dispatch:
         places: Places,
         work: Work,
         say: Callable[[str], None],
-        tell: Callable[[str], None],
+        note: Callable[[str], None],
     ) -> None:
         self.broken: str | None = None
         self._schedule = schedule
         self._places = places
         self._work = work
         self._say = say
-        self._tell = tell
+        self._note = note
         self._workers = Workers[list[Execution]](places.count, "phase")
         self._health = Health(places.count)
         self._running: dict[_Future, tuple[Sequence[Task], Gpu | None]] = {}
@@ -143,11 +143,14 @@ class Dispatch:
         self._places.give_back(gpu, gone)
         left = self._places.usable
         if gone is not None and left:
-            self._tell(f"{gone}; the run goes on with {plural(len(left), 'other GPU')}")
+            others = f"{gone}; the run goes on with {plural(len(left), 'other GPU')}"
+            self._say(others)
+            self._note(others)
         broken = self._places.none_left or self._health.broken
         if broken is not None and self.broken is None:
             self.broken = broken
-            self._tell(f"stopping: {broken}")
+            self._say(f"stopping: {broken}")
+            self._note(broken)
         found, again = [], []
         for task, execution in zip(tasks, executions, strict=True):
             attempt = execution.attempt()
