@@ -8,7 +8,7 @@ override SHELL := /bin/sh
 # A value is text: make would run the command in a `$(shell ...)` of it, and eat the `$` of a path,
 # here and on its way into an environment. None is expanded: neither what the command line sets,
 # under whatever name, nor an option from the environment.
-OPTIONS := GPU ENGINE FLAVORS FAMILIES SCENARIOS DEPTH ALL SHARE JOBS KEEP STRICT N RUN REPORTS \
+OPTIONS := GPU REPEAT ENGINE FLAVORS FAMILIES SCENARIOS DEPTH ALL SHARE JOBS KEEP STRICT N RUN REPORTS \
   ACTIVATIONS_MIB BASELINE BASE CASE LAST OUTPUT REBUILD FORCE FLAVOR SCENARIO SEED PROVIDERS \
   LMS_PROVIDER LMS_PATH LMS_PARAMS DATA_DIR PYTHON \
   PACKAGE GOOD BAD CHECK MESSAGE FIXED VERSIONS \
@@ -45,6 +45,7 @@ export HARNESS_OUTPUT = $(OUTPUT)
 export HARNESS_FORCE = $(FORCE)
 export HARNESS_REBUILD = $(REBUILD)
 export HARNESS_REPEATS = $(N)
+export HARNESS_REPEAT = $(REPEAT)
 export HARNESS_SHELL = $(WANT_SHELL)
 export HARNESS_PACKAGE = $(PACKAGE)
 export HARNESS_GOOD = $(GOOD)
@@ -78,7 +79,7 @@ soak: $(READY) ## run the same plan N times and count what differs: N=20 [FLAVOR
 soak-faults: $(READY) ## kill runs at random, and look at what the next run recovers: N=200 [SEED=…] [ENGINE=venv]
 	@$(VENV)/bin/python -m tests.kills
 
-repro: $(READY) ## one scenario by hand: FLAVOR=… SCENARIO=… [GPU=0] [SHELL=1]
+repro: $(READY) ## one scenario by hand: FLAVOR=… SCENARIO=… [GPU=0] [SHELL=1] [REPEAT=20]
 	@$(HARNESS) repro -- "$$FLAVOR" "$$SCENARIO"
 
 proof: $(READY) ## prove on a GPU that a case swaps: FLAVOR=… SCENARIO=… GPU=0

@@ -22,10 +22,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.report import catalog_of
 from harness.engine.protocol import Exit, Launch
 from harness.plan import planner
-from harness.plan.plan import Plan
-from harness.record.models import Outcome, PhaseRecord, RunRecord
+from harness.plan.plan import Plan, Task
+from harness.record.models import Outcome, RunRecord
 from harness.report.files import reports
-from harness.run import phase, run
+from harness.run import run
+from harness.run.attempts import attempt
+from harness.run.attempts.attempt import Execution
 from harness.run.settings import Settings
 from tests.engines import Play, ScriptedEngine, Silent, write_log
 
@@ -47,8 +49,8 @@ class Seconds(NamedTuple):
 def bookkeeping(cases: int, outcome: Outcome) -> Seconds:
     """A run whose phases all end at once with an outcome."""
 
-    def execute(executor: object, task: object, environment: object) -> PhaseRecord:
-        return phase.phase_record(task).model_copy(update={"outcome": outcome})
+    def execute(executor: object, task: Task, environment: object, earlier: object) -> Execution:
+        return Execution(attempt.phase_record(task).model_copy(update={"outcome": outcome}))
 
     plan = planner.make(catalog_of(cases, flavors=1))
     with (

@@ -80,6 +80,11 @@ class ScriptedEngine:
             with self._lock:
                 self._running -= 1
 
+    def recover(
+        self, launch: Launch, progress: Callable[[str], None], cancel: threading.Event
+    ) -> bool:
+        return not cancel.is_set()
+
     def shell(self, launch: Launch) -> int:
         self.launches.append(launch)
         return 0

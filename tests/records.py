@@ -12,6 +12,7 @@ from harness.plan import planner
 from harness.record.checks import Check, CheckId, KnownDefect, Status
 from harness.record.facts import LogFacts
 from harness.record.models import (
+    Attempt,
     CaseRecord,
     FlavorRecord,
     Outcome,
@@ -254,6 +255,32 @@ def green() -> RunRecord:
             ),
         ]
     )
+
+
+def tried_again(reason: str = "GPU-1 is lost") -> RunRecord:
+    """A green run on two GPUs, one of which was lost, with the load tried again on the other."""
+    whole = green()
+    first = Attempt(
+        number=1,
+        outcome=Outcome.FAILED,
+        reason=reason,
+        started="2025-03-01T10:00:01Z",
+        duration_s=1.5,
+        gpu="GPU-1",
+        directory=f"phases/{TF1}.trainsave-loadtrain.load/attempts/1",
+    )
+    phases = [
+        phase.model_copy(
+            update={
+                "gpu": "GPU-2",
+                "attempts": [first] if phase.key.endswith("trainsave-loadtrain.load") else [],
+            }
+        )
+        for phase in whole.phases
+    ]
+    gpus = [{"index": n, "uuid": f"GPU-{n + 1}", "name": "NVIDIA H200"} for n in range(2)]
+    update = {"phases": phases, "gpus": gpus, "gpu": gpus[0], "accelerator": "gpu"}
+    return whole.model_copy(update=update)
 
 
 def logs(run_record: RunRecord, run_directory: Path) -> Path:

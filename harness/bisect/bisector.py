@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -76,7 +76,7 @@ def bisect(
     plan: Plan,
     engine: Engine,
     settings: Settings,
-    gpu: Gpu | None,
+    gpus: Sequence[Gpu],
     watch: Watch,
 ) -> tuple[Bisection, Path]:
     """Searches for the version with which the one case of a plan changes, until SIGINT or SIGTERM.
@@ -95,7 +95,7 @@ def bisect(
         CrashError: a bug of the harness ended a trial; what was known by then is stored.
         HarnessError, OSError: a trial could not go on, as on a full disk; likewise.
     """
-    bisector = _Bisector(question, _shortened(plan, question.check), engine, settings, gpu, watch)
+    bisector = _Bisector(question, _shortened(plan, question.check), engine, settings, gpus, watch)
     claim = Claim(bisector.path.with_suffix(".lock"))
     bisector.path.parent.mkdir(parents=True, exist_ok=True)
     if not claim.take():
@@ -128,7 +128,7 @@ class _Bisector:
         plan: Plan,
         engine: Engine,
         settings: Settings,
-        gpu: Gpu | None,
+        gpus: Sequence[Gpu],
         watch: Watch,
     ) -> None:
         (case,) = plan.cases
@@ -137,10 +137,10 @@ class _Bisector:
         self._plan = plan
         self._flavor = case.flavor
         self._engine = engine
-        self._gpu = gpu
+        self._gpus = gpus
         self._watch = watch
-        accelerator = "virtual" if gpu is None else "gpu"
-        key = _key(question, plan, engine.name, settings, gpu)
+        accelerator = "gpu" if gpus else "virtual"
+        key = _key(question, plan, engine.name, settings, gpus)
         name = f"bisect-{case.flavor.id}-{case.scenario.id}-{question.package}-{key[:8]}"
         self.path = settings.reports / name / FILE
         self._settings = replace(settings, reports=self.path.parent)
@@ -254,7 +254,7 @@ class _Bisector:
             if (known.version, known.number, known.lock) == (version, number, lock):
                 return known
         record, _ = run.execute(
-            self._plan.having(derived), self._engine, self._settings, self._gpu, observer
+            self._plan.having(derived), self._engine, self._settings, self._gpus, observer
         )
         if record.state == "interrupted":
             raise StoppedError("the bisect was stopped")
@@ -283,14 +283,16 @@ def _stored(path: Path) -> list[Trial]:
     return [entry for entry in (*stored.trials, *stored.kept) if entry.checks]
 
 
-def _key(question: Question, plan: Plan, engine: str, settings: Settings, gpu: Gpu | None) -> str:
+def _key(
+    question: Question, plan: Plan, engine: str, settings: Settings, gpus: Sequence[Gpu]
+) -> str:
     """Digest of what verdicts depend on, but for the versions and the check that is looked at."""
     trees = [settings.root / "scenarios", Path(__file__).resolve().parents[1]]
     facts = {
         "package": question.package,
         "tasks": [asdict(task) for task in plan.tasks.values()],
         "engine": engine,
-        "gpu": None if gpu is None else gpu.uuid,
+        "gpus": sorted(gpu.uuid for gpu in gpus),
         "data": str(settings.data),
         "trees": [_tree(path) for path in [*trees, *filter(None, [settings.lms_path])]],
     }

@@ -114,7 +114,7 @@ def bisect_command(
         prepared.planned,
         prepared.chosen.engine,
         prepared.settings,
-        prepared.chosen.gpu,
+        prepared.chosen.gpus,
         lambda title: _TrialObserver(console, title=title),
     )
     for line in bisection.lines(found):
@@ -142,14 +142,14 @@ def _question(
         UsageError: there is no such package or version, or nothing that could be derived.
     """
     flavor = prepared.planned.cases[0].flavor
-    engine, gpu = prepared.chosen.engine.name, prepared.chosen.gpu
+    engine, gpus = prepared.chosen.engine.name, prepared.chosen.gpus
     if engine == "venv" and interpreter.stand_in(flavor.id) is not None:
         raise UsageError(
             f"an interpreter stands in for the environment of {flavor.id}: unset its PYTHON_..."
             " variable, or every version would be tried with the same packages"
         )
-    accelerator: Any = "virtual" if gpu is None else "gpu"
-    capability = None if gpu is None else gpu.compute_capability
+    accelerator: Any = "gpu" if gpus else "virtual"
+    capability = gpus[0].compute_capability if gpus else None
     try:
         own = derivation.lock_file(flavor, engine, accelerator, capability)
     except UnavailableError as problem:

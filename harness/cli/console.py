@@ -88,6 +88,9 @@ class ConsoleObserver:
             self._active[task.key] = time.monotonic()
             self._refresh()
             if self._follow:
+                earlier = self._tails.pop(task.key, None)  # of an attempt that does not count
+                if earlier is not None:
+                    earlier.stop()
                 self._console.rule(f"{task.key}", style="dim")
                 self._tails[task.key] = _Tail(self._console, logs)
 
@@ -104,6 +107,7 @@ class ConsoleObserver:
             width = len(str(self._total))
             seconds = "" if record.duration_s is None else f"{record.duration_s:6.1f} s"
             reason = f"  {record.reason}" if record.reason else ""
+            reason += f"  (attempt {len(record.attempts) + 1})" if record.attempts else ""
             title = f"{self._title} " if self._title else ""
             outcome = "taken over" if record.taken_from else record.outcome.value
             self.message(

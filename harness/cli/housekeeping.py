@@ -26,8 +26,8 @@ from harness.engine.docker.daemon import Daemon
 from harness.engine.docker.engine import DockerEngine
 from harness.engine.locking import lock
 from harness.engine.venv.engine import VenvEngine
-from harness.run import data
-from harness.run.gpu_choice import choose_gpu
+from harness.run import data, machine
+from harness.run.gpu_choice import choose_gpus
 
 
 @click.command("doctor")
@@ -48,11 +48,14 @@ def images_command(root: Path, flavors_patterns: tuple[str, ...], gpu: str) -> i
     """Build every flavor's image."""
     streams.standard.spare()
     selected = catalog.load(root).select(flavors_patterns)
-    chosen_gpu = choose_gpu(gpu).gpu
-    capability = None if chosen_gpu is None else chosen_gpu.compute_capability
+    gpus = choose_gpus(gpu).gpus
+    machine.require_one_image(selected.flavors, gpus)
+    capability = gpus[0].compute_capability if gpus else None
     engine = DockerEngine(capability, cache=options.cache_of(root))
-    engine.preflight(None if chosen_gpu is None else chosen_gpu.uuid)
-    accelerator = "virtual" if chosen_gpu is None else "gpu"
+    engine.preflight(None)
+    for chosen in gpus:
+        engine.preflight(chosen.uuid)
+    accelerator = "gpu" if gpus else "virtual"
     code, cancel = EXIT_PASSED, Stop()
     with stop_signals(cancel), contextlib.closing(engine):
         for line in engine.reap():

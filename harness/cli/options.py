@@ -102,7 +102,7 @@ where = combined(
         default="auto",
         show_default=True,
         envvar="HARNESS_GPU",
-        help="auto, none, an index or a UUID.",
+        help="auto (one), none, all, or indices and UUIDs with commas.",
     ),
     click.option(
         "--engine",
@@ -193,21 +193,37 @@ activations = click.option(
 )
 
 
-def _at_least_one(context: click.Context, parameter: click.Parameter, value: str) -> int:
-    """A whole number from 1; any other text is one line, with the name that `make` has for it."""
-    if not re.fullmatch(r"0*[1-9][0-9]{0,5}", value.strip()):
-        raise UsageError(f"--repeats (N): {value!r} is no whole number from 1 to 999999")
-    return int(value)
+def _times(flag: str, name: str, variable: str, usual: str, what: str) -> Callable[..., Any]:
+    """An option that is a whole number from 1; any other text is one line.
+
+    Args:
+        name: what `make` calls it.
+        variable: of the environment.
+    """
+
+    def number(context: click.Context, parameter: click.Parameter, value: str) -> int:
+        if not re.fullmatch(r"0*[1-9][0-9]{0,5}", value.strip()):
+            raise UsageError(f"{flag} ({name}): {value!r} is no whole number from 1 to 999999")
+        return int(value)
+
+    return click.option(
+        flag,
+        default=usual,
+        show_default=True,
+        metavar="N",
+        envvar=variable,
+        callback=number,
+        help=what,
+    )
 
 
-repeats = click.option(
-    "--repeats",
-    default="20",
-    show_default=True,
-    metavar="N",
-    envvar="HARNESS_REPEATS",
-    callback=_at_least_one,
-    help="How often the plan is run.",
+repeats = _times("--repeats", "N", "HARNESS_REPEATS", "20", "How often the plan is run.")
+repeat = _times(
+    "--repeat",
+    "REPEAT",
+    "HARNESS_REPEAT",
+    "1",
+    "How often the case is run; of several the verdicts of each check are counted.",
 )
 
 

@@ -29,6 +29,7 @@ from harness.cli.console import ConsoleObserver
 from harness.plan import identity, planner, sensitivity
 from harness.plan.plan import Plan
 from harness.plan.scale import Goal
+from harness.record import store
 from harness.record.checks import Status
 from harness.record.models import RunRecord
 from harness.report import sensitivity as table
@@ -41,7 +42,7 @@ from harness.run import machine, repro, run
 from harness.run.portion import portion
 from harness.run.proof import proof, prover
 from harness.run.settings import Settings
-from harness.run.soak import repeater, soak
+from harness.run.soak import extract, repeater, soak, tally
 
 _console = Console(soft_wrap=False)
 # What a soak runs where nothing is selected, on one flavor of each way to run a model.
@@ -62,7 +63,7 @@ class Prepared:
             self.tell_notes()
             with ConsoleObserver(_console, follow=follow) as observer:
                 record, directory = run.execute(
-                    self.planned, self.chosen.engine, self.settings, self.chosen.gpu, observer
+                    self.planned, self.chosen.engine, self.settings, self.chosen.gpus, observer
                 )
         reporting.tell(record, directory, _console)
         return record, directory
@@ -100,17 +101,21 @@ def prepare(root: Path, selected: Catalog, how: Mapping[str, Any]) -> Prepared:
     settings = options.settings_of(root, how, providers, chosen.notes)
     options.require_places(settings, chosen.engine)
     goal = None
-    if chosen.gpu is not None:
-        goal = Goal(how.get("activations_mib", 0), chosen.gpu.total_bytes)
+    if chosen.gpus:
+        # Batches are the same everywhere: what fits the smallest GPU fits all.
+        told = [gpu.total_bytes for gpu in chosen.gpus if gpu.total_bytes is not None]
+        goal = Goal(how.get("activations_mib", 0), min(told, default=None))
     planned = planner.make(
         selected,
         parameters=parameters,
         share=settings.share,
         goal=goal,
     )
+    if chosen.engine.name == "docker":
+        machine.require_one_image(planned.needed, chosen.gpus)
     files = {name: entry.file for name, entry in settings.providers.items() if entry.file}
     outside = digests.of(root, settings.data, settings.lms_path, files)
-    accelerator = "virtual" if chosen.gpu is None else "gpu"
+    accelerator = "gpu" if chosen.gpus else "virtual"
     basis = identity.basis(planned, outside, chosen.engine.name, accelerator)
     return Prepared(planned, chosen, replace(settings, basis=basis))
 
@@ -205,20 +210,24 @@ def soak_command(
     Without a selection: the family keras_saveload on one flavor of each way to run a model.
     """
     selected = _soaked(root, depth, flavors_patterns, families_patterns, scenarios_patterns)
-    prepared = prepare(root, selected, how)
-    prepared.tell_notes()
-    made, file = repeater.repeat(
-        prepared.planned,
-        prepared.chosen.engine,
-        prepared.settings,
-        prepared.chosen.gpu,
-        lambda number: ConsoleObserver(_console, title=f"repeat {number} of {repeats}"),
-        repeats,
-    )
+    made, file = _repeat(prepare(root, selected, how), repeats)
     for line in soak.lines(made):
         click.echo(line)
     click.echo(f"soak: {options.shown(file)}")
     return soak.exit_code(made)
+
+
+def _repeat(prepared: Prepared, repeats: int) -> tuple[soak.Soak, Path]:
+    """Runs a plan several times; what differs between the repeats, and the file with it."""
+    prepared.tell_notes()
+    return repeater.repeat(
+        prepared.planned,
+        prepared.chosen.engine,
+        prepared.settings,
+        prepared.chosen.gpus,
+        lambda number: ConsoleObserver(_console, title=f"repeat {number} of {repeats}"),
+        repeats,
+    )
 
 
 @click.command("repro")
@@ -228,6 +237,7 @@ def soak_command(
 @options.how
 @options.strict
 @options.activations
+@options.repeat
 @click.option(
     "--shell",
     is_flag=True,
@@ -235,9 +245,15 @@ def soak_command(
     help="End in a shell where the phase that failed (else the last one) ran.",
 )
 @click.pass_obj
-def repro_command(root: Path, /, flavor: str, scenario: str, shell: bool, **how: Any) -> int:
-    """Reproduce one scenario by hand, its logs on the terminal."""
+def repro_command(
+    root: Path, /, flavor: str, scenario: str, shell: bool, repeat: int, **how: Any
+) -> int:
+    """Reproduce one scenario by hand, its logs on the terminal; or again and again, and count."""
+    if shell and repeat > 1:
+        raise UsageError("--shell opens the place of one run: leave --repeat (REPEAT) out")
     selected = one_case("repro", root, flavor, scenario)
+    if repeat > 1:
+        return _repeated(prepare(root, selected, {**how, "jobs": 1}), repeat)
     prepared = prepare(root, selected, {**how, "keep": True, "jobs": 1})
     record, directory = prepared.execute(follow=True)
     for case in record.cases:
@@ -250,9 +266,22 @@ def repro_command(root: Path, /, flavor: str, scenario: str, shell: bool, **how:
         chosen = prepared.chosen
         with crash.kept(directory):
             repro.enter(
-                prepared.planned, record, directory, chosen.engine, prepared.settings, chosen.gpu
+                prepared.planned, record, directory, chosen.engine, prepared.settings, chosen.gpus
             )
     return _exit_code(record, directory)
+
+
+def _repeated(prepared: Prepared, repeats: int) -> int:
+    """Runs a case several times; says of each check whether it passed always, never, or flaky."""
+    made, file = _repeat(prepared, repeats)
+    found = []
+    if made.repeats and made.repeats[0].directory:
+        first = store.load(file.parent / made.repeats[0].directory)
+        found = tally.tallies(extract.extract(first).verdicts, made)
+    for line in tally.lines(found, made):
+        click.echo(line)
+    click.echo(f"repeats: {options.shown(file)}")
+    return tally.exit_code(made)
 
 
 @click.command("sensitivity")
@@ -324,16 +353,19 @@ def prove_command(
     """Prove on a GPU that one case swaps: peaks, bytes, and a ceiling between the peaks."""
     prepared = prepare(root, one_case("prove", root, flavor, scenario), how)
     chosen = prepared.chosen
-    if chosen.gpu is None:
+    if not chosen.gpus:
         raise UsageError(f"a proof needs a GPU: {chosen.notes[0]}")
+    if len(chosen.gpus) > 1:
+        raise UsageError(f"prove takes one GPU, and GPU={how['gpu']} names {len(chosen.gpus)}")
+    (gpu,) = chosen.gpus
     goal = goal_mib * MIB
     if goal_share is not None:
-        if chosen.gpu.total_bytes is None:
+        if gpu.total_bytes is None:
             raise UsageError("--share: the GPU does not tell its memory; use --goal-mib")
-        goal = round(goal_share * chosen.gpu.total_bytes)
+        goal = round(goal_share * gpu.total_bytes)
     with ConsoleObserver(_console) as observer:
         made, directory = prover.prove(
-            prepared.planned, chosen.engine, prepared.settings, chosen.gpu, observer, goal, most
+            prepared.planned, chosen.engine, prepared.settings, gpu, observer, goal, most
         )
     for line in proof.lines(made):
         click.echo(line)

@@ -191,7 +191,7 @@ def _facts(record: RunRecord) -> dict[str, dict[str, str]]:
         "run": {"engine": record.engine, "accelerator": record.accelerator}
         | {"provider": record.provider}
         | {f"parameter {name}": value for name, value in record.parameters.items()},
-        "gpu": record.gpu or {},
+        "gpu": _of_gpus(record),
         "host": {name: value for name, value in record.host.items() if name != "memory_bytes"},
     }
     for flavor in record.flavors:
@@ -206,6 +206,17 @@ def _facts(record: RunRecord) -> dict[str, dict[str, str]]:
             if value not in (None, "")
         }
         for where, facts in parts.items()
+    }
+
+
+def _of_gpus(record: RunRecord) -> dict[str, Any]:
+    """Facts of the GPU; of several each value that one of them has, in order."""
+    gpus = record.gpus or [record.gpu or {}]
+    return {
+        name: ", ".join(dict.fromkeys(flat(gpu[name]) for gpu in gpus if gpu.get(name) is not None))
+        if len(gpus) > 1
+        else value
+        for name, value in gpus[0].items()
     }
 
 

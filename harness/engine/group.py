@@ -166,7 +166,8 @@ def _as_the_group(group: Exit) -> Exit:
     # What forks phases is the harness' own: its failure is not that of what is tested.
     failed = group.outcome is Outcome.FAILED
     outcome = Outcome.ENGINE_ERROR if failed else group.outcome
-    return Exit(outcome, None, f"its group ended: {group.reason or group.outcome.value}")
+    reason = f"its group ended: {group.reason or group.outcome.value}"
+    return Exit(outcome, None, reason, transient=group.transient)
 
 
 def _number(value: object) -> float | None:

@@ -167,14 +167,15 @@ class Exit:
     """How a phase ended, as far as the engine can tell.
 
     Attributes:
-        lost: the engine itself went away under the phase: executed again it may well end.
+        transient: nothing of the phase brought it about, and in a fresh place it may be gone: a
+            daemon that went away, a container that could not start.
     """
 
     outcome: Outcome
     code: int | None
     reason: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
-    lost: bool = False
+    transient: bool = False
 
 
 class Engine(Protocol):
@@ -224,7 +225,7 @@ class Engine(Protocol):
     def recover(
         self, launch: Launch, progress: Callable[[str], None], cancel: threading.Event
     ) -> bool:
-        """Waits, within a bound, until phases can be run again after an `Exit` that is `lost`.
+        """Waits, within a bound, until phases can be run again after a transient `Exit`.
 
         What the launch has left is removed. False where the engine does not come back, or `cancel`
         is set.

@@ -53,7 +53,8 @@ def run(server: Handle, log: Path, start_client: StartClient, limits: Limits) ->
     outcome, code, reason = _judge(
         end, client, _fault(end, port is not None, ended_early, stopped_by_term)
     )
-    return Exit(outcome, code, reason, details)
+    parts = [part for part in (end, client) if part is not None and part.outcome is outcome]
+    return Exit(outcome, code, reason, details, any(part.transient for part in parts))
 
 
 class ReadyLog:

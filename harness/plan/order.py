@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import heapq
+import statistics
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from graphlib import TopologicalSorter
 
@@ -33,12 +34,55 @@ def by_urgency(tasks: Mapping[str, Task]) -> dict[str, Task]:
     return placed
 
 
+def longest_first(
+    tasks: Mapping[str, Task], seconds: Mapping[str, float], mixed: bool = False
+) -> dict[str, Task]:
+    """The order in which tasks start where several can: the one that most time hangs on first.
+
+    That is the time of the longest chain that begins with a task, which ends no earlier than that
+    whatever else is done; a group is one link of it. What is not known is taken to be usual, and
+    where nothing is known the order is left as it is.
+
+    Args:
+        seconds: what tasks took the last time, by key.
+        mixed: flavors may take turns. Otherwise it is flavor by flavor, that with the longest chain
+            first: a fork server has imported one framework.
+    """
+    known = [seconds[key] for key in tasks if key in seconds]
+    if not known:
+        return dict(tasks)
+    usual = statistics.median(known)
+
+    def link(task: Task) -> tuple[bool, str]:
+        return task.group is not None, task.group or task.key
+
+    own: dict[tuple[bool, str], float] = {}
+    readers: dict[tuple[bool, str], set[tuple[bool, str]]] = {}
+    for task in tasks.values():
+        own[link(task)] = own.get(link(task), 0.0) + seconds.get(task.key, usual)
+        readers.setdefault(link(task), set())
+        if task.input is not None and task.input in tasks:
+            readers.setdefault(link(tasks[task.input]), set()).add(link(task))
+    chain: dict[tuple[bool, str], float] = {}
+    for name in TopologicalSorter(readers).static_order():  # each after its readers
+        chain[name] = own[name] + max((chain[reader] for reader in readers[name]), default=0.0)
+    flavors: dict[str, float] = {}
+    for task in tasks.values():
+        flavors[task.flavor] = max(flavors.get(task.flavor, 0.0), chain[link(task)])
+
+    def urgency(task: Task) -> tuple[float, str, float]:
+        of_flavor = (0.0, "") if mixed else (-flavors[task.flavor], task.flavor)
+        return *of_flavor, -chain[link(task)]
+
+    return {task.key: task for task in sorted(tasks.values(), key=urgency)}
+
+
 class Schedule:
     """What can start, while tasks end; in the order of the tasks where several can.
 
     Tasks of a group start together: once the input of none of them is still to come. Each task is
-    handed out once, and its end has to be said by `completed` or by `failed`. An input that is none
-    of the tasks is there already. Takes time that grows
+    handed out once, unless it is asked for `again`, and its end has to be said by `completed` or by
+    `failed`. An input that is none of the tasks is there already. Takes time that grows
     with the tasks and their number's logarithm, whatever they share.
 
     Raises:
@@ -63,13 +107,29 @@ class Schedule:
         self._startable: list[tuple[int, tuple[str, ...]]] = []
         self._enter(self._sorter.get_ready())
 
-    def start(self, count: int) -> list[tuple[Task, ...]]:
-        """At most `count` tasks or groups that can start now; they are not handed out again."""
-        count = min(count, len(self._startable))
-        return [
-            tuple(self._tasks[key] for key in heapq.heappop(self._startable)[1])
-            for _ in range(count)
-        ]
+    def next(
+        self, fits: Callable[[Sequence[Task]], bool] = lambda tasks: True
+    ) -> tuple[Task, ...] | None:
+        """The first task or group that can start now and fits; it is not handed out again.
+
+        None where there is none.
+        """
+        passed = []
+        found = None
+        while self._startable and found is None:
+            entry = heapq.heappop(self._startable)
+            tasks = tuple(self._tasks[key] for key in entry[1])
+            if fits(tasks):
+                found = tasks
+            else:
+                passed.append(entry)
+        for entry in passed:
+            heapq.heappush(self._startable, entry)
+        return found
+
+    def again(self, tasks: Sequence[Task]) -> None:
+        """Tasks that were handed out together, or some of them, are to be handed out once more."""
+        self._push(tuple(task.key for task in tasks))
 
     def completed(self, key: str) -> None:
         """A task has completed: those that read what it left can start."""

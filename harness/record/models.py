@@ -23,8 +23,6 @@ BUG = "bug of the harness"
 """The key of a phase's details that holds the traceback where the harness itself broke."""
 BUILTIN = "builtin"
 """The provider that is the project's own; cases of another one have its name in their ids."""
-AGAIN = "run again because"
-"""The key of a phase's details that says why its first execution does not count."""
 
 
 def case_id(flavor: str, family: str, scenario: str, provider: str = BUILTIN) -> str:
@@ -45,6 +43,24 @@ class Outcome(str, Enum):
     NOT_RUN = "not_run"  # an earlier phase failed, or the run was stopped before
 
 
+class Attempt(Model):
+    """An earlier execution of a phase, which does not count: its end was the infrastructure's.
+
+    Attributes:
+        number: from 1.
+        gpu: UUID of the GPU that it ran on, or None.
+        directory: path below the run directory; holds its logs, samples.csv and details.json.
+    """
+
+    number: int
+    outcome: Outcome
+    reason: str = ""
+    started: str | None = None
+    duration_s: float | None = None
+    gpu: str | None = None
+    directory: str
+
+
 class PhaseRecord(Model):
     """One execution of one phase.
 
@@ -59,6 +75,8 @@ class PhaseRecord(Model):
         identity: SHA-256 of what the execution follows from (`plan.identity`), of one that
             completed.
         taken_from: id of the run that executed it, where that was another one.
+        gpu: UUID of the GPU that it ran on, or None.
+        attempts: its earlier executions, in their order; this one's number is one more.
     """
 
     key: str
@@ -81,6 +99,8 @@ class PhaseRecord(Model):
     details: dict[str, Any] = {}
     identity: str = Field(default="", exclude_if=lambda value: not value)
     taken_from: str = Field(default="", exclude_if=lambda value: not value)
+    gpu: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    attempts: list[Attempt] = Field(default_factory=list, exclude_if=lambda value: not value)
 
 
 class PhaseUse(Model):
@@ -161,7 +181,8 @@ class RunRecord(Model):
         state: "running", "finished", "interrupted", "aborted" (it could not go on, as on a full
             disk), or "crashed" (the harness itself broke); a note says why.
         accelerator: "gpu" or "virtual".
-        gpu: facts of the GPU (index, uuid, name, driver, ...) or None.
+        gpu: facts of the GPU (index, uuid, name, driver, ...) or None; of several the first one.
+        gpus: facts of each, where phases ran on several; a phase has the UUID of its own.
         host: facts of the machine: hostname, cores, memory, kernel, docker version, ...
         strict: known defects fail the run.
         comparison: with the baseline, where the run was given one.
@@ -187,6 +208,7 @@ class RunRecord(Model):
     strict: bool = Field(default=False, exclude_if=lambda value: not value)
     command: str = ""
     gpu: dict[str, Any] | None = None
+    gpus: list[dict[str, Any]] = Field(default_factory=list, exclude_if=lambda value: not value)
     host: dict[str, Any] = {}
     notes: list[str] = []  # what the run wants the reader to know (fallbacks taken, data used)
     flavors: list[FlavorRecord] = []

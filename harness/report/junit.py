@@ -12,20 +12,22 @@ from pathlib import Path
 from typing import Any
 
 from harness.base import atomic
-from harness.base.text import clean, defuse, distinct, flat, numbers, one_line, plural
+from harness.base.text import clean, clip, defuse, distinct, flat, numbers, one_line, plural
 from harness.record.checks import Check, Status
 from harness.record.models import CaseRecord, FlavorRecord, PhaseRecord, RunRecord
-from harness.report import changes, junit_xml, origins
+from harness.report import changes, gpus, junit_xml, origins
 from harness.report.attachments import LogFiles, NoLogFiles, RunFiles, project_directory
 from harness.report.junit_xml import Entry
 from harness.report.totals import (
     Judged,
     NamedPhase,
+    attempt_words,
     broke,
     ending,
     executions,
     judge,
     phase_behind,
+    tried_again,
 )
 
 # Jenkins keeps the first and last 500 characters of a passing case's output and looks for
@@ -144,6 +146,8 @@ class _Suite:
         _judge(test, check.status, one_line(message), "")
         verdict = _verdict(check, 300)
         foot = [verdict]
+        if check is judged.checks[0]:
+            foot += [clip(line, 300) for line in self._where(phases)]
         if judged.case.reproduce:
             foot.append(f"reproduce: {one_line(judged.case.reproduce, 300)}")
         room = PASSING_CHARACTERS - sum(_units(part) + 1 for part in foot)
@@ -185,6 +189,7 @@ class _Suite:
         if check.numbers:
             body.append(f"numbers: {one_line(numbers(check.numbers), 4000)}")
         body += [f"{name}: {ending(phase)}" for name, phase in phases if broke(phase)]
+        body += self._where(phases) if check is judged.checks[0] else []
         change = self._failing.get(case.id)
         if change is not None and check.id in (change.check, *change.also):
             body.append(f"baseline: this check {changes.was(change)}")
@@ -198,6 +203,18 @@ class _Suite:
         parts += self._tail(check, phases, told)
         text = defuse("\n".join(parts))
         test.output = "\n".join([text, *self._attachments(case, phases)])
+
+    def _where(self, phases: list[NamedPhase]) -> list[str]:
+        """The attempts of a case's phases that do not count, and of several GPUs which each had."""
+        lines = [
+            f"{name}: {attempt_words(attempt)}"
+            for name, phase in phases
+            for attempt in phase.attempts
+        ]
+        if self._record.gpus:
+            had = [f"{name} on {one_line(phase.gpu, 80)}" for name, phase in phases if phase.gpu]
+            lines += [", ".join(had)] if had else []
+        return lines
 
     def _seconds(self, phase: PhaseRecord) -> float:
         """The phase's duration, where no earlier case of the suite has counted it."""
@@ -252,10 +269,14 @@ def _properties(record: RunRecord, known: FlavorRecord | None) -> dict[str, str]
         facts["flavor.unavailable"] = known.unavailable
     for name in ("id", "state", "engine", "accelerator", "provider", "started", "command"):
         facts[f"run.{name}"] = getattr(record, name)
-    for prefix, values in (("lms", record.parameters), ("gpu", record.gpu), ("host", record.host)):
-        facts.update({f"{prefix}.{name}": value for name, value in (values or {}).items()})
+    facts.update({f"lms.{name}": value for name, value in record.parameters.items()})
+    facts.update(gpus.facts(record, "gpu", "."))
+    facts.update({f"host.{name}": value for name, value in record.host.items()})
     facts["run.shard"] = record.shard and record.shard.name
     facts.update({f"source.{run}": words for run, words in origins.words(record).items()})
+    again = tried_again(record.phases)
+    if again:
+        facts["run.tried_again"] = len(again)
     if record.comparison is not None:
         facts["baseline.runs"] = ", ".join(record.comparison.base)
         facts["baseline.comparison"] = changes.headline(record.comparison)

@@ -10,8 +10,19 @@ from harness.base.error import EXIT_CRASHED, EXIT_FAILED, EXIT_PASSED
 from harness.base.text import clip, duration, flat, mib, one_line, plural
 from harness.record.checks import Check, CheckId, Status
 from harness.record.models import CaseRecord, PhaseRecord, RunRecord
-from harness.report import origins
-from harness.report.totals import Judged, Totals, broke, bugs, ending, executions, exit_code, total
+from harness.report import gpus, origins
+from harness.report.totals import (
+    Judged,
+    Totals,
+    attempt_words,
+    broke,
+    bugs,
+    ending,
+    executions,
+    exit_code,
+    total,
+    tried_again,
+)
 
 WORDS = {
     Status.PASSED: "passed",
@@ -75,7 +86,11 @@ class Known:
 
 @dataclass(frozen=True)
 class Row:
-    """A case in its flavor's table."""
+    """A case in its flavor's table.
+
+    Attributes:
+        again: a phase of it was tried again.
+    """
 
     family: str
     scenario: str
@@ -84,6 +99,7 @@ class Row:
     swapping: str
     short: str
     time: str
+    again: bool
 
     @property
     def bad(self) -> bool:
@@ -112,12 +128,22 @@ class Skip:
 
 
 @dataclass(frozen=True)
+class Again:
+    """A phase that was tried again: its key, and what became of the attempts before."""
+
+    phase: str
+    attempts: list[str]
+    directories: list[str]
+
+
+@dataclass(frozen=True)
 class Overview:
     """All that a summary shows."""
 
     headline: Headline
     where: str
     notes: list[str]
+    again: list[Again]
     problems: list[NotPassed]
     known: list[Known]
     groups: list[Group]
@@ -145,6 +171,7 @@ def gather(record: RunRecord) -> Overview:
         headline=_headline(record, counts),
         where=_where(record),
         notes=notes,
+        again=[_again(phase) for phase in tried_again(record.phases)],
         problems=[
             _not_passed(judged, phases)
             for status in (Status.FAILED, Status.ERROR)
@@ -190,21 +217,23 @@ def _headline(record: RunRecord, counts: Totals) -> Headline:
         if (found := counts.of(status))
     )
     total = plural(len(counts.cases), "case")
-    return Headline(
-        word,
-        ", ".join(parts),
-        f"{total}: {cases}; {duration(record.duration_s)}" if cases else "no case was run",
+    told = f"{total}: {cases}; {duration(record.duration_s)}" if cases else "no case was run"
+    if again := tried_again(record.phases):
+        told += f"; {plural(len(again), 'phase')} tried again"
+    return Headline(word, ", ".join(parts), told)
+
+
+def _again(phase: PhaseRecord) -> Again:
+    return Again(
+        one_line(phase.key),
+        [*map(attempt_words, phase.attempts)],
+        [one_line(attempt.directory) for attempt in phase.attempts],
     )
 
 
 def _where(record: RunRecord) -> str:
-    if record.gpu:
-        accelerator = f"on {flat(record.gpu.get('name') or 'a GPU')}"
-    elif record.accelerator == "virtual":
-        accelerator = "on a virtual accelerator (no GPU)"
-    else:
-        accelerator = f"accelerator {record.accelerator}"
-    return one_line(f"engine {record.engine}, {accelerator}, LMS provider {record.provider}")
+    where = gpus.words(record)
+    return one_line(f"engine {record.engine}, {where}, LMS provider {record.provider}")
 
 
 def _not_passed(judged: Judged, phases: dict[str, PhaseRecord]) -> NotPassed:
@@ -281,7 +310,8 @@ def _row(judged: Judged, phases: dict[str, PhaseRecord]) -> Row:
     case = judged.case
     found = Counter(check.status for check in judged.checks)
     of = len(judged.checks) - found[Status.SKIPPED]
-    times = [phase.duration_s for _, phase in executions(case, phases)]
+    used = executions(case, phases)
+    times = [phase.duration_s for _, phase in used]
     seconds = [time for time in times if time is not None]
     return Row(
         family=one_line(case.family),
@@ -291,6 +321,7 @@ def _row(judged: Judged, phases: dict[str, PhaseRecord]) -> Row:
         swapping=_swapping(judged),
         short=_short(judged),
         time=duration(sum(seconds)) if seconds else "-",
+        again=bool(tried_again(phase for _, phase in used)),
     )
 
 
@@ -351,7 +382,7 @@ def _facts(record: RunRecord) -> list[tuple[str, str]]:
     }
     values["shard"] = record.shard and record.shard.name
     values |= {f"phases of {run}": words for run, words in origins.words(record).items()}
-    values |= {f"GPU {name}": value for name, value in (record.gpu or {}).items()}
+    values |= gpus.facts(record)
     values |= {f"host {name}": value for name, value in record.host.items()}
     for flavor in record.flavors:
         values |= {f"{flavor.id} {name}": value for name, value in flavor.provenance.items()}

@@ -21,7 +21,7 @@ from harness.base.markdown import Markdown, code, escape, longest_run
 from harness.base.text import distinct, one_line, plural
 from harness.record.models import RunRecord
 from harness.report import changes, pictures
-from harness.report.overview import Group, Known, NotPassed, Overview, Row, gather
+from harness.report.overview import Again, Group, Known, NotPassed, Overview, Row, gather
 from harness.report.pictures import Picture
 from harness.report.printer import Printer
 
@@ -141,6 +141,7 @@ class _Printer(Printer):
         self.wrapped(overview.where, "dim")
         self._problems(overview.problems, run_directory)
         self._known(overview.known)
+        self._again(overview.again)
         names = max(
             (len(row.scenario) for group in overview.groups for row in group.rows), default=0
         )
@@ -184,6 +185,17 @@ class _Printer(Printer):
             if len(defect.seen) > SEEN:
                 self.line(f"  and {len(defect.seen) - SEEN} more")
 
+    def _again(self, again: Sequence[Again]) -> None:
+        if again:
+            self.line()
+        for entry in again[:TERMINAL_PROBLEMS]:
+            self.line(("tried again", "yellow"), f" {entry.phase}")
+            for words, directory in zip(entry.attempts, entry.directories, strict=True):
+                self.wrapped(words, indent=2)
+                self.line((f"  logs: {directory}", "dim"))
+        if len(again) > TERMINAL_PROBLEMS:
+            self.line(f"and {len(again) - TERMINAL_PROBLEMS} more that were tried again")
+
     def _group(self, group: Group, names: int) -> None:
         self.line()
         self.line((group.flavor, "bold"), f": {group.score}")
@@ -208,7 +220,8 @@ class _Printer(Printer):
         )
         head = Text(f"    {row.scenario:<{names}}  ").append(verdict, _STYLES[row.verdict])
         indent = 4 + names + 2 + len("not judged") + 2
-        lines = textwrap.wrap(row.short, max(self.width - indent, 30))
+        words = ", ".join(filter(None, [row.short, "tried again" if row.again else ""]))
+        lines = textwrap.wrap(words, max(self.width - indent, 30))
         if lines and len(head) < indent:
             head.append(" " * (indent - len(head)) + lines.pop(0))
         self.text(head)

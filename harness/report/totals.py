@@ -11,7 +11,15 @@ from dataclasses import dataclass, field
 from harness.base.error import EXIT_CRASHED, EXIT_FAILED, EXIT_NOT_JUDGED, EXIT_PASSED
 from harness.base.text import duration, one_line
 from harness.record.checks import Check, CheckId, Status, worst
-from harness.record.models import BUG, CaseRecord, FlavorRecord, Outcome, PhaseRecord, RunRecord
+from harness.record.models import (
+    BUG,
+    Attempt,
+    CaseRecord,
+    FlavorRecord,
+    Outcome,
+    PhaseRecord,
+    RunRecord,
+)
 
 CHECKS = tuple(check for check in CheckId if check is not CheckId.CAUGHT)
 
@@ -186,7 +194,24 @@ def ending(phase: PhaseRecord) -> str:
         text += f" after {duration(phase.duration_s)}"
     if phase.taken_from:
         text += f", in run {one_line(phase.taken_from, 100)}"
+    if phase.attempts:
+        text += f", attempt {len(phase.attempts) + 1}"
     return f"{text}: {one_line(phase.reason)}" if phase.reason else text
+
+
+def tried_again(phases: Iterable[PhaseRecord]) -> list[PhaseRecord]:
+    """The phases with an attempt that does not count, in order."""
+    return [phase for phase in phases if phase.attempts]
+
+
+def attempt_words(attempt: Attempt) -> str:
+    """An attempt that does not count, e.g. `attempt 1 does not count: engine error ...`."""
+    text = f"attempt {attempt.number} does not count: {attempt.outcome.value.replace('_', ' ')}"
+    if attempt.duration_s is not None:
+        text += f" after {duration(attempt.duration_s)}"
+    if attempt.gpu is not None:
+        text += f" on {one_line(attempt.gpu, 80)}"
+    return f"{text}: {one_line(attempt.reason, 500)}" if attempt.reason else text
 
 
 def _check(check: CheckId, status: Status, message: str) -> Check:

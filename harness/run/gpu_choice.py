@@ -1,4 +1,4 @@
-"""Which GPU a run gets: the one that was asked for, else the first that it may use.
+"""Which GPUs a run gets: those that were asked for, else the first that it may use.
 
 What a scheduler or a user has set is honoured where `auto` is asked for: CUDA_VISIBLE_DEVICES, and
 the variables of Slurm (https://slurm.schedmd.com/gres.html, `srun`'s and `sbatch`'s manual pages).
@@ -33,47 +33,84 @@ _HIDDEN = ("", "-1", "NoDevFiles")
 
 @dataclass(frozen=True)
 class Choice:
-    """The GPU of a run.
+    """The GPUs of a run.
 
     Attributes:
-        gpu: None for none: the virtual accelerator.
+        gpus: in the order in which they were asked for; empty for the virtual accelerator.
         missing: why there is none; "" where none was wanted.
         skipped: GPUs that could not be used, each with its reason, for the reports.
     """
 
-    gpu: Gpu | None
+    gpus: tuple[Gpu, ...] = ()
     missing: str = ""
     skipped: tuple[str, ...] = ()
 
 
-def choose_gpu(selector: str, variables: Mapping[str, str] = os.environ) -> Choice:
-    """The GPU that a selector stands for.
+def choose_gpus(selector: str, variables: Mapping[str, str] = os.environ) -> Choice:
+    """The GPUs that a selector stands for.
 
     Args:
-        selector: "auto", "none", an index of NVML's or a UUID. An index or a UUID is taken
-            whatever the variables say.
+        selector: "auto" (one), "none", "all", or an index of NVML's or a UUID, or several of those
+            with commas. What is named is taken whatever the variables say.
         variables: the environment.
 
     Raises:
-        UsageError: the GPU that was asked for cannot be used; or "auto" was, and there is a
-            driver that is broken or a GPU that cannot be used. A run that quietly tested less
+        UsageError: a GPU that was asked for cannot be used; or "auto" or "all" was, and there is
+            a driver that is broken or a GPU that cannot be used. A run that quietly tested less
             would be taken for a pass.
     """
     if selector == "none":
-        return Choice(None)
+        return Choice()
     if selector == "auto" and (hidden := _hidden(variables)):
-        return Choice(None, f"{hidden} hides every GPU")
+        return Choice(missing=f"{hidden} hides every GPU")
     try:
         with Nvml() as nvml:
-            if selector != "auto":
-                return Choice(nvml.find_gpu(selector))
-            return _automatic(nvml, variables)
+            if selector == "auto":
+                return _automatic(nvml, variables)
+            return Choice(_all(nvml, variables) if selector == "all" else _named(nvml, selector))
     except LibraryNotFoundError as problem:
         if selector == "auto":
-            return Choice(None, str(problem))
+            return Choice(missing=str(problem))
         raise UsageError(f"--gpu {selector}: {problem}") from problem
     except NvmlError as problem:
         raise UsageError(f"--gpu {selector}: {problem}") from problem
+
+
+def _named(nvml: Nvml, selector: str) -> tuple[Gpu, ...]:
+    """The GPUs that a list names; raises NvmlError."""
+    found: dict[str, str] = {}
+    gpus = []
+    for name in (part.strip() for part in selector.split(",")):
+        if name in ("", "auto", "all", "none"):
+            raise NoSuchGpuError(f"'{name}' cannot stand in a list of GPUs, {GPU_NONE}")
+        gpu = nvml.find_gpu(name)
+        if gpu.uuid in found:
+            raise NoSuchGpuError(
+                f"'{found[gpu.uuid]}' and '{name}' are the same GPU, {gpu.uuid}: name each once,"
+                f" {GPU_NONE}"
+            )
+        found[gpu.uuid] = name
+        gpus.append(gpu)
+    return tuple(gpus)
+
+
+def _all(nvml: Nvml, variables: Mapping[str, str]) -> tuple[Gpu, ...]:
+    """Every GPU that the variables allow, where there is one, and none is broken.
+
+    Raises:
+        NvmlError: there is none, or one of them cannot be used.
+    """
+    if hidden := _hidden(variables):
+        raise NoSuchGpuError(f"{hidden} hides every GPU, {GPU_NONE}")
+    usable, problems = nvml.scan()
+    if not usable and not problems:
+        raise NoSuchGpuError(f"NVML sees no GPU, {GPU_NONE}")
+    named = _allowed(usable, variables)
+    if named is None:
+        if problems:  # it is one of all
+            raise next(iter(problems.values()))
+        named = [gpu.uuid for gpu in usable]
+    return tuple(nvml.find_gpu(uuid) for uuid in named)
 
 
 def _hidden(variables: Mapping[str, str]) -> str:
@@ -95,7 +132,7 @@ def _automatic(nvml: Nvml, variables: Mapping[str, str]) -> Choice:
     """The first GPU that may be used; raises NvmlError where none of those can be."""
     usable, problems = nvml.scan()
     if not usable and not problems:
-        return Choice(None, "NVML sees no GPU")
+        return Choice(missing="NVML sees no GPU")
     named = _allowed(usable, variables)
     skipped: list[str] = []
     if named is None:  # a forbidden GPU is news only where nobody has set what may be used
@@ -104,7 +141,7 @@ def _automatic(nvml: Nvml, variables: Mapping[str, str]) -> Choice:
     split: list[str] = []
     for uuid in named:
         try:
-            return Choice(nvml.find_gpu(uuid), skipped=(*skipped, *split))
+            return Choice((nvml.find_gpu(uuid),), skipped=(*skipped, *split))
         except MigEnabledError as problem:
             split.append(f"skipped: {problem}")
     if split:

@@ -13,10 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.base import crash
-from harness.base import directory as directories
 from harness.base.error import StoppedError
-from harness.base.text import one_line
-from harness.engine import ending
 from harness.engine.protocol import Client, Engine, Environment, Exit, Launch
 from harness.logs import parser
 from harness.measure import lease
@@ -28,17 +25,15 @@ from harness.measure.target import Target
 from harness.plan.plan import Task
 from harness.record import times
 from harness.record.facts import LogFacts
-from harness.record.models import AGAIN, BUG, CaseRecord, Outcome, PhaseRecord
-from harness.report.attachments import read_tail
+from harness.record.models import Attempt, CaseRecord, Outcome, PhaseRecord
 from harness.run import artifacts
+from harness.run.attempts import attempt, blame
+from harness.run.attempts.attempt import Execution, phase_record
 from harness.run.settings import Settings
 
 # A GPU is clear when no more is in use than a display takes.
 _CLEAR_BYTES = 2**30
 _CLEAR_SHARE = 20  # or this part of its memory
-# How a script says that what the harness promised it is not there (docs/contract.md).
-_BROKEN_PROMISE = 3
-_PROMISE_LINE = "error: "
 
 
 class Observer(Protocol):
@@ -82,18 +77,27 @@ class Executor:
     memory: int
     begun: set[str] = field(default_factory=set)
 
-    def execute(self, task: Task, environment: Environment) -> PhaseRecord:
-        """Runs one phase to its end. Called in worker threads: it never raises."""
-        record, directory = phase_record(task), self.directory / "phases" / task.key
+    def execute(
+        self, task: Task, environment: Environment, earlier: Sequence[Attempt] = ()
+    ) -> Execution:
+        """Runs one phase to its end. Called in worker threads: it never raises.
+
+        Args:
+            earlier: its attempts before this one.
+        """
+        record = phase_record(task, earlier, self.gpu)
+        directory = self.directory / "phases" / task.key
         begin, ended, samples, facts = utc(), None, None, LogFacts()
+        again = gone = None
         clock = time.monotonic()
         try:
-            launch = self.launch(task, environment, directory, self.lay_out(task, directory))
+            copy = self.lay_out(task, directory, len(earlier))
+            launch = self.launch(task, environment, directory, copy)
             with lease.hold(launch.gpu, self.cancel, self.observer.message):
                 begin, clock = utc(), time.monotonic()
                 ended, samples = self.measure([task], launch)
             duration = time.monotonic() - clock
-            ended = without_room(said_by_itself(ended, launch), launch.output)
+            ended = blame.without_room(blame.said_by_itself(ended, launch), launch.output)
             if launch.input is not None:
                 artifacts.remove(launch.input)
             if launch.client is not None and not self.settings.keep:
@@ -101,16 +105,18 @@ class Executor:
             facts = facts_of(launch)
             times.keep(facts.times, directory)
             ended = artifacts.settled(ended, launch)
+            ended, again, gone = self.verdict(ended, facts, launch)
             keep_details(directory, ended)
         except StoppedError:  # while it waited for the GPU
             duration = time.monotonic() - clock
             ended = Exit(Outcome.INTERRUPTED, None, "the run was stopped")
         except Exception as problem:  # a worker's exception would be lost with its thread
             duration = time.monotonic() - clock
-            ended = exit_of(problem)
+            ended = blame.exit_of(problem)
+            again, gone = self.raised(problem)
             with contextlib.suppress(OSError):
                 keep_details(directory, ended)
-        return record.model_copy(
+        record = record.model_copy(
             update={
                 "outcome": ended.outcome,
                 "exit_code": ended.code,
@@ -122,33 +128,43 @@ class Executor:
                 "details": plain(ended.details),
             }
         )
+        return Execution(record, again, gone)
+
+    def verdict(
+        self, ended: Exit, facts: LogFacts, launch: Launch
+    ) -> tuple[Exit, str | None, str | None]:
+        """The end of an execution, why it does not count, and why its GPU is gone.
+
+        Nothing that ended while its GPU was lost says anything of what is tested, whatever it was.
+        """
+        gone = None if self.gpu is None else lost(self.gpu)
+        if ended.outcome is Outcome.INTERRUPTED:
+            return ended, None, gone
+        again = gone or blame.again(ended, facts, self.gpu is not None)
+        if ended.transient and not self.engine.recover(launch, self.observer.message, self.cancel):
+            again = None
+            if self.cancel.is_set():
+                reason = f"the run was stopped: {ended.reason}"
+                ended = replace(ended, outcome=Outcome.INTERRUPTED, reason=reason)
+        return ended, again, gone
+
+    def raised(self, problem: Exception) -> tuple[str | None, str | None]:
+        """Why an execution around which this was raised does not count, and its GPU is gone."""
+        gone = None
+        if self.gpu is not None:
+            # Who holds the memory now holds it for the next phase as well.
+            busy = str(problem) if isinstance(problem, GpuBusyError) else None
+            gone = busy or lost(self.gpu)
+        if crash.is_bug(problem):
+            return None, gone
+        return gone or blame.again(blame.exit_of(problem), LogFacts(), False), gone
 
     def measure(self, tasks: Sequence[Task], launch: Launch) -> tuple[Exit, Samples | None]:
         """The engine's part, with NVML open and the sampler beside it.
 
-        What an engine lost by itself is executed again, once, where the engine comes back.
-
         Args:
             tasks: what the launch runs.
         """
-        ended, samples = self._attempt(tasks, launch)
-        if not ended.lost:
-            return ended, samples
-        if not self.engine.recover(launch, self.observer.message, self.cancel):
-            if self.cancel.is_set():
-                reason = f"the run was stopped: {ended.reason}"
-                ended = replace(ended, outcome=Outcome.INTERRUPTED, reason=reason)
-            return ended, samples
-        self.observer.message(f"{launch.key}: again: {ended.reason}")
-        for part in (launch, launch.client):
-            if part is not None:
-                artifacts.remove(part.output)
-                part.output.mkdir()
-        reason = ended.reason
-        ended, samples = self._attempt(tasks, launch)
-        return replace(ended, details={**ended.details, AGAIN: reason}), samples
-
-    def _attempt(self, tasks: Sequence[Task], launch: Launch) -> tuple[Exit, Samples | None]:
         if self.cancel.is_set():  # while it waited for the GPU
             return Exit(Outcome.INTERRUPTED, None, "the run was stopped"), None
         samplers: list[Sampler] = []
@@ -190,17 +206,22 @@ class Executor:
         if self.cancel.wait(seconds):
             raise StoppedError("the run was stopped")
 
-    def lay_out(self, task: Task, directory: Path, copy: Path | None = None) -> Path | None:
+    def lay_out(
+        self, task: Task, directory: Path, earlier: int, copy: Path | None = None
+    ) -> Path | None:
         """Lays out the phase's directory: empty artifacts, and its own copy of its input.
 
         A client has a directory below it with its own artifacts and logs.
 
         Args:
+            earlier: how many attempts there were; what the last has left is put aside.
             copy: where the input goes, by default into the directory.
 
         Returns:
             The copy of the input, or None where the task has none.
         """
+        if earlier:
+            attempt.put_aside(directory, earlier)
         (directory / "artifacts").mkdir(parents=True)
         if task.client is not None:
             (client_directory(directory) / "artifacts").mkdir(parents=True)
@@ -235,54 +256,6 @@ def keep_details(directory: Path, ended: Exit) -> None:
     """
     content = json.dumps(plain(ended.details), indent=1)
     (directory / "details.json").write_text(content, encoding="utf-8")
-
-
-def exit_of(problem: Exception) -> Exit:
-    """What was raised around a phase, as its end: infrastructure, or a bug of the harness."""
-    details: dict[str, Any] = {}
-    if isinstance(problem, GpuBusyError):
-        details["gpu_busy"] = True
-    if not crash.is_bug(problem):
-        return Exit(Outcome.ENGINE_ERROR, None, one_line(str(problem), 500), details)
-    details[BUG] = crash.text(problem)
-    reason = f"the harness itself broke: {crash.summary(problem)}"
-    return Exit(Outcome.ENGINE_ERROR, None, reason, details)
-
-
-def said_by_itself(ended: Exit, launch: Launch) -> Exit:
-    """An end of which the script itself says whose fault it is, on standard error.
-
-    With exit code 3 and a line `error: ...` it says that what the harness promised is not there,
-    such as the GPU: nothing of the product under test was tried, and the line is the reason.
-    Without one it is a failure like others. And it says which signal it sends to itself.
-    """
-    if ended.outcome not in (Outcome.FAILED, Outcome.KILLED):
-        return ended
-    client = launch.client if ended.reason.startswith("client: ") else None
-    logs = launch.logs if client is None else client.logs
-    lines = read_tail(logs / "stderr.log")
-    if ended.outcome is Outcome.KILLED:
-        return ending.by_itself(ended, lines)
-    for line in reversed(lines if ended.code == _BROKEN_PROMISE else []):
-        if line.startswith(_PROMISE_LINE):
-            return replace(ended, outcome=Outcome.ENGINE_ERROR, reason=one_line(line, 500))
-    return ended
-
-
-def without_room(ended: Exit, directory: Path) -> Exit:
-    """An exit that may be for want of room on the disk is no failure of what is tested.
-
-    Args:
-        directory: one of the phase's own.
-    """
-    if ended.outcome in (Outcome.COMPLETED, Outcome.ENGINE_ERROR, Outcome.INTERRUPTED):
-        return ended
-    try:
-        directories.require_room(directory.parent)
-    except OSError as problem:
-        reason = f"nothing can be written to its directory ({problem.strerror}): {ended.reason}"
-        return replace(ended, outcome=Outcome.ENGINE_ERROR, reason=reason)
-    return ended
 
 
 def launch_of(
@@ -359,23 +332,6 @@ def facts_of(launch: Launch) -> LogFacts:
 def _logs(directory: Path) -> list[Path]:
     paths = (directory / "stdout.log", directory / "stderr.log")
     return [path for path in paths if path.is_file()]
-
-
-def phase_record(task: Task) -> PhaseRecord:
-    """The record of a task that has not run."""
-    return PhaseRecord(
-        key=task.key,
-        flavor=task.flavor,
-        family=task.family,
-        script=task.script,
-        role=task.role,
-        provider=task.provider,
-        parameters=dict(task.parameters),
-        control_of=task.control_of,
-        input_of=task.input,
-        outcome=Outcome.NOT_RUN,
-        directory=f"phases/{task.key}",
-    )
 
 
 def lost(gpu: Gpu) -> str | None:

@@ -26,14 +26,7 @@ from harness.measure.gpu import Gpu
 from harness.plan import identity
 from harness.plan.plan import Plan, Task
 from harness.record.journal import Journal
-from harness.record.models import (
-    AGAIN,
-    CaseRecord,
-    FlavorRecord,
-    Outcome,
-    PhaseRecord,
-    RunRecord,
-)
+from harness.record.models import CaseRecord, FlavorRecord, Outcome, PhaseRecord, RunRecord
 from harness.report.files import reports
 from harness.resumption import takeover
 from harness.resumption.source import Source
@@ -145,9 +138,6 @@ class Recording:
         if record.facts.environment:
             self._said.setdefault(record.flavor, record.facts.environment)
         self._unwritten = True
-        if AGAIN in record.details:
-            place = record.details.get("group", record.key)
-            self.add_notes(f"{place} was run again: {record.details[AGAIN]}")
         try:
             self._journal.phase(record)
         except OSError as problem:
@@ -254,7 +244,7 @@ class Recording:
 
 
 def begun(
-    plan: Plan, settings: Settings, engine: str, gpu: Gpu | None, host: Mapping[str, Any]
+    plan: Plan, settings: Settings, engine: str, gpus: Sequence[Gpu], host: Mapping[str, Any]
 ) -> RunRecord:
     """The record of a run that begins, with an id of its own.
 
@@ -268,13 +258,14 @@ def begun(
         state="running",
         started=utc(now),
         engine=engine,
-        accelerator="virtual" if gpu is None else "gpu",
+        accelerator="gpu" if gpus else "virtual",
         provider=plan.provider,
         parameters=dict(plan.parameters),
         share=settings.share,
         strict=settings.strict,
         command=settings.command,
-        gpu=None if gpu is None else plain(asdict(gpu)),
+        gpu=plain(asdict(gpus[0])) if gpus else None,
+        gpus=[plain(asdict(gpu)) for gpu in gpus] if len(gpus) > 1 else [],
         host=dict(host),
         notes=list(settings.notes),
         basis=dict(settings.basis),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.engine import leftovers
@@ -31,7 +32,7 @@ def enter(
     directory: Path,
     engine: Engine,
     settings: Settings,
-    gpu: Gpu | None,
+    gpus: Sequence[Gpu],
 ) -> int:
     """Opens the shell of `phase_to_enter`; returns the shell's exit code.
 
@@ -42,6 +43,8 @@ def enter(
     phase = phase_to_enter(record)
     if phase is None:
         return 0
+    # Where the phase ran, of several.
+    gpu = next((gpu for gpu in gpus if gpu.uuid == phase.gpu), gpus[0] if gpus else None)
     claim = leftovers.claim(directory)
     try:
         return _enter(plan, phase, record.id, directory, engine, settings, gpu)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
-import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -19,35 +18,42 @@ from harness.base.error import (
     UnavailableError,
 )
 from harness.base.signals import stop_signals
-from harness.base.stop import PATIENCE_S, Stop, waited_for
+from harness.base.stop import Stop, waited_for
 from harness.base.text import one_line, plural
-from harness.base.workers import Workers
 from harness.catalog.flavors import Flavor
 from harness.engine import leftovers
 from harness.engine.protocol import Engine, Environment
+from harness.history import durations
 from harness.measure.gpu import Gpu
-from harness.plan.order import Schedule, left
+from harness.plan import order
+from harness.plan.partners import partners
 from harness.plan.plan import Case, Plan, Task
 from harness.record.models import Outcome, PhaseRecord, RunRecord
 from harness.report import overview
 from harness.report.files import reports
 from harness.run import artifacts, group
-from harness.run.phase import Executor, Observer, lost, phase_record
+from harness.run.attempts.attempt import Execution, not_run
+from harness.run.attempts.dispatch import Dispatch, Earlier
+from harness.run.attempts.places import Places
+from harness.run.phase import Executor, Observer
 from harness.run.recording import Recording, State, begun, no_room
 from harness.run.settings import Settings, host_facts, memory_limit
 from harness.run.verdicts import Verdicts
 
-_LOOK_S = 0.2
-_STOP_S = 60.0  # a phase gets its grace period, and a daemon time to kill and to tell
-
 Result = TypeVar("Result")
-_Future = concurrent.futures.Future[list[PhaseRecord]]
 
 
 def execute(
-    plan: Plan, engine: Engine, settings: Settings, gpu: Gpu | None, observer: Observer
+    plan: Plan,
+    engine: Engine,
+    settings: Settings,
+    gpus: Sequence[Gpu] | None,
+    observer: Observer,
 ) -> tuple[RunRecord, Path]:
     """Runs a plan to its end, or until SIGINT, SIGTERM or SIGHUP.
+
+    Args:
+        gpus: phases run on these, one at a time on each; none: on the virtual accelerator.
 
     Returns:
         The record, and the run's directory with all reports in it.
@@ -57,7 +63,7 @@ def execute(
         HarnessError, OSError: the run could not go on, as on a full disk; likewise.
     """
     try:
-        run = _Run(plan, engine, settings, gpu, observer)
+        run = _Run(plan, engine, settings, tuple(gpus or ()), observer)
     except BaseException:
         engine.close()
         raise
@@ -80,23 +86,27 @@ class _Run:
     """State of a run. Only the main thread changes it; workers return phase records."""
 
     def __init__(
-        self, plan: Plan, engine: Engine, settings: Settings, gpu: Gpu | None, observer: Observer
+        self,
+        plan: Plan,
+        engine: Engine,
+        settings: Settings,
+        gpus: Sequence[Gpu],
+        observer: Observer,
     ) -> None:
         self.cancel = Stop()
         self._plan = plan
         self._engine = engine
         self._settings = settings
-        self._gpu = gpu
+        self._gpus = gpus
         self._observer = observer
-        self._accelerator = "virtual" if gpu is None else "gpu"
+        self._accelerator = "gpu" if gpus else "virtual"
         self._environments: dict[str, Environment] = {}
-        self._running: dict[_Future, Sequence[Task]] = {}
+        self._dispatch: Dispatch | None = None
         self._pending: list[PhaseRecord] = []  # ended, and not taken in yet
         self._verdicts = Verdicts(plan, self._accelerator, settings.reproduce)
-        self._gpu_lost: str | None = None
         self._resources = engine.resources()
         host = {**host_facts(self._resources), **engine.facts()}
-        record = begun(plan, settings, engine.name, gpu, host)
+        record = begun(plan, settings, engine.name, gpus, host)
         self.directory = settings.reports / record.id
         self._recording = Recording(
             record,
@@ -171,37 +181,45 @@ class _Run:
     # --- running -------------------------------------------------------------------------------
 
     def phases(self) -> None:
-        """Runs all tasks, each after its input, several at a time on the CPU."""
+        """Runs all tasks, each after its input: one on each GPU, or several on the CPU."""
         self._observer.begin(len(self._plan.tasks))
-        jobs = 1 if self._gpu is not None else self._settings.jobs_on_cpu(self._resources)
+        on_cpu = not self._gpus
+        jobs = self._settings.jobs_on_cpu(self._resources) if on_cpu else len(self._gpus)
+        self._places = Places(self._gpus, jobs, partners(self._plan.cases))
         executor = Executor(
             engine=self._engine,
             settings=self._settings,
-            gpu=self._gpu,
+            gpu=None,
             run_id=self.directory.name,
             directory=self.directory,
             observer=self._observer,
             cancel=self.cancel,
-            threads=max(1, self._resources.cores // jobs) if self._gpu is None else None,
+            threads=max(1, self._resources.cores // jobs) if on_cpu else None,
             memory=memory_limit(self._resources, jobs),
         )
-        schedule = Schedule(self._take_over(executor))
-        with contextlib.closing(Workers[list[PhaseRecord]](jobs, "phase")) as workers:
+
+        def work(tasks: Sequence[Task], gpu: Gpu | None, earlier: Earlier) -> list[Execution]:
+            place = replace(executor, gpu=gpu)
+            return group.execute(place, tasks, self._environments[tasks[0].flavor], earlier)
+
+        known = durations.last(self._settings.reports, self._engine.name, self._accelerator)
+        tasks = order.longest_first(self._take_over(executor), known, mixed=not on_cpu)
+        schedule = order.Schedule(tasks)
+        dispatch = self._dispatch = Dispatch(
+            schedule, self._places, work, self._observer.message, self._recording.add_notes
+        )
+        with contextlib.closing(dispatch):
             try:
                 while not self.cancel.is_set():
-                    free = 0 if self._gpu_lost is not None else jobs - len(self._running)
-                    for tasks in schedule.start(free):
-                        environment = self._environments[tasks[0].flavor]
-                        work = partial(group.execute, executor, tasks, environment)
-                        self._running[workers.submit(work)] = tasks
-                    if not self._running:
+                    dispatch.start()
+                    if not dispatch.running:
                         break
-                    self._wait(schedule)
+                    self._wait(schedule, dispatch)
             except BaseException:
                 self.cancel.set()
                 raise
             finally:
-                self._see_out(executor)
+                self._see_out(executor, dispatch)
 
     def _take_over(self, executor: Executor) -> Mapping[str, Task]:
         """Takes over what an earlier run has completed; returns the tasks that are to run.
@@ -210,7 +228,8 @@ class _Run:
             HarnessError: it cannot be recorded; or the run was stopped.
         """
         tasks, source = self._plan.tasks, self._settings.source
-        place = {"gpu": self._gpu and self._gpu.name, "threads": executor.threads}
+        models = ", ".join(sorted({gpu.name for gpu in self._gpus})) or None
+        place = {"gpu": models, "threads": executor.threads}
         self._recording.identify(self._plan, self._environments, place)
         if source is None:
             return tasks
@@ -223,73 +242,39 @@ class _Run:
         for case in self._verdicts.settle(taken.records):
             self._judge(case)
             self._release(case)
-        return left(tasks, taken.records, self.directory.name)
+        return order.left(tasks, taken.records, self.directory.name)
 
-    def _wait(self, schedule: Schedule) -> None:
+    def _wait(self, schedule: order.Schedule, dispatch: Dispatch) -> None:
         """Takes in the phases that have ended, after waiting for one of them.
 
         Raises:
             HarnessError: nothing more can be recorded.
         """
-        self._collect()
+        self._pending += dispatch.collect()
         while self._pending:
             self._ended(self._pending.pop(0), schedule)
         self._recording.keep_up()
 
-    def _collect(self) -> None:
-        """Collects the records of what has ended; waits for a moment where nothing has."""
-        # The timeout lets the interpreter deliver signals to this thread.
-        done, _ = concurrent.futures.wait(
-            self._running, _LOOK_S, concurrent.futures.FIRST_COMPLETED
-        )
-        for future in done:
-            del self._running[future]
-            self._pending += future.result()
-
-    def _see_out(self, executor: Executor) -> None:
-        """Waits for the phases that run when the run is stopped, as far as they end in time.
-
-        One that has not begun waits itself, and is left behind at once, as all are on a second
-        wish to stop.
-        """
-        if self._running:
-            what = plural(len(self._running), "phase")
+    def _see_out(self, executor: Executor, dispatch: Dispatch) -> None:
+        """Waits for the phases that run when the run is stopped, as far as they end in time."""
+        if dispatch.running:
+            what = plural(len(dispatch.running), "phase")
             self._observer.message(f"stopping: ending {what}; interrupt again to end at once")
-        began, hurried = time.monotonic(), 0.0
-        while self._running:
-            now = time.monotonic()
-            if self.cancel.hurry.is_set():
-                hurried = hurried or now
-            for future, tasks in list(self._running.items()):
-                begun = any(task.key in executor.begun for task in tasks)
-                late = began + (_STOP_S if begun else PATIENCE_S)
-                if now < (min(late, hurried + PATIENCE_S) if hurried else late):
-                    continue
-                del self._running[future]
-                left = "the run was stopped, and it had not ended in time"
-                self._pending += [_record(task, Outcome.INTERRUPTED, left) for task in tasks]
-            self._collect()
-            while self._pending:
-                with contextlib.suppress(HarnessError):  # there is a last record to come
-                    self._settle(self._pending.pop(0))
+        for record in dispatch.wind_up(self.cancel, executor.begun):
+            with contextlib.suppress(HarnessError):  # there is a last record to come
+                self._settle(record)
 
-    def _ended(self, record: PhaseRecord, schedule: Schedule) -> None:
+    def _ended(self, record: PhaseRecord, schedule: order.Schedule) -> None:
         """Takes in a phase's end, and judges the cases that waited for it."""
         settled = [record.key]
         self._settle(record)
-        if self._gpu is not None and self._gpu_lost is None:
-            # Who holds the memory now holds it for the next phase as well.
-            busy = record.reason if record.details.get("gpu_busy") else None
-            self._gpu_lost = busy or lost(self._gpu)
-            if self._gpu_lost is not None:
-                self._observer.message(f"stopping: {self._gpu_lost}")
         if record.outcome is Outcome.COMPLETED:
             schedule.completed(record.key)
         else:
             for other in schedule.failed(record.key):
                 settled.append(other.key)
                 reason = f"{record.key} did not complete"
-                self._settle(_record(other, Outcome.NOT_RUN, reason))
+                self._settle(not_run(other, reason))
         for case in self._verdicts.settle(settled):
             self._judge(case)
             self._release(case)
@@ -309,8 +294,15 @@ class _Run:
     # --- ending --------------------------------------------------------------------------------
 
     def _judge(self, case: Case) -> None:
-        stopped = self.cancel.is_set() or self._gpu_lost is not None
+        stopped = self.cancel.is_set() or self._broken is not None
         record = self._verdicts.judge(case, self._recording.phases, stopped)
+        for use in case.uses if len(self._gpus) > 1 else ():
+            own, control = (self._recording.phases.get(key or "") for key in (use.key, use.control))
+            if own and control and not self._places.alike(own.gpu, control.gpu):
+                self._recording.add_notes(
+                    f"{use.key} and its control ran on GPUs of two kinds: their peaks differ by"
+                    " more than what was swapped"
+                )
         self._observer.case_judged(record)
         self._recording.add_case(record)
 
@@ -323,7 +315,7 @@ class _Run:
         """Judges what was not judged, writes the final record and reports."""
         interrupted = self.cancel.is_set()
         self._close(
-            "the run was interrupted" if interrupted else (self._gpu_lost or "was not reached")
+            "the run was interrupted" if interrupted else (self._broken or "was not reached")
         )
         for case in self._verdicts.open:
             self._judge(case)
@@ -378,14 +370,15 @@ class _Run:
             if record.outcome in (Outcome.INTERRUPTED, Outcome.ENGINE_ERROR):
                 artifacts.remove(self.directory / record.directory / "artifacts")
 
+    @property
+    def _broken(self) -> str | None:
+        """Why nothing more is started though there is something, or None."""
+        return None if self._dispatch is None else self._dispatch.broken
+
     def _close(self, reason: str) -> None:
-        """Phases that have no record did not run, for this reason."""
+        """Phases that have no record did not run, or not again, for this reason."""
         phases = self._recording.phases
         for task in self._plan.tasks.values():
             if task.key not in phases:
-                phases[task.key] = _record(task, Outcome.NOT_RUN, reason)
-
-
-def _record(task: Task, outcome: Outcome, reason: str) -> PhaseRecord:
-    """The record of a task that has nothing more to tell."""
-    return phase_record(task).model_copy(update={"outcome": outcome, "reason": reason})
+                waiting = None if self._dispatch is None else self._dispatch.waiting(task)
+                phases[task.key] = waiting or not_run(task, reason)

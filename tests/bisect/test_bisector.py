@@ -71,7 +71,7 @@ class Bench:
             plan,
             engine,
             settings,
-            None,
+            (),
             watch,  # type: ignore[arg-type]
         )
         assert Bisection.model_validate_json(self.path.read_bytes()) == found

@@ -176,7 +176,7 @@ def run(tmp_path, monkeypatch, capsys):
 
     def execute(play, *options, **environ):
         monkeypatch.setattr(
-            machine, "choose", lambda *given: machine.Machine(ScriptedEngine(play), None, ())
+            machine, "choose", lambda *given: machine.Machine(ScriptedEngine(play), (), ())
         )
         for name, value in environ.items():
             monkeypatch.setenv(name, value)

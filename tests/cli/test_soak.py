@@ -24,7 +24,7 @@ def command(tmp_path, monkeypatch, capsys):
 
     def run(play: Play, *options: str, root: Path | None = None) -> tuple[int, list[str], dict]:
         engine = ScriptedEngine(play)
-        chosen = machine.Machine(engine, None, ("a note",))
+        chosen = machine.Machine(engine, (), ("a note",))
         monkeypatch.setattr(machine, "choose", lambda *arguments: chosen)
         root = root or lay_out(tmp_path / "checkout")
         arguments = ["--root", str(root), "soak", f"--reports={tmp_path / 'reports'}", "--jobs=1"]

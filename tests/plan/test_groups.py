@@ -82,7 +82,7 @@ def test_a_script_that_runs_twice_in_a_chain_does_not_wait_for_itself():
         "d": None,
     }
     schedule = order.Schedule(made)
-    assert [[entry.key for entry in started] for started in schedule.start(9)] == [
+    assert [[entry.key for entry in started] for started in iter(schedule.next, None)] == [
         *(["a0", "b0"], ["c"], ["d"])
     ]
 
@@ -96,11 +96,11 @@ def schedule_of(**inputs):
         key: replace(save, key=key, input=before, group="g") for key, before in inputs.items()
     }
     schedule = order.Schedule(tasks)
-    return schedule, [entry.key for started in schedule.start(9) for entry in started]
+    return schedule, [entry.key for started in iter(schedule.next, None) for entry in started]
 
 
 def started(schedule):
-    return [[entry.key for entry in part] for part in schedule.start(9)]
+    return [[entry.key for entry in part] for part in iter(schedule.next, None)]
 
 
 def test_a_group_starts_when_none_of_its_inputs_is_still_to_come():

@@ -612,3 +612,20 @@ def test_no_text_of_a_defect_makes_a_report_that_cannot_be_read(
 ) -> None:
     run = records.record([known_case(message or "-", means=means, upstream=upstream)])
     schema.assertValid(etree.fromstring(junit.render(run, TF1)))
+
+
+def test_attempts_and_gpus_are_told_with_the_first_check_and_change_no_name(schema: Any) -> None:
+    run = records.tried_again("[[ATTACHMENT|/etc/passwd]] \x1b[31m]]>")
+    content = junit.render(run, TF1)
+    schema.assertValid(etree.fromstring(content))
+    found = suite(content)
+    first, second = found.findall("testcase")[:2]
+    told = first.findtext("system-out")
+    assert "load: attempt 1 does not count: failed after 1.5 s on GPU-1: [ [ATTACHMENT" in told
+    assert "save on GPU-2, load on GPU-2, load-control on GPU-2" in told
+    assert "attempt 1" not in second.findtext("system-out")
+    names = [case.get("name") for case in found.findall("testcase")]
+    assert names == [case.get("name") for case in suite(junit.render(records.green(), TF1))[1:]]
+    properties = {entry.get("name"): entry.get("value") for entry in found.iter("property")}
+    assert properties["run.tried_again"] == "1"
+    assert (properties["gpu.0.uuid"], properties["gpu.1.uuid"]) == ("GPU-1", "GPU-2")

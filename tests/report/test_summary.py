@@ -317,3 +317,26 @@ def test_no_text_of_a_defect_breaks_the_summary(message: str, means: str, name: 
     first, second = section.split("\n")
     assert first.startswith("- ")
     assert second.startswith("  - `")
+
+
+def test_a_phase_that_was_tried_again_passes_with_a_mark() -> None:
+    run = records.tried_again()
+    assert head(run)[1].endswith("62.7 s; 1 phase tried again")
+    assert head(run)[2] == "engine venv, on 2 GPUs (2 x NVIDIA H200), LMS provider builtin"
+    text = re.sub(r"\s+", " ", shown(run, width=200))
+    assert "tried again tf1-tfkeras.trainsave-loadtrain.load attempt 1 does not count" in text
+    assert "failed after 1.5 s on GPU-1: GPU-1 is lost" in text
+    assert "36.7 MiB out, tried again" in text
+    page = summary.markdown(run)
+    assert "## Tried again" in page
+    assert "| passed, tried again |" in page
+    assert "| GPU 1 uuid | GPU-2 |" in page
+    assert "Tried again" not in summary.markdown(records.green())
+
+
+@given(ANYTHING)
+@settings(max_examples=25)
+def test_no_reason_of_an_attempt_breaks_the_summary(reason: str) -> None:
+    run = records.tried_again(reason)
+    shown(run)
+    assert "\n## Tried again\n" in summary.markdown(run)

@@ -10,9 +10,12 @@ import pytest
 
 from benchmarks.report import build, catalog_of
 from harness.plan import planner
-from harness.record.models import Outcome, PhaseRecord
+from harness.plan.plan import Task
+from harness.record.models import Outcome
 from harness.report.files import reports
-from harness.run import phase, run
+from harness.run import run
+from harness.run.attempts import attempt
+from harness.run.attempts.attempt import Execution
 from harness.run.settings import Settings
 from tests.engines import ScriptedEngine, Silent
 
@@ -24,8 +27,8 @@ RATIO = 30
 def bookkept(cases: int, outcome: Outcome, place: Path) -> float:
     """CPU seconds of a run whose phases end at once and share one save."""
 
-    def execute(executor: object, task: object, environment: object) -> PhaseRecord:
-        return phase.phase_record(task).model_copy(update={"outcome": outcome})  # type: ignore[arg-type]
+    def execute(executor: object, task: Task, environment: object, earlier: object) -> Execution:
+        return Execution(attempt.phase_record(task).model_copy(update={"outcome": outcome}))
 
     settings = Settings(root=place, reports=place, data=place, jobs=2)
     with (

@@ -72,7 +72,7 @@ PREPARE = {"module": "engine.venv.engine", "owner": "VenvEngine", "function": "p
     "place",
     [
         PREPARE,
-        {"module": "plan.order", "owner": "Schedule", "function": "start"},
+        {"module": "plan.order", "owner": "Schedule", "function": "next"},
         {"module": "checks", "owner": "judge", "function": "judge"},
     ],
 )

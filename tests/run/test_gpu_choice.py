@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from harness.run import gpu_choice
-from harness.run.gpu_choice import Choice, choose_gpu
+from harness.run.gpu_choice import Choice, choose_gpus
 from tests import fake_nvml
 from tests.fake_nvml import Gpu, Scenario
 from tests.nvml import fixture
@@ -27,10 +27,11 @@ NO_PERMISSION, LOST = 4, 15
 CODE = """
 import json, sys
 from harness.base.error import UsageError
-from harness.run.gpu_choice import choose_gpu
+from harness.run.gpu_choice import choose_gpus
 try:
-    found = choose_gpu(sys.argv[1], json.loads(sys.argv[2]))
-    print(json.dumps([found.gpu and found.gpu.uuid, found.missing, found.skipped]))
+    found = choose_gpus(sys.argv[1], json.loads(sys.argv[2]))
+    uuids = ",".join(gpu.uuid for gpu in found.gpus) or None
+    print(json.dumps([uuids, found.missing, found.skipped]))
 except UsageError as problem:
     print(json.dumps(str(problem)))
 """
@@ -45,10 +46,10 @@ def choice(
 
 def test_none_looks_for_none(monkeypatch):
     monkeypatch.setattr(gpu_choice, "Nvml", lambda: pytest.fail("NVML was asked"))
-    assert choose_gpu("none", {}) == Choice(None)
+    assert choose_gpus("none", {}) == Choice()
     for value in ("", "-1", "-1,0", "NoDevFiles"):
-        hidden = choose_gpu("auto", {"CUDA_VISIBLE_DEVICES": value})
-        assert hidden == Choice(None, f"CUDA_VISIBLE_DEVICES={value} hides every GPU")
+        hidden = choose_gpus("auto", {"CUDA_VISIBLE_DEVICES": value})
+        assert hidden == Choice(missing=f"CUDA_VISIBLE_DEVICES={value} hides every GPU")
 
 
 @pytest.mark.parametrize(

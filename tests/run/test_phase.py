@@ -251,11 +251,17 @@ def judged(record: RunRecord) -> tuple[int, str]:
 class Attacked(ThisPython):
     """Ends a phase that is up from outside."""
 
-    def __init__(self, cache: Path, number: signal.Signals, parent: bool = False) -> None:
+    def __init__(
+        self, cache: Path, number: signal.Signals, parent: bool = False, times: int = 9
+    ) -> None:
         super().__init__(cache)
-        self._number, self._parent = number, parent
+        self._number, self._parent, self._times = number, parent, times
 
     def execute(self, launch: Launch, started: Any, cancel: threading.Event) -> Exit:
+        self._times -= 1
+        if self._times < 0:
+            return super().execute(launch, started, cancel)
+
         def attack(target: Any) -> None:
             started(target)
 
@@ -289,6 +295,29 @@ def test_a_phase_that_is_ended_from_outside_is_not_judged(
     assert code == EXIT_NOT_JUDGED
     assert message.startswith("save phase not judged: ")
     assert words in message
+
+
+def test_what_lost_its_supervisor_once_passes_at_the_second_attempt(tmp_path: Path) -> None:
+    """In another process and directory, with what the first one has said kept beside it."""
+    script = f"""
+import os, sys, time
+first = not os.path.exists("{tmp_path}/seen")
+open("{tmp_path}/seen", "w").close()
+open(os.path.join(os.environ["OUTPUT_DIR"], "by-%d" % os.getpid()), "w").close()
+print("up", flush=True)
+time.sleep(60 if first else 0)
+print('{DONE}')
+"""
+    engine = Attacked(tmp_path / "cache", signal.SIGKILL, parent=True, times=1)
+    record = execute(tmp_path, engine, {"save.py": script}, keep=True)
+    save = record.phases[0]
+    assert save.outcome is Outcome.COMPLETED, save.reason
+    (attempt,) = save.attempts
+    assert attempt.outcome is Outcome.ENGINE_ERROR
+    assert "its supervisor was ended" in attempt.reason
+    place = tmp_path / "reports" / record.id
+    assert (place / attempt.directory / "stdout.log").read_text().startswith("up")
+    assert len(list((place / save.directory / "artifacts").iterdir())) == 1
 
 
 @pytest.mark.parametrize(

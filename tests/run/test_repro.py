@@ -32,7 +32,7 @@ def test_the_shell_has_what_the_phase_that_failed_was_given(tmp_path):
     engine = Engine(play)
     record, directory = run.execute(plan, engine, settings, None, Silent())
     for _ in range(2):  # what an earlier shell left is no hindrance
-        assert repro.enter(plan, record, directory, engine, settings, None) == 0
+        assert repro.enter(plan, record, directory, engine, settings, ()) == 0
         shell = engine.launches[-1]
         assert shell.key == "test-flavor.basic.save-load.load"
         assert seen.pop() == "test-flavor.basic.save-load.save"

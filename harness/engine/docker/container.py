@@ -287,7 +287,8 @@ def read_exit(
         # The runtime or one of its hooks, e.g. the NVIDIA container toolkit's: nothing of the
         # phase has run.
         reason = with_advice(text.one_line(str(state["Error"]), 400))
-        return Exit(Outcome.ENGINE_ERROR, code, f"the container did not start: {reason}", details)
+        told = f"the container did not start: {reason}"
+        return Exit(Outcome.ENGINE_ERROR, code, told, details, transient=True)
     if code == 0:
         return Exit(Outcome.COMPLETED, 0, "", details)
     # The init process of the container makes 128 and the number of a signal.

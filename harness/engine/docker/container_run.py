@@ -245,6 +245,19 @@ def went_away(problem: BaseException) -> bool:
     return isinstance(problem, broken)
 
 
+def transient(problem: BaseException) -> bool:
+    """Whether what the daemon could not do may well be done the next time.
+
+    It answers with a status of 500 and more where the fault is its own, or that of containerd, runc
+    or the container toolkit below it, and with another one where that of the request is, as of an
+    image that is not there or a program that is not in it (moby, api/server/httpstatus and
+    daemon/errors.go). A daemon that is silent, or that has gone, may come back.
+    """
+    if isinstance(problem, APIError):
+        return bool(problem.is_server_error())
+    return getattr(problem, "filename", None) is None  # else it is about a file of ours
+
+
 def _details(facts: Mapping[str, Any], logs: tuple[LogFile, LogFile]) -> dict[str, Any]:
     host = facts["HostConfig"]
     state = {

@@ -22,7 +22,7 @@ from harness.base.stop import hurry_of
 from harness.catalog.flavors import Flavor, Image
 from harness.engine import handle, log_file, resources, serving
 from harness.engine.docker import base_image, container, image, network, shared_files
-from harness.engine.docker.container_run import Disposal, Run, went_away
+from harness.engine.docker.container_run import Disposal, Run, transient, went_away
 from harness.engine.docker.daemon import ERRORS, LABEL, Daemon
 from harness.engine.docker.ledger import NETWORK, Ledger
 from harness.engine.handle import Handle, Limits
@@ -143,11 +143,11 @@ class DockerEngine:
             reason = str(problem) if isinstance(problem, EngineError) else self._explain(problem)
             if cancel.is_set():
                 return Exit(Outcome.INTERRUPTED, None, f"the run was stopped: {reason}")
-            return Exit(Outcome.ENGINE_ERROR, None, reason, lost=went_away(problem))
+            return Exit(Outcome.ENGINE_ERROR, None, reason, transient=transient(problem))
         # A daemon that is stopped ends its containers before it goes.
         if ended.outcome is Outcome.KILLED and not self._daemon.answers():
             reason = f"the Docker daemon went away and took it along: {ended.reason}"
-            return replace(ended, outcome=Outcome.ENGINE_ERROR, reason=reason, lost=True)
+            return replace(ended, outcome=Outcome.ENGINE_ERROR, reason=reason, transient=True)
         return ended
 
     def _explain(self, problem: BaseException) -> str:
@@ -192,8 +192,12 @@ class DockerEngine:
     ) -> bool:
         """Waits for the daemon; removes the launch's containers and networks."""
         late = time.monotonic() + self._back_s
-        progress(f"{launch.key}: the Docker daemon is away; waiting for it ({self._back_s:g} s)")
+        told = False
         while not self._daemon.answers():
+            if not told:
+                waited = f"waiting for it ({self._back_s:g} s)"
+                progress(f"{launch.key}: the Docker daemon is away; {waited}")
+                told = True
             if time.monotonic() > late or cancel.wait(_AGAIN_S):
                 return False
         for key in (launch.key, f"{launch.key}.client"):

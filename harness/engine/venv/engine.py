@@ -120,7 +120,7 @@ class VenvEngine:
 
                 return serving.run(phase, phase.command.stdout, start_client, limits)
         except EngineError as problem:
-            return Exit(Outcome.ENGINE_ERROR, None, str(problem))
+            return Exit(Outcome.ENGINE_ERROR, None, str(problem), transient=True)
 
     @contextlib.contextmanager
     def _running(
@@ -165,8 +165,8 @@ class VenvEngine:
     def recover(
         self, launch: Launch, progress: Callable[[str], None], cancel: threading.Event
     ) -> bool:
-        """Never: this engine is this process."""
-        return False
+        """At once: this engine is this process, and nothing outlives a phase."""
+        return not cancel.is_set()
 
     def shell(self, launch: Launch) -> int:
         """Opens a shell with the phase's environment, in a scratch directory.

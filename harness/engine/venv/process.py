@@ -287,7 +287,7 @@ class Running:
         try:
             code = self._process.wait()
         except EngineError as lost:
-            return Exit(Outcome.ENGINE_ERROR, None, str(lost), details)
+            return Exit(Outcome.ENGINE_ERROR, None, str(lost), details, transient=True)
         memory = code == -signal.SIGKILL and resources.oom_kills() > self._oom_kills
         return ending.exit_of(code, details, "this machine's memory, or a limit" if memory else "")
 

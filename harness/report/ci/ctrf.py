@@ -18,10 +18,10 @@ from typing import Any
 from harness.base.text import flat, one_line
 from harness.record.checks import Check, CheckId, Status
 from harness.record.models import CaseRecord, RunRecord
-from harness.report import changes
+from harness.report import changes, gpus
 from harness.report.attachments import STREAMS
 from harness.report.junit_xml import duration
-from harness.report.totals import NamedPhase, executions, total
+from harness.report.totals import NamedPhase, attempt_words, executions, total
 
 SPECIFICATION = "0.0.0"
 _STATUSES = {
@@ -93,9 +93,34 @@ def _tests(record: RunRecord) -> Iterator[dict[str, Any]]:
         for check in judged.checks:
             test = _test(judged.case, check, seconds, used)
             seconds = 0.0
+            attempts = _attempts(used) if check is judged.checks[0] else []
+            if attempts:
+                test |= {"retries": len(attempts), "retryAttempts": attempts}
             if (judged.case.id, check.id) in flaky:
                 test["flaky"] = True
             yield test
+
+
+def _attempts(used: list[NamedPhase]) -> list[dict[str, Any]]:
+    """The attempts of a case's phases that do not count; none is a failure, so no test is flaky."""
+    found = [(name, phase, attempt) for name, phase in used for attempt in phase.attempts]
+    return [
+        {
+            "attempt": number,
+            "status": "other",
+            "duration": round(1000 * duration(attempt.duration_s)),
+            "message": f"{one_line(name)}: {attempt_words(attempt)}",
+            "attachments": [
+                {
+                    "name": f"{one_line(name)}-attempt-{attempt.number}-{stream}.log",
+                    "contentType": "text/plain",
+                    "path": f"{one_line(attempt.directory)}/{stream}.log",
+                }
+                for stream in STREAMS
+            ],
+        }
+        for number, (name, _, attempt) in enumerate(found, 1)
+    ]
 
 
 def _test(case: CaseRecord, check: Check, seconds: float, used: list[NamedPhase]) -> dict[str, Any]:
@@ -131,24 +156,22 @@ def _test(case: CaseRecord, check: Check, seconds: float, used: list[NamedPhase]
 
 
 def _environment(record: RunRecord) -> dict[str, Any]:
-    facts: dict[str, Any] = {
-        f"{prefix} {name}": value
-        for prefix, values in (
-            ("lms", record.parameters),
-            ("gpu", record.gpu or {}),
-            ("host", record.host),
-            *((flavor.id, flavor.provenance) for flavor in record.flavors),
-        )
-        for name, value in values.items()
-        if value not in (None, "")
-    }
+    facts: dict[str, Any] = {f"lms {name}": value for name, value in record.parameters.items()}
+    facts |= gpus.facts(record, "gpu")
+    facts |= {f"host {name}": value for name, value in record.host.items()}
+    for flavor in record.flavors:
+        facts |= {f"{flavor.id} {name}": value for name, value in flavor.provenance.items()}
     return {
         "reportName": one_line(record.command) if record.command else "harness run",
         "osPlatform": "linux",
         "testEnvironment": one_line(
             f"{record.engine}, {record.accelerator}, provider {record.provider}"
         ),
-        "extra": {one_line(name): one_line(flat(value)) for name, value in facts.items()},
+        "extra": {
+            one_line(name): one_line(flat(value))
+            for name, value in facts.items()
+            if value not in (None, "")
+        },
     }
 
 

@@ -20,7 +20,7 @@ from harness.record.checks import Check, Status
 from harness.record.comparison import Comparison
 from harness.record.models import CaseRecord, RunRecord
 from harness.report import changes
-from harness.report.totals import bugs, total
+from harness.report.totals import attempt_words, bugs, total, tried_again
 
 ANNOTATIONS = 10  # of a kind
 SUMMARY_BYTES = 2**20
@@ -52,7 +52,8 @@ def commands_stopped(
 def annotated(record: RunRecord) -> list[str]:
     """Returns a line for each annotation: errors for failures, warnings for what is not judged.
 
-    Newly failing cases come first, and the last of too many says how many are left out.
+    Notices are for phases that were tried again. Newly failing cases come first, and the last of
+    too many says how many are left out.
     """
     errors = [
         _command("error", case, check, record.comparison)
@@ -70,7 +71,12 @@ def annotated(record: RunRecord) -> list[str]:
     for moved in record.comparison.worse if record.comparison else ():
         title = f"{one_line(moved.case)}: {moved.check.label}"
         warnings.append(_line("warning", title, changes.moved_words(moved)))
-    return [*_few(errors, "error"), *_few(warnings, "warning")]
+    notices = [
+        _line("notice", f"{one_line(phase.key)} was tried again", attempt_words(attempt))
+        for phase in tried_again(record.phases)
+        for attempt in phase.attempts
+    ]
+    return [*_few(errors, "error"), *_few(warnings, "warning"), *_few(notices, "notice")]
 
 
 def step_summary(text: str, room: int, whole: str) -> str:

@@ -12,13 +12,20 @@ from harness.history import listing
 from harness.history.series import Point
 from harness.record.checks import WORST_FIRST, Check, Number, Status
 from harness.record.models import CaseRecord, PhaseRecord, PhaseUse, RunRecord
-from harness.report import origins
+from harness.report import gpus, origins
 from harness.report.attachments import RunFiles
 from harness.report.overview import WORDS
 from harness.report.page import links
 from harness.report.page.heat_map import GLYPHS
 from harness.report.timeline.model import Timeline
-from harness.report.totals import Judged, broke, ending, executions, phase_behind
+from harness.report.totals import (
+    Judged,
+    attempt_words,
+    broke,
+    ending,
+    executions,
+    phase_behind,
+)
 
 LINES = 40  # log lines that are shown of a check
 UP = "../"  # the run directory as a case's page sees it
@@ -52,12 +59,19 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Execution:
-    """One execution of a phase: how it ended, and the files that it left."""
+    """One execution of a phase: how it ended, and the files that it left.
+
+    Attributes:
+        gpu: UUID of the GPU that it ran on, "" for none.
+        attempts: those before it that do not count, in words, each with its files.
+    """
 
     name: str
     ending: str
     good: bool
+    gpu: str
     files: list[tuple[str, str]]
+    attempts: list[tuple[str, list[tuple[str, str]]]]
 
 
 @dataclass(frozen=True)
@@ -166,7 +180,7 @@ def facts_of(record: RunRecord, flavor: str) -> list[tuple[str, str]]:
         "LMS parameters": ", ".join(f"{k}={flat(v)}" for k, v in record.parameters.items()),
     }
     values |= {f"phases of {run}": words for run, words in origins.words(record).items()}
-    values |= {f"GPU {name}": value for name, value in (record.gpu or {}).items()}
+    values |= gpus.facts(record)
     values |= {f"host {name}": value for name, value in record.host.items()}
     return [
         (_line(name), _line(flat(value)))
@@ -244,7 +258,12 @@ def _execution(name: str, phase: PhaseRecord, files: RunFiles) -> Execution:
         name=name,
         ending=ending(phase),
         good=not broke(phase),
+        gpu="" if phase.gpu is None else _line(phase.gpu, 80),
         files=links.files_of(phase, files, UP),
+        attempts=[
+            (attempt_words(attempt), links.files_of(links.left_by(attempt, phase), files, UP))
+            for attempt in phase.attempts
+        ],
     )
 
 

@@ -101,6 +101,7 @@ class Front:
     known: list[Known]
     heat_map: HeatMap
     slowest: list[Slow]
+    again: list[overview.Again]
     skips: list[overview.Skip]
     facts: list[tuple[str, str]]
 
@@ -141,6 +142,7 @@ def gather(record: RunRecord, counts: Totals, pages: Mapping[str, str]) -> Front
         ],
         heat_map=heat_map.gather(counts, flavors, pages),
         slowest=_slowest(record, pages),
+        again=shown.again[:PROBLEMS],
         skips=shown.skips,
         facts=shown.facts,
     )

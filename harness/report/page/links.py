@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from urllib.parse import quote
 
-from harness.record.models import CaseRecord, PhaseRecord
+from harness.record.models import Attempt, CaseRecord, PhaseRecord
 from harness.report.attachments import RunFiles
 
 CASES = "cases"  # the directory of the cases' pages, below the run directory
@@ -34,6 +34,11 @@ def drawing_of(case: CaseRecord, number: int) -> str:
 def pages_of(cases: Iterable[CaseRecord]) -> dict[str, str]:
     """Id of a case → address of its page from the run directory."""
     return {case.id: f"{CASES}/{page_of(case)}" for case in cases}
+
+
+def left_by(attempt: Attempt, phase: PhaseRecord) -> PhaseRecord:
+    """The execution that an earlier attempt of a phase was, for what it left."""
+    return phase.model_copy(update={"key": attempt.directory, "directory": attempt.directory})
 
 
 def files_of(phase: PhaseRecord, files: RunFiles, up: str) -> list[tuple[str, str]]:

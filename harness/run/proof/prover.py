@@ -196,7 +196,12 @@ class _Prover:
     def _execute(self, task: Task) -> PhaseRecord:
         if self.cancel.is_set():
             raise StoppedError("the run was stopped")
-        record = self._executor.execute(task, self._environments[task.flavor])
+        environment = self._environments[task.flavor]
+        execution = self._executor.execute(task, environment)
+        if execution.again is not None and execution.gpu_gone is None:
+            self._observer.message(f"{task.key}: again: {execution.again}")
+            execution = self._executor.execute(task, environment, [execution.attempt()])
+        record = execution.record
         self._observer.phase_finished(record)
         if BUG in record.details:
             raise CrashError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -34,7 +34,7 @@ Watch = Callable[[int], AbstractContextManager[Observer]]
 
 
 def repeat(
-    plan: Plan, engine: Engine, settings: Settings, gpu: Gpu | None, watch: Watch, repeats: int
+    plan: Plan, engine: Engine, settings: Settings, gpus: Sequence[Gpu], watch: Watch, repeats: int
 ) -> tuple[Soak, Path]:
     """Runs a plan several times, or until SIGINT or SIGTERM, and compares the runs.
 
@@ -52,14 +52,14 @@ def repeat(
         CrashError: a bug of the harness ended a repeat; what was known by then is stored.
         HarnessError, OSError: a repeat could not go on, as on a full disk; likewise.
     """
-    comparison = _Comparison(plan, engine, settings, gpu, repeats)
+    comparison = _Comparison(plan, engine, settings, gpus, repeats)
     cancel = threading.Event()
     stopped = False
     try:
         with stop_signals(cancel):
             for number in range(1, repeats + 1):
                 with watch(number) as observer:
-                    record, place = run.execute(plan, engine, settings, gpu, observer)
+                    record, place = run.execute(plan, engine, settings, gpus, observer)
                     stopped = record.state == "interrupted"
                     if not stopped:
                         observer.message(comparison.take(number, record, place))
@@ -79,7 +79,7 @@ class _Comparison:
     """What is known of the repeats: the first one's values, and what deviates in each later one."""
 
     def __init__(
-        self, plan: Plan, engine: Engine, settings: Settings, gpu: Gpu | None, repeats: int
+        self, plan: Plan, engine: Engine, settings: Settings, gpus: Sequence[Gpu], repeats: int
     ) -> None:
         now = datetime.now(timezone.utc)
         self._reports = settings.reports
@@ -94,7 +94,7 @@ class _Comparison:
             started=utc(now),
             command=clean(settings.command),
             engine=engine.name,
-            accelerator="virtual" if gpu is None else "gpu",
+            accelerator="gpu" if gpus else "virtual",
             provider=plan.provider,
             parameters=dict(plan.parameters),
             planned=repeats,

@@ -25,7 +25,8 @@ from harness.record.model import Model
 ABSENT = "(not there)"
 """The value of a name that another repeat has and this one has not."""
 
-_WORST_FIRST = (EXIT_CRASHED, EXIT_FAILED, EXIT_NOT_JUDGED, EXIT_PASSED)
+WORST_FIRST = (EXIT_CRASHED, EXIT_FAILED, EXIT_NOT_JUDGED, EXIT_PASSED)
+"""Exit codes of runs, the worst first."""
 _VALUES_SHOWN = 6
 _TEXT_SHOWN = 20  # characters of a value that is text, such as a digest
 
@@ -139,7 +140,7 @@ def exit_code(soak: Soak) -> int:
     codes = {repeat.exit_code for repeat in soak.repeats}
     codes |= {EXIT_FAILED} if soak.verdicts else set()
     codes |= {EXIT_NOT_JUDGED} if soak.numbers or not soak.repeats else set()
-    return min(codes, key=_WORST_FIRST.index)
+    return min(codes, key=WORST_FIRST.index)
 
 
 def lines(soak: Soak) -> Iterator[str]:

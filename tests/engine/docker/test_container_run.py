@@ -15,9 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
+import urllib3
 from docker import APIClient
+from docker.errors import APIError
 
+from harness.base.error import EngineError
 from harness.engine.docker import daemon as daemon_module
+from harness.engine.docker.container_run import transient
 from harness.engine.docker.daemon import Daemon
 from harness.engine.docker.engine import DockerEngine
 from harness.engine.protocol import Exit, Launch
@@ -227,3 +232,31 @@ def test_a_daemon_without_the_toolkit_is_an_error_and_not_a_failure(
     assert "could not select device driver" in ended.reason
     assert "NVIDIA container toolkit" in ended.reason
     assert "\n" not in ended.reason
+
+
+def answer(status: int) -> APIError:
+    response = requests.Response()
+    response.status_code = status
+    return APIError("no", response)
+
+
+@pytest.mark.parametrize(
+    ("problem", "again"),
+    [
+        (answer(500), True),  # runc, a hook or the toolkit could not
+        (answer(503), True),
+        (answer(400), False),  # the program is not in the image
+        (answer(404), False),  # nor is the image there
+        (answer(409), False),
+        (requests.ConnectionError("refused"), True),
+        (requests.Timeout("silent"), True),
+        (urllib3.exceptions.ProtocolError("cut"), True),
+        (ConnectionResetError(104, "reset"), True),
+        (EngineError("the daemon does not answer"), True),
+        (OSError(28, "No space left on device", "/reports/stdout.log"), False),
+    ],
+)
+def test_what_a_daemon_could_not_do_may_be_done_the_next_time(
+    problem: Exception, again: bool
+) -> None:
+    assert transient(problem) is again

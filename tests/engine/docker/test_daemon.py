@@ -103,7 +103,7 @@ def test_a_context_that_names_no_daemon_is_not_the_default_one(
     with pytest.raises(
         UsageError, match="Docker context"
     ):  # nor is it a reason for the venv engine
-        machine.choose_engine("auto", None, contexts / "cache")
+        machine.choose_engine("auto", (), contexts / "cache")
 
 
 @pytest.mark.parametrize("name", ["there", "default", ""])
@@ -131,7 +131,7 @@ def test_an_address_that_is_none_is_no_reason_for_another_engine(
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", address)
     with pytest.raises(UsageError, match="DOCKER_HOST") as caught:
-        machine.choose_engine("auto", None, contexts / "cache")
+        machine.choose_engine("auto", (), contexts / "cache")
     assert "\n" not in str(caught.value)
 
 

@@ -16,7 +16,7 @@ from harness.engine.docker.engine import DockerEngine
 from harness.engine.protocol import Environment, Exit, Launch
 from harness.measure.target import Target
 from harness.plan import planner
-from harness.record.models import AGAIN, Outcome, RunRecord
+from harness.record.models import Outcome, RunRecord
 from harness.run import run
 from harness.run.settings import Settings
 from tests.engine.docker import private_daemon
@@ -127,13 +127,17 @@ def test_a_matrix_outlives_a_restart_of_the_daemon(
     time.sleep(2)
     private.start()
     record = matrix.record()
+    directory = tmp_path / "reports" / record.id
     assert record.state == "finished"
     others = [phase.reason for phase in record.phases if phase.outcome is not Outcome.COMPLETED]
     assert others == []
-    again = [phase for phase in record.phases if AGAIN in phase.details]
-    assert again
-    assert all("went away" in phase.details[AGAIN] for phase in again)
-    assert sum("was run again" in note for note in record.notes) == len(again)
+    attempts = [attempt for phase in record.phases for attempt in phase.attempts]
+    assert attempts
+    assert {attempt.outcome for attempt in attempts} == {Outcome.ENGINE_ERROR}
+    assert all("went away" in attempt.reason for attempt in attempts)
+    assert all((directory / attempt.directory).is_dir() for attempt in attempts)
+    said = [line for line in matrix.observer.messages if "attempt 1 does not count" in line]
+    assert len(said) == len(attempts)
     assert any("waiting for it" in message for message in matrix.observer.messages)
     assert private.containers() == []
 

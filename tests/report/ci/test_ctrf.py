@@ -31,6 +31,7 @@ def document(record):
     [
         records.run(),
         records.green(),
+        records.tried_again(),
         records.record([]),
         records.record([], started="yesterday", state="aborted", duration_s=None, command=""),
         records.record([], gpu={"name": "H100", "capability": [9, 0]}, accelerator="gpu"),
@@ -117,3 +118,20 @@ def test_whatever_a_record_holds_the_document_is_valid(text):
         "one", checks=records.checks(edit_took_effect=check), reproduce=text, description=text
     )
     document(records.record([case], id=text, command=text, host={text: text}, started=text))
+
+
+def test_an_attempt_that_does_not_count_is_a_retry_and_makes_no_test_flaky():
+    tests = document(records.tried_again())["results"]["tests"]
+    (test,) = [test for test in tests if "retries" in test]
+    assert test["testId"] == "tf1-tfkeras.keras_saveload.trainsave-loadtrain.phases_complete"
+    assert (test["status"], test["retries"]) == ("passed", 1)
+    (attempt,) = test["retryAttempts"]
+    assert (attempt["attempt"], attempt["status"], attempt["duration"]) == (1, "other", 1500)
+    assert attempt["message"].startswith("load: attempt 1 does not count: failed after 1.5 s on")
+    assert attempt["attachments"][0]["path"].endswith(".load/attempts/1/stderr.log")
+    assert not any("flaky" in test for test in tests)
+
+
+def test_each_of_several_gpus_is_in_the_environment():
+    extra = document(records.tried_again())["results"]["environment"]["extra"]
+    assert (extra["gpu 0 uuid"], extra["gpu 1 uuid"]) == ("GPU-1", "GPU-2")

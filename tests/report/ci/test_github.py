@@ -144,3 +144,10 @@ def test_a_summary_that_cannot_be_written_is_one_line(tmp_path):
     environ = {**HERE, "GITHUB_STEP_SUMMARY": str(tmp_path / "none" / "summary")}
     with pytest.raises(HarnessError, match="cannot write the summary of the step"):
         github.write_summary("x", "w", environ)
+
+
+def test_a_phase_that_was_tried_again_is_a_notice_and_no_more():
+    (line,) = github.annotated(records.tried_again("50 % of\n::error::it"))
+    assert line.startswith("::notice title=tf1-tfkeras.trainsave-loadtrain.load was tried again::")
+    assert line.endswith("on GPU-1: 50 %25 of ::error::it")
+    assert "\n" not in line

@@ -6,7 +6,7 @@ from harness.history.series import Point
 from harness.record.checks import CheckId, Status
 from harness.record.models import PhaseUse
 from harness.report.attachments import RunFiles
-from harness.report.page import case_page
+from harness.report.page import case_page, pages
 from harness.report.totals import judge
 from tests import records
 from tests.report.page import examples
@@ -134,3 +134,25 @@ def test_provenance_is_of_the_flavor_and_of_the_run():
     assert facts["host hostname"] == "builder-7"
     assert facts["LMS parameters"] == "swapout_threshold=1, swapin_groupby=0, sync_mode=3"
     assert "tensorflow" not in dict(case_page.facts_of(record, "another"))
+
+
+def test_an_attempt_that_does_not_count_stands_in_the_chain_with_its_logs(tmp_path):
+    record = records.tried_again("<b>lost</b>")
+    records.logs(record, tmp_path)
+    left = tmp_path / "phases/tf1-tfkeras.trainsave-loadtrain.load/attempts/1"
+    left.mkdir(parents=True)
+    (left / "stderr.log").write_text("it was away")
+    page = gather(record, record.cases[0], tmp_path)
+    load = page.stages[1].executions[0]
+    assert (load.good, load.gpu) == (True, "GPU-2")
+    assert load.ending == "completed (exit code 0) after 2.3 s, attempt 2"
+    ((words, files),) = load.attempts
+    assert words == "attempt 1 does not count: failed after 1.5 s on GPU-1: <b>lost</b>"
+    assert files == [
+        ("stderr.log", "../phases/tf1-tfkeras.trainsave-loadtrain.load/attempts/1/stderr.log")
+    ]
+    pages.write(record, tmp_path)
+    html = next((tmp_path / "cases").glob("*trainsave-loadtrain.html")).read_text()
+    assert "&lt;b&gt;lost&lt;/b&gt;" in html
+    assert "<b>lost" not in html
+    assert "Tried again" in (tmp_path / "index.html").read_text()

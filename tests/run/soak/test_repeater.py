@@ -42,7 +42,7 @@ def repeat(
         root=project, reports=project / "reports", data=project, **{"jobs": 1, **changes}
     )
     found, path = repeater.repeat(
-        made, engine or ScriptedEngine(play), settings, None,
+        made, engine or ScriptedEngine(play), settings, (),
         lambda number: nullcontext(watch(number) if watch else Silent()), repeats,
     )  # fmt: skip
     assert stored(project) == found
