@@ -60,7 +60,7 @@ def report_command(root: Path, run_directory: Path | None, form: str | None, sch
 
 
 def tell_github(record: RunRecord, directory: Path) -> None:
-    """On GitHub: annotations, and the summary of the step; what cannot be written changes nothing."""
+    """On GitHub: annotations, and the step's summary; what cannot be written changes nothing."""
     if not github.here():
         return
     for line in github.annotated(record):
