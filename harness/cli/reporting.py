@@ -59,13 +59,8 @@ def report_command(root: Path, run_directory: Path | None, form: str | None, sch
     return totals.exit_code(record)
 
 
-def tell(record: RunRecord, directory: Path, console: Console) -> None:
-    """The summary of a run that was made; on GitHub annotations and the step's summary as well.
-
-    What cannot be written changes no verdict.
-    """
-    with github.commands_stopped(click.echo):
-        summary.terminal(record, console, directory)
+def tell_github(record: RunRecord, directory: Path) -> None:
+    """On GitHub: annotations, and the step's summary; what cannot be written changes nothing."""
     if not github.here():
         return
     for line in github.annotated(record):

@@ -33,7 +33,7 @@ from harness.record import store
 from harness.record.checks import Status
 from harness.record.models import RunRecord
 from harness.report import sensitivity as table
-from harness.report import totals
+from harness.report import summary, totals
 from harness.report.ci import github
 from harness.report.timeline import chart
 from harness.report.timeline.timelines import timelines
@@ -65,7 +65,8 @@ class Prepared:
                 record, directory = run.execute(
                     self.planned, self.chosen.engine, self.settings, self.chosen.gpus, observer
                 )
-        reporting.tell(record, directory, _console)
+            summary.terminal(record, _console, directory)
+        reporting.tell_github(record, directory)
         return record, directory
 
     def tell_notes(self) -> None:

@@ -23,7 +23,8 @@ from harness.merge import merger
 from harness.plan import shards
 from harness.record import durations, store
 from harness.record.models import RunRecord
-from harness.report import totals
+from harness.report import summary, totals
+from harness.report.ci import github
 from harness.resumption import source
 from harness.resumption.source import Source
 
@@ -150,5 +151,7 @@ def merge_command(
     )
     places = [options.run_directory(root, Path(place), reports) for place in directories]
     record, directory = merger.merge(places, order)
-    reporting.tell(record, directory, Console(soft_wrap=False))
+    with github.commands_stopped(click.echo):
+        summary.terminal(record, Console(soft_wrap=False), directory)
+    reporting.tell_github(record, directory)
     return totals.exit_code(record)

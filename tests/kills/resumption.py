@@ -70,7 +70,8 @@ class Resumption:
                 done = sum(phase.outcome is Outcome.COMPLETED for phase in record.phases)
                 self._tell(f"killed after {wait or 0:.1f} s: {done} phases completed")
                 if record.state == "finished" and not (earlier / journal.FILE).exists():
-                    ended.append(earlier)  # it had nothing left to do
+                    self._tell("it had ended")
+                    ended.append(earlier)
                     earlier = None
             else:
                 assert code == EXIT_PASSED, f"exit code {code}"
