@@ -55,6 +55,11 @@ SCRIPT = """
         sys.exit("CUDA error: unknown error")
     open(os.path.join(os.environ["OUTPUT_DIR"], "model"), "w").close()
     os.remove(running)
+    raised = os.path.join(place, "raised")
+    if "RAISES" in os.environ and load and not os.path.exists(raised):
+        open(raised, "w").close()
+        kind = {"RuntimeError": RuntimeError, "AssertionError": AssertionError}
+        raise kind[os.environ["RAISES"]]("CUDA error: uncorrectable ECC error encountered")
     print(":::LMS " + json.dumps({"event": "done"}))
 """
 
@@ -155,6 +160,20 @@ def test_all_is_every_one_of_them_and_one_that_is_lost_leaves_the_run(
     assert "CUDA error: unknown error" in left
     lost_at = datetime.fromisoformat(str(attempt.started).replace("Z", "+00:00")).timestamp()
     assert all(times(phase)[0] < lost_at for phase in of_gpu(record, A))
+
+
+@pytest.mark.parametrize(("raises", "again"), [("RuntimeError", True), ("AssertionError", False)])
+def test_what_cuda_says_is_tried_again_and_what_a_product_says_is_not(
+    tmp_path, nvml_library, raises, again
+) -> None:
+    _, output, record, _ = play(tmp_path, nvml_library, "--gpu=0", gpus=[Gpu(A)], RAISES=raises)
+    assert record is not None, output
+    attempts = [attempt for phase in record.phases for attempt in phase.attempts]
+    failed = [phase for phase in record.phases if phase.outcome is Outcome.FAILED]
+    assert (len(attempts), len(failed)) == ((1, 0) if again else (0, 1)), output
+    if again:
+        assert attempts[0].outcome is Outcome.FAILED
+        assert attempts[0].reason == "the GPU's memory is damaged: exit code 1"
 
 
 def test_with_the_last_one_lost_the_run_ends(tmp_path, nvml_library) -> None:
