@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from harness.base.error import UsageError
+from harness.plan.partners import partners
 from harness.plan.plan import Case, Plan, Task
 
 MOST = 1000
@@ -56,24 +57,14 @@ class Bundle:
 
 def bundles(plan: Plan) -> list[Bundle]:
     """The plan's cases in bundles, in the plan's order; a case without tasks is one of its own."""
-    above: dict[str, str] = {}
-
-    def root(name: str) -> str:
-        while above.setdefault(name, name) != name:
-            above[name] = above[above[name]]
-            name = above[name]
-        return name
-
-    # Names of cases and of tasks are of one kind here: a blank is in no id.
+    name_of = partners(plan.cases)
+    cases: dict[tuple[str, ...], list[str]] = {}
     for case in plan.cases:
-        for key in case.keys:
-            above[root(f"task {key}")] = root(case.id)
-    cases: dict[str, list[str]] = {}
-    for case in plan.cases:
-        cases.setdefault(root(case.id), []).append(case.id)
-    tasks: dict[str, list[str]] = {}
+        name = (name_of[case.keys[0]],) if case.keys else ("alone", case.id)
+        cases.setdefault(name, []).append(case.id)
+    tasks: dict[tuple[str, ...], list[str]] = {}
     for key in plan.tasks:
-        tasks.setdefault(root(f"task {key}"), []).append(key)
+        tasks.setdefault((name_of[key],), []).append(key)
     return [Bundle(tuple(ids), tuple(tasks.get(name, ()))) for name, ids in cases.items()]
 
 
