@@ -138,6 +138,7 @@ _COMMANDS: dict[str, tuple[click.Command, ...]] = {
         planning.list_command,
         planning.describe_command,
         defects.defects_command,
+        planning.ci_generate_command,
     ),
     "This machine and the pins": (
         housekeeping.doctor_command,
