@@ -35,14 +35,19 @@ def open_to_read(path: Path) -> BinaryIO:
         raise
 
 
-def read(path: Path) -> bytes:
+def read(path: Path, limit: int | None = None) -> bytes:
     """The content of a plain file.
 
+    Args:
+        limit: bytes that it may have.
+
     Raises:
-        OSError: as for `open_to_read`, or it cannot be read.
+        OSError: as for `open_to_read`, or it cannot be read, or is larger.
     """
     with open_to_read(path) as file:
-        return file.read()
+        if limit is not None and os.fstat(file.fileno()).st_size > limit:
+            raise OSError(errno.EFBIG, f"is larger than {limit // 2**20:,} MiB", str(path))
+        return file.read() if limit is None else file.read(limit)
 
 
 def read_text(path: Path) -> str:

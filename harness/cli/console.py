@@ -105,8 +105,9 @@ class ConsoleObserver:
             seconds = "" if record.duration_s is None else f"{record.duration_s:6.1f} s"
             reason = f"  {record.reason}" if record.reason else ""
             title = f"{self._title} " if self._title else ""
+            outcome = "taken over" if record.taken_from else record.outcome.value
             self.message(
-                f"{title}[{self._ended:{width}}/{self._total}] {record.outcome.value:<9}"
+                f"{title}[{self._ended:{width}}/{self._total}] {outcome:<9}"
                 f" {seconds:>8}  {record.key}{reason}"
             )
 

@@ -22,12 +22,12 @@ from harness.base.error import (
 from harness.cli import (
     bisecting,
     comparing,
-    defects,
     housekeeping,
     options,
     planning,
     reporting,
     running,
+    spreading,
 )
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
@@ -120,6 +120,7 @@ def cli(context: click.Context, root: Path) -> None:
 _COMMANDS: dict[str, tuple[click.Command, ...]] = {
     "Run": (
         running.run_command,
+        spreading.merge_command,
         running.repro_command,
         running.soak_command,
         running.sensitivity_command,
@@ -137,8 +138,8 @@ _COMMANDS: dict[str, tuple[click.Command, ...]] = {
     "Look at the plan": (
         planning.list_command,
         planning.describe_command,
-        defects.defects_command,
-        planning.ci_generate_command,
+        planning.defects_command,
+        spreading.ci_generate_command,
     ),
     "This machine and the pins": (
         housekeeping.doctor_command,

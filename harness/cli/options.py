@@ -211,14 +211,33 @@ repeats = click.option(
 )
 
 
+# What is run, and how: a run that goes on does the same. No file is among them: a record may be
+# anybody's, and what it names must be neither read nor executed.
+RESUMED = (
+    *("flavors_patterns", "families_patterns", "scenarios_patterns", "depth", "gpu", "engine"),
+    *("provider", "lms_params", "share", "jobs", "activations_mib", "strict"),
+)
+
+
+def given(how: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that say what is run, for the record; none of a command that selects nothing."""
+    if "flavors_patterns" not in how:
+        return {}
+    return {name: how[name] for name in RESUMED if how.get(name) not in (None, (), "")}
+
+
 def cache_of(root: Path) -> Path:
     """Where a checkout keeps environments, build logs and downloaded data."""
     return root / ".cache"
 
 
-def run_directory(root: Path, name: Path) -> Path:
-    """The directory of a run that is named by a path, or by its id alone."""
-    own = root / "reports" / name
+def run_directory(root: Path, name: Path, reports: Path | None = None) -> Path:
+    """The directory of a run that is named by a path, or by its id alone.
+
+    Args:
+        reports: where runs are, if not in those of the checkout.
+    """
+    own = (reports or root / "reports") / name
     return own if not name.exists() and own.is_dir() else name
 
 
@@ -330,4 +349,5 @@ def settings_of(
         notes=notes,
         strict=how.get("strict", False),
         baseline=None if how.get("baseline") is None else baseline_of(root, how["baseline"]),
+        given=given(how),
     )

@@ -10,10 +10,11 @@ import click
 from rich.console import Console
 
 from harness.base import streams
-from harness.base.error import EXIT_PASSED, UsageError
+from harness.base.error import EXIT_PASSED, HarnessError, UsageError
 from harness.checks import log_alone
 from harness.cli import judgement, options
-from harness.record import store
+from harness.record import durations, store
+from harness.record.models import RunRecord
 from harness.report import summary, totals
 from harness.report.ci import ctrf, github
 from harness.report.files import reports
@@ -28,8 +29,9 @@ _console = Console(soft_wrap=False)
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["ctrf"]),
-    help="Print the run in this format, and write nothing: the Common Test Report Format.",
+    type=click.Choice(["ctrf", "durations"]),
+    help="Print this, and write nothing: the run in the Common Test Report Format; seconds of its"
+    " phases, for --durations.",
 )
 @click.option("--schema", is_flag=True, help="Print the JSON schema of record.json.")
 @click.pass_obj
@@ -45,6 +47,9 @@ def report_command(root: Path, run_directory: Path | None, form: str | None, sch
     run_directory = options.run_directory(root, run_directory)
     if form is not None:
         record = store.load(run_directory)
+        if form == "durations":
+            click.echo(durations.render(durations.of(record)), nl=False)
+            return EXIT_PASSED
         click.echo(ctrf.render(record), nl=False)
         return totals.exit_code(record)
     streams.standard.spare()  # the reports are files
@@ -52,6 +57,23 @@ def report_command(root: Path, run_directory: Path | None, form: str | None, sch
     with github.commands_stopped(click.echo):
         summary.terminal(record, _console)
     return totals.exit_code(record)
+
+
+def tell(record: RunRecord, directory: Path, console: Console) -> None:
+    """The summary of a run that was made; on GitHub annotations and the step's summary as well.
+
+    What cannot be written changes no verdict.
+    """
+    with github.commands_stopped(click.echo):
+        summary.terminal(record, console, directory)
+    if not github.here():
+        return
+    for line in github.annotated(record):
+        click.echo(line)
+    try:
+        github.write_summary(summary.markdown(record), options.shown(directory / summary.FILE))
+    except HarnessError as problem:
+        click.echo(f"note: {problem}")
 
 
 @click.command("open")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +17,28 @@ from harness.base.error import (
     EXIT_INTERRUPTED,
     EXIT_NOT_JUDGED,
     EXIT_PASSED,
-    HarnessError,
     UsageError,
 )
 from harness.base.stop import waited_for
-from harness.base.text import MIB
+from harness.base.text import MIB, one_line
 from harness.catalog import catalog
 from harness.catalog.catalog import Catalog
 from harness.catalog.variants import Depth
-from harness.cli import judgement, options
+from harness.cli import judgement, options, reporting, spreading
 from harness.cli.console import ConsoleObserver
-from harness.plan import planner, sensitivity
+from harness.plan import identity, planner, sensitivity
 from harness.plan.plan import Plan
 from harness.plan.scale import Goal
 from harness.record.checks import Status
 from harness.record.models import RunRecord
 from harness.report import sensitivity as table
-from harness.report import summary, totals
+from harness.report import totals
 from harness.report.ci import github
 from harness.report.timeline import chart
 from harness.report.timeline.timelines import timelines
+from harness.resumption import digests
 from harness.run import machine, repro, run
+from harness.run.portion import portion
 from harness.run.proof import proof, prover
 from harness.run.settings import Settings
 from harness.run.soak import repeater, soak
@@ -63,14 +64,12 @@ class Prepared:
                 record, directory = run.execute(
                     self.planned, self.chosen.engine, self.settings, self.chosen.gpu, observer
                 )
-            summary.terminal(record, _console, directory)
-        if github.here():
-            _tell_github(record, directory)
+        reporting.tell(record, directory, _console)
         return record, directory
 
     def tell_notes(self) -> None:
         """Prints the fallbacks that were taken."""
-        for note in self.chosen.notes:
+        for note in self.settings.notes:
             click.echo(f"note: {note}")
 
 
@@ -109,17 +108,11 @@ def prepare(root: Path, selected: Catalog, how: Mapping[str, Any]) -> Prepared:
         share=settings.share,
         goal=goal,
     )
-    return Prepared(planned, chosen, settings)
-
-
-def _tell_github(record: RunRecord, directory: Path) -> None:
-    """Annotations and the summary of the step; what cannot be written changes no verdict."""
-    for line in github.annotated(record):
-        click.echo(line)
-    try:
-        github.write_summary(summary.markdown(record), options.shown(directory / summary.FILE))
-    except HarnessError as problem:
-        click.echo(f"note: {problem}")
+    files = {name: entry.file for name, entry in settings.providers.items() if entry.file}
+    outside = digests.of(root, settings.data, settings.lms_path, files)
+    accelerator = "virtual" if chosen.gpu is None else "gpu"
+    basis = identity.basis(planned, outside, chosen.engine.name, accelerator)
+    return Prepared(planned, chosen, replace(settings, basis=basis))
 
 
 def one_case(command: str, root: Path, flavor: str, scenario: str) -> Catalog:
@@ -149,20 +142,29 @@ def _exit_code(record: RunRecord, directory: Path) -> int:
 @options.baseline
 @options.execution
 @options.activations
-@click.pass_obj
-def run_command(
-    root: Path,
-    /,
-    flavors_patterns: tuple[str, ...],
-    families_patterns: tuple[str, ...],
-    scenarios_patterns: tuple[str, ...],
-    depth: Depth,
-    **how: Any,
-) -> int:
+@spreading.resumption
+@spreading.shard
+@click.pass_context
+def run_command(context: click.Context, /, **how: Any) -> int:
     """Run the matrix, or a part of it, and write the reports."""
-    patterns = flavors_patterns, families_patterns, scenarios_patterns
-    selected = catalog.load(root, depth).select(*patterns)
+    root: Path = context.obj
+    earlier = spreading.earlier(root, how)
+    if earlier is not None:
+        how = spreading.continued(context, earlier.record)
+    patterns = how["flavors_patterns"], how["families_patterns"], how["scenarios_patterns"]
+    selected = catalog.load(root, how["depth"]).select(*patterns)
+    durations = spreading.durations_of(root, how["durations"])
     prepared = prepare(root, selected, how)
+    if earlier is not None and how["failed"]:
+        planned, settings = portion.of_failed(prepared.planned, prepared.settings, earlier)
+        if not planned.cases:
+            click.echo(f"every case of run {one_line(earlier.record.id)} passed: nothing to run")
+            return EXIT_PASSED
+    else:
+        planned, settings = portion.of_shard(
+            prepared.planned, prepared.settings, how["shard"], durations, earlier
+        )
+    prepared = replace(prepared, planned=planned, settings=settings)
     record, directory = prepared.execute(follow=False)
     return _exit_code(record, directory)
 

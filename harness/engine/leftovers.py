@@ -11,8 +11,15 @@ from harness.base.claim import Claim
 
 # Of a run's directory while it goes on. It is no part of the run, and goes with its end.
 _CLAIM = "running.lock"
-# Copies for phases: read-only, so that no user's own `rm -r` removes them, and of use to nobody.
-_COPIES = ("phases/*/input", "groups/*/input", "groups/*/output", "shell/*/input")
+# Copies for phases: read-only, so that no user's own `rm -r` removes them, and of use to nobody;
+# and what is left of artifacts while they are removed.
+_COPIES = (
+    "phases/*/input",
+    "phases/*/removed",
+    "groups/*/input",
+    "groups/*/output",
+    "shell/*/input",
+)
 _UNFINISHED = ".*.tmp"  # see `atomic`
 
 

@@ -65,7 +65,12 @@ def add(record: RunRecord, reports: Path) -> None:
 
 
 def note_of(record: RunRecord, reports: Path) -> str | None:
-    """Adds a run; returns why it could not be, as a note for its reports, or None."""
+    """Adds a run; returns why it could not be, as a note for its reports, or None.
+
+    A shard is none: the run that is merged of all is added.
+    """
+    if record.shard is not None:
+        return None
     try:
         add(record, reports)
     except HistoryError as problem:
@@ -138,7 +143,7 @@ def rebuild(records: Iterable[RunRecord], reports: Path) -> int:
             _remove(path)
         with _opened(reports, write=True) as database:
             there = [row[0] for row in database.execute("SELECT id FROM runs")]
-            rows = [_rows(record) for record in records]
+            rows = [_rows(record) for record in records if record.shard is None]
             with _transaction(database):
                 for run in there:
                     _forget(database, run)

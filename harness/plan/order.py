@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from graphlib import TopologicalSorter
 
 from harness.plan.plan import Task
@@ -36,7 +37,8 @@ class Schedule:
     """What can start, while tasks end; in the order of the tasks where several can.
 
     Tasks of a group start together: once the input of none of them is still to come. Each task is
-    handed out once, and its end has to be said by `completed` or by `failed`. Takes time that grows
+    handed out once, and its end has to be said by `completed` or by `failed`. An input that is none
+    of the tasks is there already. Takes time that grows
     with the tasks and their number's logarithm, whatever they share.
 
     Raises:
@@ -51,7 +53,8 @@ class Schedule:
         self._unsettled: Counter[str] = Counter()
         self._ready: dict[str, list[str]] = {}
         for task in tasks.values():
-            inputs[task.key] = () if task.input is None else (task.input,)
+            known = task.input is not None and task.input in tasks
+            inputs[task.key] = (str(task.input),) if known else ()
             if task.group is not None:
                 self._unsettled[task.group] += 1
                 self._ready[task.group] = []
@@ -108,3 +111,15 @@ class Schedule:
 
     def _push(self, keys: tuple[str, ...]) -> None:
         heapq.heappush(self._startable, (self._position[keys[0]], keys))
+
+
+def left(tasks: Mapping[str, Task], done: Collection[str], name: str) -> dict[str, Task]:
+    """The tasks without those that are done; a group of which some are is one of this name."""
+    halved = {tasks[key].group for key in done}
+    return {
+        key: replace(task, group=f"{task.group}.{name}")
+        if task.group is not None and task.group in halved
+        else task
+        for key, task in tasks.items()
+        if key not in done
+    }

@@ -21,6 +21,7 @@ from harness.record.models import CaseRecord, PhaseRecord, RunRecord
 
 FILE = "journal.jsonl"
 
+_BYTES = 2**28  # of a line; a phase with all its facts has some thousands
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
@@ -134,7 +135,7 @@ def _entries(run_directory: Path) -> Iterator[_Entry]:
         os.close(descriptor)
         return
     with os.fdopen(descriptor, "rb") as stream, contextlib.suppress(OSError):
-        for line in stream:
+        while line := stream.readline(_BYTES):
             # One that was cut by a kill, or by a full disk, is none.
             with contextlib.suppress(ValidationError):
                 yield _Entry.model_validate_json(line)

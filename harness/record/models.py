@@ -16,6 +16,7 @@ from harness.record.checks import Check, CheckId, Status, worst
 from harness.record.comparison import Comparison
 from harness.record.facts import LogFacts
 from harness.record.model import Model
+from harness.record.origin import ShardRecord, SourceRecord
 
 SCHEMA_VERSION = 1
 BUG = "bug of the harness"
@@ -55,6 +56,9 @@ class PhaseRecord(Model):
             timeline.json, details.json and artifacts/.
         samples: the sampler's summary (`measure.samples.Samples`) as a dict.
         details: what the engine knows (container id, image id, exit state, ...).
+        identity: SHA-256 of what the execution follows from (`plan.identity`), of one that
+            completed.
+        taken_from: id of the run that executed it, where that was another one.
     """
 
     key: str
@@ -75,6 +79,8 @@ class PhaseRecord(Model):
     facts: LogFacts = LogFacts()
     samples: dict[str, Any] | None = None
     details: dict[str, Any] = {}
+    identity: str = Field(default="", exclude_if=lambda value: not value)
+    taken_from: str = Field(default="", exclude_if=lambda value: not value)
 
 
 class PhaseUse(Model):
@@ -159,6 +165,11 @@ class RunRecord(Model):
         host: facts of the machine: hostname, cores, memory, kernel, docker version, ...
         strict: known defects fail the run.
         comparison: with the baseline, where the run was given one.
+        basis: by name, what the results follow from (`plan.identity`): digests of the plan, of
+            scripts, data and more. Two runs of one basis are of one thing.
+        options: those of the command that say what is run; a run that goes on has the same.
+        shard: the part of the plan that it is of, where it is not of the whole.
+        sources: the runs that phases were taken from.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -181,3 +192,7 @@ class RunRecord(Model):
     cases: list[CaseRecord] = []
     phases: list[PhaseRecord] = []
     comparison: Comparison | None = Field(default=None, exclude_if=lambda value: value is None)
+    basis: dict[str, str] = Field(default={}, exclude_if=lambda value: not value)
+    options: dict[str, Any] = Field(default={}, exclude_if=lambda value: not value)
+    shard: ShardRecord | None = Field(default=None, exclude_if=lambda value: value is None)
+    sources: list[SourceRecord] = Field(default=[], exclude_if=lambda value: not value)

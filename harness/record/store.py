@@ -14,6 +14,7 @@ from harness.record import journal
 from harness.record.models import SCHEMA_VERSION, RunRecord
 
 FILE = "record.json"
+_BYTES = 2**31  # a hundred times the largest matrix
 
 
 def write(record: RunRecord, run_directory: Path) -> Path:
@@ -33,7 +34,7 @@ def load(run_directory: Path) -> RunRecord:
     """
     path = run_directory / FILE
     try:
-        content = plain_file.read(path)
+        content = plain_file.read(path, _BYTES)
     except FileNotFoundError:
         raise UsageError(f"no run in {run_directory}: it holds no {FILE}") from None
     except OSError as error:

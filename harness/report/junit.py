@@ -15,7 +15,7 @@ from harness.base import atomic
 from harness.base.text import clean, defuse, distinct, flat, numbers, one_line, plural
 from harness.record.checks import Check, Status
 from harness.record.models import CaseRecord, FlavorRecord, PhaseRecord, RunRecord
-from harness.report import changes, junit_xml
+from harness.report import changes, junit_xml, origins
 from harness.report.attachments import LogFiles, NoLogFiles, RunFiles, project_directory
 from harness.report.junit_xml import Entry
 from harness.report.totals import (
@@ -254,6 +254,8 @@ def _properties(record: RunRecord, known: FlavorRecord | None) -> dict[str, str]
         facts[f"run.{name}"] = getattr(record, name)
     for prefix, values in (("lms", record.parameters), ("gpu", record.gpu), ("host", record.host)):
         facts.update({f"{prefix}.{name}": value for name, value in (values or {}).items()})
+    facts["run.shard"] = record.shard and record.shard.name
+    facts.update({f"source.{run}": words for run, words in origins.words(record).items()})
     if record.comparison is not None:
         facts["baseline.runs"] = ", ".join(record.comparison.base)
         facts["baseline.comparison"] = changes.headline(record.comparison)

@@ -10,6 +10,7 @@ from harness.base.error import EXIT_CRASHED, EXIT_FAILED, EXIT_PASSED
 from harness.base.text import clip, duration, flat, mib, one_line, plural
 from harness.record.checks import Check, CheckId, Status
 from harness.record.models import CaseRecord, PhaseRecord, RunRecord
+from harness.report import origins
 from harness.report.totals import Judged, Totals, broke, bugs, ending, executions, exit_code, total
 
 WORDS = {
@@ -348,6 +349,8 @@ def _facts(record: RunRecord) -> list[tuple[str, str]]:
         "command": record.command,
         "LMS parameters": ", ".join(f"{k}={flat(v)}" for k, v in record.parameters.items()),
     }
+    values["shard"] = record.shard and record.shard.name
+    values |= {f"phases of {run}": words for run, words in origins.words(record).items()}
     values |= {f"GPU {name}": value for name, value in (record.gpu or {}).items()}
     values |= {f"host {name}": value for name, value in record.host.items()}
     for flavor in record.flavors:

@@ -116,7 +116,7 @@ def exit_code(record: RunRecord, counts: Totals | None = None) -> int:
 
     3 is a bug of the harness, whatever else the run found: no verdict can be relied on then.
     A skip with a reason does not hurt, but a run in which nothing was judged is not a pass, nor
-    is one of which only canaries were judged while it held other cases.
+    is one of which only canaries were judged while it held other cases. A shard may be empty.
     """
     counts = counts or total(record)
     if record.state == "crashed" or bugs(record):
@@ -127,6 +127,8 @@ def exit_code(record: RunRecord, counts: Totals | None = None) -> int:
         return EXIT_NOT_JUDGED
     if any(flavor.unavailable is not None and flavor.error for flavor in record.flavors):
         return EXIT_NOT_JUDGED
+    if record.shard is not None and not counts.cases:
+        return EXIT_PASSED
     cases = [judged for judged in counts.cases if not judged.canary] or counts.cases
     if not any(judged.status in (Status.PASSED, Status.KNOWN) for judged in cases):
         return EXIT_NOT_JUDGED
@@ -176,12 +178,14 @@ def broke(phase: PhaseRecord) -> bool:
 
 
 def ending(phase: PhaseRecord) -> str:
-    """How a phase ended, e.g. `failed (exit code 1) after 2.3 s: ...`."""
+    """How a phase ended, e.g. `failed (exit code 1) after 2.3 s, in run ...: ...`."""
     text = phase.outcome.value.replace("_", " ")
     if phase.exit_code is not None:
         text += f" (exit code {phase.exit_code})"
     if phase.duration_s is not None:
         text += f" after {duration(phase.duration_s)}"
+    if phase.taken_from:
+        text += f", in run {one_line(phase.taken_from, 100)}"
     return f"{text}: {one_line(phase.reason)}" if phase.reason else text
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import errno
 import json
 import os
+import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,11 +20,26 @@ from harness.catalog.flavors import Flavor
 from harness.comparison import baseline as baselines
 from harness.comparison import comparison
 from harness.comparison.baseline import Baseline
+from harness.engine.protocol import Environment
 from harness.history import database
+from harness.measure.gpu import Gpu
+from harness.plan import identity
+from harness.plan.plan import Plan, Task
 from harness.record.journal import Journal
-from harness.record.models import AGAIN, CaseRecord, FlavorRecord, PhaseRecord, RunRecord
+from harness.record.models import (
+    AGAIN,
+    CaseRecord,
+    FlavorRecord,
+    Outcome,
+    PhaseRecord,
+    RunRecord,
+)
 from harness.report.files import reports
-from harness.run.phase import utc
+from harness.resumption import takeover
+from harness.resumption.source import Source
+from harness.resumption.takeover import Takeover
+from harness.run.phase import plain, utc
+from harness.run.settings import Settings
 
 State = Literal["finished", "interrupted", "aborted", "crashed"]
 
@@ -36,6 +54,7 @@ class Recording:
         directory: the run's.
         phases: records of the phases that have ended, by key.
         record: as it was when the run began, with its notes; the last one after `end`.
+        identities: of the run's tasks, by key, as soon as they are known.
     """
 
     def __init__(
@@ -61,6 +80,7 @@ class Recording:
         self.directory = directory
         self.record = record
         self.phases: dict[str, PhaseRecord] = {}
+        self.identities: Mapping[str, str] = {}
         self._flavors = {
             flavor.id: FlavorRecord(id=flavor.id, description=flavor.description)
             for flavor in flavors
@@ -80,6 +100,33 @@ class Recording:
         """Adds notes, each once."""
         self.record.notes.extend(note for note in notes if note not in self.record.notes)
 
+    def identify(
+        self, plan: Plan, environments: Mapping[str, Environment], place: Mapping[str, object]
+    ) -> None:
+        """Works out what each task's execution follows from.
+
+        Args:
+            environments: by flavor.
+            place: the GPU's model, and the threads of a phase.
+        """
+        known = {name: environment.provenance for name, environment in environments.items()}
+        processor = {"processor": self.record.host.get("processor")}
+        self.identities = identity.identities(
+            plan, self.record.basis, known, {**place, **processor}
+        )
+
+    def takeover(self, source: Source, tasks: Mapping[str, Task]) -> Takeover:
+        """Takes over what a run has completed of these tasks; see `takeover.take_over`."""
+        inputs = {key: task.input for key, task in tasks.items()}
+        return takeover.take_over(
+            source, self.directory, inputs, self.identities, self.record.basis
+        )
+
+    def adopt(self, taken: Takeover) -> None:
+        """Says of the record what was taken over, and from which runs."""
+        self.add_notes(taken.note)
+        self.record.sources.extend(taken.sources)
+
     def note_flavor(self, flavor: str, **facts: Any) -> None:
         """Adds facts to a flavor's record; one that the run has no case of has none."""
         if flavor in self._flavors:
@@ -91,6 +138,9 @@ class Recording:
         Raises:
             HarnessError: it is known, and cannot be written.
         """
+        if record.outcome is Outcome.COMPLETED and not record.identity:
+            update = {"identity": self.identities.get(record.key, "")}
+            record = record.model_copy(update=update)
         self.phases[record.key] = record
         if record.facts.environment:
             self._said.setdefault(record.flavor, record.facts.environment)
@@ -201,6 +251,36 @@ class Recording:
         }
         provenance = {**flavor.provenance, **added}
         return flavor.model_copy(update={"provenance": provenance}) if added else flavor
+
+
+def begun(
+    plan: Plan, settings: Settings, engine: str, gpu: Gpu | None, host: Mapping[str, Any]
+) -> RunRecord:
+    """The record of a run that begins, with an id of its own.
+
+    Args:
+        engine: its name.
+        host: facts of the machine and of the engine.
+    """
+    now = datetime.now(timezone.utc)
+    return RunRecord(
+        id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
+        state="running",
+        started=utc(now),
+        engine=engine,
+        accelerator="virtual" if gpu is None else "gpu",
+        provider=plan.provider,
+        parameters=dict(plan.parameters),
+        share=settings.share,
+        strict=settings.strict,
+        command=settings.command,
+        gpu=None if gpu is None else plain(asdict(gpu)),
+        host=dict(host),
+        notes=list(settings.notes),
+        basis=dict(settings.basis),
+        options=dict(settings.given),
+        shard=settings.shard,
+    )
 
 
 def no_room(problem: BaseException) -> bool:

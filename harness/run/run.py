@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import secrets
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from datetime import datetime, timezone
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -29,14 +26,14 @@ from harness.catalog.flavors import Flavor
 from harness.engine import leftovers
 from harness.engine.protocol import Engine, Environment
 from harness.measure.gpu import Gpu
-from harness.plan.order import Schedule
+from harness.plan.order import Schedule, left
 from harness.plan.plan import Case, Plan, Task
 from harness.record.models import Outcome, PhaseRecord, RunRecord
 from harness.report import overview
 from harness.report.files import reports
 from harness.run import artifacts, group
-from harness.run.phase import Executor, Observer, lost, phase_record, plain, utc
-from harness.run.recording import Recording, State, no_room
+from harness.run.phase import Executor, Observer, lost, phase_record
+from harness.run.recording import Recording, State, begun, no_room
 from harness.run.settings import Settings, host_facts, memory_limit
 from harness.run.verdicts import Verdicts
 
@@ -98,25 +95,9 @@ class _Run:
         self._verdicts = Verdicts(plan, self._accelerator, settings.reproduce)
         self._gpu_lost: str | None = None
         self._resources = engine.resources()
-        now = datetime.now(timezone.utc)
-        run_id = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         host = {**host_facts(self._resources), **engine.facts()}
-        record = RunRecord(
-            id=run_id,
-            state="running",
-            started=utc(now),
-            engine=engine.name,
-            accelerator=self._accelerator,
-            provider=plan.provider,
-            parameters=dict(plan.parameters),
-            share=settings.share,
-            strict=settings.strict,
-            command=settings.command,
-            gpu=None if gpu is None else plain(asdict(gpu)),
-            host=host,
-            notes=list(settings.notes),
-        )
-        self.directory = settings.reports / run_id
+        record = begun(plan, settings, engine.name, gpu, host)
+        self.directory = settings.reports / record.id
         self._recording = Recording(
             record,
             self.directory,
@@ -204,7 +185,7 @@ class _Run:
             threads=max(1, self._resources.cores // jobs) if self._gpu is None else None,
             memory=memory_limit(self._resources, jobs),
         )
-        schedule = Schedule(self._plan.tasks)
+        schedule = Schedule(self._take_over(executor))
         with contextlib.closing(Workers[list[PhaseRecord]](jobs, "phase")) as workers:
             try:
                 while not self.cancel.is_set():
@@ -221,6 +202,28 @@ class _Run:
                 raise
             finally:
                 self._see_out(executor)
+
+    def _take_over(self, executor: Executor) -> Mapping[str, Task]:
+        """Takes over what an earlier run has completed; returns the tasks that are to run.
+
+        Raises:
+            HarnessError: it cannot be recorded; or the run was stopped.
+        """
+        tasks, source = self._plan.tasks, self._settings.source
+        place = {"gpu": self._gpu and self._gpu.name, "threads": executor.threads}
+        self._recording.identify(self._plan, self._environments, place)
+        if source is None:
+            return tasks
+        work = partial(self._recording.takeover, source, tasks)
+        taken = self._waited(work, f"taking over phases of {source.directory.name}")
+        self._observer.message(taken.note)
+        self._recording.adopt(taken)
+        for record in taken.records.values():
+            self._settle(record)
+        for case in self._verdicts.settle(taken.records):
+            self._judge(case)
+            self._release(case)
+        return left(tasks, taken.records, self.directory.name)
 
     def _wait(self, schedule: Schedule) -> None:
         """Takes in the phases that have ended, after waiting for one of them.
@@ -301,7 +304,7 @@ class _Run:
         """Removes artifacts that no case needs any more; what a failure left stays."""
         unneeded = self._verdicts.unneeded(case)
         for key in () if self._settings.keep else unneeded:
-            artifacts.remove(self.directory / "phases" / key / "artifacts")
+            artifacts.discard(self.directory / "phases" / key)
 
     # --- ending --------------------------------------------------------------------------------
 

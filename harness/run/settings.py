@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import shlex
 from collections.abc import Mapping
@@ -9,9 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.base.text import one_line
 from harness.catalog.providers import BUILTIN, Provider
 from harness.comparison.baseline import Baseline
 from harness.engine.resources import Resources
+from harness.record.origin import ShardRecord
+from harness.resumption.source import Source
 
 # What a TensorFlow phase takes at its peak, measured on the MNIST scenarios, with room to spare.
 _PHASE_MEMORY = 2 * 2**30
@@ -35,6 +39,10 @@ class Settings:
         notes: what the reader of the reports must know (fallbacks that were taken).
         strict: known defects fail the run.
         baseline: what the reports compare the run with, or None.
+        basis: what the results follow from (`plan.identity.basis`).
+        given: the options that say what is run, for a run that goes on with this one.
+        shard: the part of the plan that is run, or None for the whole.
+        source: the run that this one goes on with, or None.
     """
 
     root: Path
@@ -51,6 +59,10 @@ class Settings:
     notes: tuple[str, ...] = ()
     strict: bool = False
     baseline: Baseline | None = None
+    basis: Mapping[str, str] = field(default_factory=dict)
+    given: Mapping[str, Any] = field(default_factory=dict)
+    shard: ShardRecord | None = None
+    source: Source | None = None
 
     def jobs_on_cpu(self, resources: Resources) -> int:
         """Phases at a time on the CPU: as asked, else as cores and memory allow."""
@@ -76,12 +88,26 @@ def memory_limit(resources: Resources, jobs: int) -> int:
 
 
 def host_facts(resources: Resources) -> dict[str, Any]:
-    """The machine: name, cores and bytes of memory that phases may use, kernel, driver's Python."""
+    """The machine: name, processor, cores and memory that phases may use, kernel, Python."""
     return {
         "hostname": platform.node(),
+        "processor": _processor(),
         "cores": resources.cores,
         "memory_bytes": resources.memory_bytes,
         "kernel": platform.release(),
         "machine": platform.machine(),
         "driver_python": platform.python_version(),
     }
+
+
+def _processor() -> str:
+    """The model of the processor, as Linux names it; else what Python knows.
+
+    `model name` is that of x86-64; on other machines `/proc/cpuinfo` has other words.
+    """
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return one_line(value.strip(), 100)
+    return platform.processor()

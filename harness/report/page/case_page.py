@@ -12,6 +12,7 @@ from harness.history import listing
 from harness.history.series import Point
 from harness.record.checks import WORST_FIRST, Check, Number, Status
 from harness.record.models import CaseRecord, PhaseRecord, PhaseUse, RunRecord
+from harness.report import origins
 from harness.report.attachments import RunFiles
 from harness.report.overview import WORDS
 from harness.report.page import links
@@ -164,6 +165,7 @@ def facts_of(record: RunRecord, flavor: str) -> list[tuple[str, str]]:
         "LMS provider": record.provider,
         "LMS parameters": ", ".join(f"{k}={flat(v)}" for k, v in record.parameters.items()),
     }
+    values |= {f"phases of {run}": words for run, words in origins.words(record).items()}
     values |= {f"GPU {name}": value for name, value in (record.gpu or {}).items()}
     values |= {f"host {name}": value for name, value in record.host.items()}
     return [

@@ -1,0 +1,1 @@
+"""Directory trees that somebody else has filled: no link in them is ever followed."""
