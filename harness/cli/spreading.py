@@ -16,7 +16,7 @@ from rich.console import Console
 
 from harness.base import atomic, streams
 from harness.base.error import EXIT_PASSED, UsageError
-from harness.base.text import one_line
+from harness.base.text import one_line, plural
 from harness.catalog import catalog
 from harness.catalog.catalog import Catalog
 from harness.catalog.providers import BUILTIN
@@ -237,6 +237,12 @@ def ci_generate_command(
             raise UsageError("no case of the selection needs one flavor alone, as a pod has it")
     else:
         made = (parts.whole(planned(selected), count),)
+        if made[0].shards < count and _typed(context, "count"):
+            click.echo(
+                f"note: {plural(made[0].shards, 'shard')}, not {count}: what shares a save stays"
+                " together",
+                err=True,
+            )
     text = files.render(
         kind,
         Job(
@@ -284,10 +290,7 @@ def _handed_on(context: click.Context, kind: job.Kind) -> Iterator[str]:
     for option in context.command.params:
         assert option.name is not None
         value = context.params[option.name]
-        if option.name in apart or context.get_parameter_source(option.name) in (
-            ParameterSource.DEFAULT,
-            ParameterSource.DEFAULT_MAP,
-        ):
+        if option.name in apart or not _typed(context, option.name):
             continue
         if isinstance(value, bool):
             words = option.opts if value else option.secondary_opts
@@ -304,3 +307,8 @@ def _handed_on(context: click.Context, kind: job.Kind) -> Iterator[str]:
         elif option.name == "lms_params":
             value = " ".join(value.split())
         yield f"{option.opts[0]}={value}"
+
+
+def _typed(context: click.Context, name: str) -> bool:
+    """Whether an option was given, be it as a variable."""
+    return context.get_parameter_source(name) is not ParameterSource.DEFAULT
