@@ -31,7 +31,7 @@ def test_each_flavor_can_be_a_shard(tmp_path: Path) -> None:
 def test_a_run_of_one_flavor_needs_no_other_environment() -> None:
     selected = WHOLE.select(["keras3-*"], ["keras_saveload", "keras3_crossbackend"])
     made, left_out = parts.by_flavor(selected, planner.make, 2)
-    assert [part.flavor for part in made] == [flavor.id for flavor in selected.flavors]
+    assert [part.flavor for part in made] == ["keras3-jax", "keras3-tensorflow", "keras3-torch"]
     assert all(part.shards == 2 for part in made)
     for part in made:
         assert part.options == (f"--flavors={part.flavor}", "--families=keras_saveload")
