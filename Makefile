@@ -11,7 +11,8 @@ override SHELL := /bin/sh
 OPTIONS := GPU ENGINE FLAVORS FAMILIES SCENARIOS DEPTH ALL SHARE JOBS KEEP STRICT N RUN REPORTS \
   ACTIVATIONS_MIB BASELINE BASE CASE LAST OUTPUT REBUILD FORCE FLAVOR SCENARIO SEED PROVIDERS \
   LMS_PROVIDER LMS_PATH LMS_PARAMS DATA_DIR PYTHON \
-  PACKAGE GOOD BAD CHECK MESSAGE FIXED VERSIONS KIND SHARDS
+  PACKAGE GOOD BAD CHECK MESSAGE FIXED VERSIONS \
+  RESUME FAILED SHARD DURATIONS DIRS KIND SHARDS
 set_by = $(filter command environment,$(firstword $(origin $(1))))
 typed := $(foreach name,$(.VARIABLES),$(if $(filter command,$(call set_by,$(name))),$(name)))
 $(foreach name,$(typed) $(OPTIONS),$(if $(call set_by,$(name)),\
@@ -53,16 +54,24 @@ export HARNESS_MESSAGE = $(MESSAGE)
 export HARNESS_FIXED = $(FIXED)
 export HARNESS_VERSIONS = $(VERSIONS)
 export HARNESS_SHARDS = $(SHARDS)
+export HARNESS_RESUME = $(RESUME)
+export HARNESS_FAILED = $(FAILED)
+export HARNESS_SHARD = $(SHARD)
+export HARNESS_DURATIONS = $(DURATIONS)
+export HARNESS_DIRS = $(DIRS)
 export LMS_PROVIDER LMS_PATH LMS_PARAMS DATA_DIR FLAVOR SCENARIO SEED RUN BASE CASE KIND PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help matrix soak soak-faults repro proof bisect sensitivity list describe defects ci-generate doctor images lock data report open compare baseline history clean test lint bench
+.PHONY: help matrix merge soak soak-faults repro proof bisect sensitivity list describe defects ci-generate doctor images lock data report open compare baseline history clean test lint bench
 
 help: ## show this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-matrix: $(READY) ## run the matrix: GPU=0 ENGINE=docker FLAVORS=a,b FAMILIES=… SCENARIOS='train*' DEPTH=full PROVIDERS=a,b SHARE=0 JOBS=2 STRICT=1 BASELINE=…
+matrix: $(READY) ## run the matrix: GPU=0 ENGINE=docker FLAVORS=a,b FAMILIES=… SCENARIOS='train*' DEPTH=full PROVIDERS=a,b SHARE=0 JOBS=2 STRICT=1 BASELINE=…; RESUME=… FAILED=… SHARD=2/5
 	@$(HARNESS) run
+
+merge: $(READY) ## make one run of shards: DIRS='shard-1 shard-2' [REPORTS=…] [BASELINE=…]
+	@$(HARNESS) merge
 
 soak: $(READY) ## run the same plan N times and count what differs: N=20 [FLAVORS=… FAMILIES=… SCENARIOS=…]
 	@$(HARNESS) soak

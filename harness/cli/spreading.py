@@ -134,7 +134,7 @@ def durations_of(root: Path, name: Path | None) -> dict[str, float]:
 
 
 @click.command("merge")
-@click.argument("directories", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("directories", nargs=-1, required=True, envvar="HARNESS_DIRS")
 @click.option(
     "--reports",
     type=click.Path(path_type=Path, file_okay=False, resolve_path=True),
@@ -144,7 +144,7 @@ def durations_of(root: Path, name: Path | None) -> dict[str, float]:
 @options.baseline
 @click.pass_obj
 def merge_command(
-    root: Path, directories: tuple[Path, ...], reports: Path | None, baseline: Path | None
+    root: Path, directories: tuple[str, ...], reports: Path | None, baseline: Path | None
 ) -> int:
     """Make one run of shards: of their directories, or of reports that hold some of them.
 
@@ -156,7 +156,7 @@ def merge_command(
         shlex.join(["harness", *sys.argv[1:]]),
         None if baseline is None else options.baseline_of(root, baseline),
     )
-    places = [options.run_directory(root, place, reports) for place in directories]
+    places = [options.run_directory(root, Path(place), reports) for place in directories]
     record, directory = merger.merge(places, order)
     reporting.tell(record, directory, Console(soft_wrap=False))
     return totals.exit_code(record)

@@ -77,7 +77,7 @@ def merge(places: Sequence[Path], order: Order) -> tuple[RunRecord, Path]:
         lost = [key for source in found for key in _copy(source, directory)]
         if lost:
             note = f"the files of {plural(len(lost), 'phase')} are not there: {parts.listed(lost)}"
-            record.notes.append(note)
+            record.notes.insert(0, note)
         if order.baseline is not None:
             compared = comparison.compare(order.baseline, baselines.of([record]))
             record = record.model_copy(update={"comparison": compared})
@@ -102,7 +102,8 @@ def merged(records: Sequence[RunRecord], run_id: str, command: str) -> RunRecord
     whole = first.shard or ShardRecord(number=1, count=1)
     known = {case.id: case for record in records for case in record.cases}
     missing = [name for name in whole.cases if name not in known]
-    notes = [*_problems(shards, whole, missing), *_notes(records)]
+    # Reports name the last note of a run that did not end as the reason.
+    notes = [*_notes(records), *_problems(shards, whole, missing)]
     flavors, differing = _flavors(records)
     crashed = any(record.state == "crashed" for record in records)
     unfinished = missing or len(shards) < whole.count
@@ -110,6 +111,7 @@ def merged(records: Sequence[RunRecord], run_id: str, command: str) -> RunRecord
     ended = [record.finished for record in records if record.finished]
     durations = [record.duration_s for record in records if record.duration_s is not None]
     cases = [known.get(name) or _stub(name, whole) for name in whole.cases]
+    order = {name: at for at, name in enumerate(dict.fromkeys(case.flavor for case in cases))}
     return RunRecord(
         id=run_id,
         state="crashed" if crashed else "aborted" if unfinished else "finished",
@@ -132,7 +134,7 @@ def merged(records: Sequence[RunRecord], run_id: str, command: str) -> RunRecord
             ),
         },
         notes=notes,
-        flavors=flavors,
+        flavors=sorted(flavors, key=lambda flavor: order.get(flavor.id, len(order))),
         cases=cases,
         phases=_phases(records, cases),
         basis={name: value for name, value in first.basis.items() if name != "durations"},

@@ -169,6 +169,7 @@ class RunRecord(Model):
             scripts, data and more. Two runs of one basis are of one thing.
         options: those of the command that say what is run; a run that goes on has the same.
         shard: the part of the plan that it is of, where it is not of the whole.
+        resumes: id of the run that it goes on with, from its begin on; "" for none.
         sources: the runs that phases were taken from.
     """
 
@@ -195,4 +196,5 @@ class RunRecord(Model):
     basis: dict[str, str] = Field(default={}, exclude_if=lambda value: not value)
     options: dict[str, Any] = Field(default={}, exclude_if=lambda value: not value)
     shard: ShardRecord | None = Field(default=None, exclude_if=lambda value: value is None)
+    resumes: str = Field(default="", exclude_if=lambda value: not value)
     sources: list[SourceRecord] = Field(default=[], exclude_if=lambda value: not value)

@@ -9,7 +9,7 @@ from harness.record.models import RunRecord
 from harness.record.origin import SourceRecord
 
 # Of a machine and an engine, what a reader wants to see at once where it differs.
-_OF_HOST = ("hostname", "processor", "cores", "kernel", "docker")
+_OF_HOST = ("hostname", "processor", "cores", "kernel", "docker version")
 
 
 def words(record: RunRecord) -> dict[str, str]:

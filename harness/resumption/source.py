@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,10 +11,12 @@ from harness.base.error import UsageError
 from harness.base.text import one_line
 from harness.record import journal, store
 from harness.record.checks import Status
-from harness.record.models import Outcome, RunRecord
+from harness.record.models import Outcome, PhaseRecord, RunRecord
 from harness.record.origin import SourceRecord
 
 _GOOD = (Status.PASSED, Status.KNOWN, Status.SKIPPED)
+_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
+_CHAIN = 100  # runs that went on with each other
 # How a phase ended that says nothing of the product.
 _NO_RESULT = (Outcome.ENGINE_ERROR, Outcome.INTERRUPTED, Outcome.NOT_RUN)
 
@@ -23,15 +27,39 @@ class Source:
 
     Attributes:
         directory: its own, no link.
+        before: the run that it went on with itself, where that lies beside it: it may have been
+            killed before it had taken over anything.
     """
 
     directory: Path
     record: RunRecord
+    before: Source | None = None
+
+    @property
+    def chain(self) -> Iterator[Source]:
+        """This run, the one that it went on with, and so on."""
+        source: Source | None = self
+        while source is not None:
+            yield source
+            source = source.before
+
+    @property
+    def phases(self) -> dict[str, PhaseRecord]:
+        """Its phases by key."""
+        return {phase.key: phase for phase in self.record.phases}
 
     @property
     def passed(self) -> frozenset[str]:
-        """Ids of the cases that are not to be run again."""
-        return frozenset(case.id for case in self.record.cases if case.status in _GOOD)
+        """Ids of the cases that are not to be run again.
+
+        One that was skipped because its flavor's build broke is not among them.
+        """
+        broken = {flavor.id for flavor in self.record.flavors if flavor.error}
+        return frozenset(
+            case.id
+            for case in self.record.cases
+            if case.status in _GOOD and not (case.skip and case.flavor in broken)
+        )
 
     @property
     def judged(self) -> frozenset[str]:
@@ -39,13 +67,14 @@ class Source:
         return frozenset(case.id for case in self.record.cases)
 
     def require_open(self) -> None:
-        """Refuses a run of which every phase has a result.
+        """Refuses a run of which every phase has a result, and that wrote its last report.
 
         Raises:
             UsageError: there is nothing to go on with.
         """
         left = any(phase.outcome in _NO_RESULT for phase in self.record.phases)
-        if self.record.state == "finished" and not left:
+        cut = (self.directory / journal.FILE).exists()
+        if self.record.state == "finished" and not left and not cut:
             name = one_line(self.record.id, 100)
             raise UsageError(
                 f"run {name} is finished: there is nothing to resume;"
@@ -62,7 +91,22 @@ def load(directory: Path) -> Source:
     record = store.load(directory)
     if journal.alive(directory):
         raise UsageError(f"run {one_line(record.id, 100)} goes on: it is resumed after its end")
-    return Source(directory.resolve(), record)
+    place = directory.resolve()
+    return Source(place, record, _before(place, record, _CHAIN))
+
+
+def _before(directory: Path, record: RunRecord, most: int) -> Source | None:
+    """The run that a run went on with, if it is beside it; a record names no other place."""
+    place = directory.parent / record.resumes
+    if not most or not _ID.fullmatch(record.resumes) or place.is_symlink():
+        return None
+    try:
+        found = store.load(place)
+    except UsageError:
+        return None
+    if found.id != record.resumes or journal.alive(place):
+        return None
+    return Source(place, found, _before(place, found, most - 1))
 
 
 def described(record: RunRecord, kept: dict[str, dict[str, str]] | None = None) -> SourceRecord:

@@ -38,6 +38,51 @@ class Takeover:
     note: str
 
 
+@dataclass(frozen=True)
+class Held:
+    """A completed phase of an earlier run.
+
+    Attributes:
+        place: its directory.
+        executor: id of the run that executed it.
+    """
+
+    record: PhaseRecord
+    place: Path
+    executor: str
+
+
+def hold(
+    source: Source, inputs: Mapping[str, str | None], identities: Mapping[str, str]
+) -> dict[str, Held]:
+    """The completed phases of a run and of those that it went on with itself, by key.
+
+    Of several executions the latest counts that is of the same thing. One that read what
+    another execution of its input had left than the one that counts is none.
+
+    Args:
+        inputs, identities: see `choose`.
+    """
+    runs = [(entry, entry.phases) for entry in source.chain]
+    found: dict[str, Held] = {}
+    for key, above in inputs.items():
+        candidates = []
+        for entry, phases in runs:
+            phase, before = phases.get(key), None if above is None else phases.get(above)
+            if phase is None or phase.outcome is not Outcome.COMPLETED:
+                continue
+            if above is not None:
+                read = None if before is None else before.taken_from or entry.record.id
+                if above not in found or found[above].executor != read:
+                    continue
+            place = entry.directory / "phases" / key
+            candidates.append(Held(phase, place, phase.taken_from or entry.record.id))
+        same = [one for one in candidates if one.record.identity == identities.get(key)]
+        if candidates:
+            found[key] = (same or candidates)[0]
+    return found
+
+
 def choose(
     inputs: Mapping[str, str | None],
     identities: Mapping[str, str],
@@ -99,8 +144,9 @@ def take_over(
     Raises:
         OSError: there is no room for copies.
     """
-    own = {phase.key: phase for phase in source.record.phases}
-    there, here = source.directory / "phases", directory / "phases"
+    held = hold(source, inputs, identities)
+    own = {key: found.record for key, found in held.items()}
+    here = directory / "phases"
     broken: set[str] = set()  # what was whole, and could not be copied
     copied: set[str] = set()
     while True:
@@ -108,15 +154,15 @@ def take_over(
             inputs,
             identities,
             own,
-            lambda key: key not in broken and (key in copied or whole(there / key, *_LOGS)),
-            lambda key: whole((here if key in copied else there) / key / "artifacts"),
+            lambda key: key not in broken and (key in copied or whole(held[key].place, *_LOGS)),
+            lambda key: whole((here / key if key in copied else held[key].place) / "artifacts"),
         )
         left = [key for key in inputs if key not in why and key not in copied]
         if not left:
             break
         for key in left:
             try:
-                copy(there / key, here / key, LEFT, link=True)
+                copy(held[key].place, here / key, LEFT, link=True)
             except (OSError, HarnessError) as problem:
                 directories.remove(here / key)
                 require_room(problem)
@@ -128,14 +174,14 @@ def take_over(
     records = {
         key: own[key].model_copy(
             update={
-                "taken_from": own[key].taken_from or source.record.id,
+                "taken_from": held[key].executor,
                 "directory": f"phases/{key}",
             }
         )
         for key in inputs
         if key not in why
     }
-    _copy_groups(source.directory, directory, records.values())
+    _copy_groups(source, directory, records.values())
     return Takeover(records, _sources(source, records), _note(source.record, why, records, basis))
 
 
@@ -161,15 +207,19 @@ def require_room(problem: Exception) -> None:
         raise problem
 
 
-def _copy_groups(source: Path, target: Path, records: Collection[PhaseRecord]) -> None:
+def _copy_groups(source: Source, target: Path, records: Collection[PhaseRecord]) -> None:
     for name in sorted({name for record in records if (name := group_of(record)) is not None}):
-        copy_group(source / "groups" / name, target / "groups" / name)
+        for entry in source.chain:
+            if not (target / "groups" / name).exists():
+                copy_group(entry.directory / "groups" / name, target / "groups" / name)
 
 
 def _sources(source: Source, records: Mapping[str, PhaseRecord]) -> tuple[SourceRecord, ...]:
     named = {record.taken_from for record in records.values()}
-    found = {entry.id: entry for entry in source.record.sources}
-    found[source.record.id] = sources.described(source.record)
+    found: dict[str, SourceRecord] = {}
+    for entry in source.chain:
+        for known in (sources.described(entry.record), *entry.record.sources):
+            found.setdefault(known.id, known)
     return tuple(entry for entry in found.values() if entry.id in named)
 
 

@@ -280,6 +280,7 @@ def begun(
         basis=dict(settings.basis),
         options=dict(settings.given),
         shard=settings.shard,
+        resumes="" if settings.source is None else settings.source.record.id,
     )
 
 

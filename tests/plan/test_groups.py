@@ -125,3 +125,14 @@ def test_a_group_of_which_no_input_completed_never_starts():
     assert [entry.key for entry in schedule.failed("s2")] == ["two"]
     assert [entry.key for entry in schedule.failed("s1")] == ["one"]
     assert started(schedule) == []
+
+
+def test_what_is_left_of_a_group_is_one_of_another_name():
+    save = Task("", "f", "x", "s.py", "train", "off", {}, {}, None, None, 1.0)
+    tasks = {key: replace(save, key=key, input="a", group="g") for key in ("b", "c")}
+    tasks = {"a": replace(save, key="a"), **tasks, "d": replace(save, key="d", group="h")}
+    left = order.left(tasks, ["a", "b"], "run-1")
+    assert {key: task.group for key, task in left.items()} == {"c": "g.run-1", "d": "h"}
+    # An input that is done is there: what reads it starts at once.
+    assert started(order.Schedule(left)) == [["c"], ["d"]]
+    assert order.left(tasks, [], "run-1") == tasks
