@@ -97,7 +97,6 @@ def test_a_file_is_written_where_it_is_wanted(tmp_path):
         (("lsf",), "'lsf' is not one of 'slurm', 'jenkins', 'kubernetes', 'github', 'gitlab'"),
         (("slurm", "--shards=0"), "--shards"),
         (("slurm", "--lms-params={"), "--lms-params"),
-        (("slurm", "--provider=tflms"), "needs --lms-path"),
         (("kubernetes", "--name=A b"), "'A b' is no name of a run"),
         (("gitlab", "--baseline=a\u202eb"), "holds the character U+202E, which does not print"),
         (("slurm", "--flavors=nothing"), "nothing"),
