@@ -12,7 +12,7 @@ OPTIONS := GPU REPEAT ENGINE FLAVORS FAMILIES SCENARIOS DEPTH ALL SHARE JOBS KEE
   ACTIVATIONS_MIB BASELINE BASE CASE LAST OUTPUT REBUILD FORCE FLAVOR SCENARIO SEED PROVIDERS \
   LMS_PROVIDER LMS_PATH LMS_PARAMS DATA_DIR PYTHON \
   PACKAGE GOOD BAD CHECK MESSAGE FIXED VERSIONS \
-  RESUME FAILED SHARD DURATIONS DIRS
+  RESUME FAILED SHARD DURATIONS DIRS KIND SHARDS
 set_by = $(filter command environment,$(firstword $(origin $(1))))
 typed := $(foreach name,$(.VARIABLES),$(if $(filter command,$(call set_by,$(name))),$(name)))
 $(foreach name,$(typed) $(OPTIONS),$(if $(call set_by,$(name)),\
@@ -54,15 +54,16 @@ export HARNESS_CHECK = $(CHECK)
 export HARNESS_MESSAGE = $(MESSAGE)
 export HARNESS_FIXED = $(FIXED)
 export HARNESS_VERSIONS = $(VERSIONS)
+export HARNESS_SHARDS = $(SHARDS)
 export HARNESS_RESUME = $(RESUME)
 export HARNESS_FAILED = $(FAILED)
 export HARNESS_SHARD = $(SHARD)
 export HARNESS_DURATIONS = $(DURATIONS)
 export HARNESS_DIRS = $(DIRS)
-export LMS_PROVIDER LMS_PATH LMS_PARAMS DATA_DIR FLAVOR SCENARIO SEED RUN BASE CASE PYTHON
+export LMS_PROVIDER LMS_PATH LMS_PARAMS DATA_DIR FLAVOR SCENARIO SEED RUN BASE CASE KIND PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help matrix merge soak soak-faults repro proof bisect sensitivity list describe defects doctor images lock data report open compare baseline history clean test lint bench
+.PHONY: help matrix merge soak soak-faults repro proof bisect sensitivity list describe defects ci-generate doctor images lock data report open compare baseline history clean test lint bench
 
 help: ## show this text
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -99,6 +100,9 @@ describe: $(READY) ## one scenario in full: SCENARIO=…
 
 defects: $(READY) ## what a release itself does wrong, and where it was measured: [RUN=…]
 	@$(HARNESS) defects
+
+ci-generate: $(READY) ## a file that runs the matrix in shards elsewhere: KIND=slurm|jenkins|kubernetes|github|gitlab [SHARDS=4] [GPU=none] [OUTPUT=…]
+	@$(HARNESS) ci-generate -- "$$KIND"
 
 doctor: $(READY) ## what this machine can and cannot run
 	@$(HARNESS) doctor

@@ -48,6 +48,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
         if item.get_closest_marker("docker") is not None:
             item.add_marker(pytest.mark.xdist_group("docker"))  # `clean` removes all of ours
+        elif item.get_closest_marker("slurm") is not None:
+            item.add_marker(pytest.mark.xdist_group("slurm"))  # one is started for all
         elif item.get_closest_marker("tensorflow") is not None:
             item.add_marker(
                 pytest.mark.xdist_group(item.path.relative_to(item.config.rootpath).as_posix())

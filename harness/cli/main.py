@@ -139,6 +139,7 @@ _COMMANDS: dict[str, tuple[click.Command, ...]] = {
         planning.list_command,
         planning.describe_command,
         planning.defects_command,
+        spreading.ci_generate_command,
     ),
     "This machine and the pins": (
         housekeeping.doctor_command,

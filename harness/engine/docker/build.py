@@ -117,7 +117,7 @@ def run(
                 f"{LABEL}.base-digest": base.digest,
             }
         }
-        instructions = files["Dockerfile"].decode().rpartition(_COPY)[2]
+        instructions = _instructions(files["Dockerfile"].decode())
         whose = {**owner.labels("image", _BUILD_S), **labels}
         ledger.write(IMAGE, tag, whose)
         commit = _commit(builder, image, tag, instructions, configuration)
@@ -241,6 +241,12 @@ def _installation(
         attached.close()  # not before
 
     return ask
+
+
+def _instructions(dockerfile: str) -> str:
+    """What is said of the image, an instruction a line: Podman takes a comment for one."""
+    lines = dockerfile.rpartition(_COPY)[2].splitlines()
+    return "\n".join(line for line in lines if not line.startswith("#"))
 
 
 def _commit(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import resource
 import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -32,6 +33,7 @@ _UNPRIVILEGED = 65532
 
 # TensorFlow starts a few threads for each core and library, and each counts as a process.
 _PIDS = 4096
+_FILES = 65536
 _SHARED_MEMORY = "1g"
 _TMPFS = "8g"  # an upper limit for each scratch directory; what is used counts as memory
 
@@ -101,10 +103,12 @@ def configuration(
             no network at all. A phase with a client is known there as `SERVER`.
     """
     uid, gid = user(daemon)
-    scratch = f"rw,exec,nosuid,nodev,size={_TMPFS},uid={uid},gid={gid}"
+    common = f"rw,exec,nosuid,nodev,size={_TMPFS},mode=1777"
+    # Podman's are root's in any case; there is but one user in the container.
+    scratch = common if daemon.podman else f"{common},uid={uid},gid={gid}"
     host_config = client.create_host_config(
         mounts=_mounts(launch),
-        tmpfs={_TMP: f"{scratch},mode=1777", _HOME: scratch, _WORK: scratch},
+        tmpfs={_TMP: scratch, _HOME: scratch, _WORK: scratch},
         network_mode=network or "none",
         # A daemon older than 23.0.11 asks the host's name servers on behalf of a network without a
         # way out (CVE-2024-29018), unless the container has others; nothing listens there.
@@ -124,7 +128,7 @@ def configuration(
         memswap_limit=launch.memory,  # the sum of both: no swap, which would hide a peak
         shm_size=_SHARED_MEMORY,
         init=True,
-        ulimits=[Ulimit(name="core", soft=0, hard=0)],
+        ulimits=_limits(daemon),
         device_requests=daemon.device_requests(launch.gpu) if launch.gpu else None,
         log_config=_log_config(daemon, terminal),
     )
@@ -153,6 +157,17 @@ def configuration(
     if terminal is not None:
         configuration["StdinOnce"] = True  # the shell ends with its input
     return configuration
+
+
+def _limits(daemon: Daemon) -> list[Ulimit]:
+    """No core file. Podman sets those that are not named to 2^20, which root may be refused."""
+    limits = [Ulimit(name="core", soft=0, hard=0)]
+    if daemon.podman:
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        files = _FILES if most == resource.RLIM_INFINITY else min(most, _FILES)
+        limits.append(Ulimit(name="nofile", soft=files, hard=files))
+        limits.append(Ulimit(name="nproc", soft=_PIDS, hard=_PIDS))
+    return limits
 
 
 def launch_labels(kind: str, launch: Launch, seconds: float | None) -> dict[str, str]:

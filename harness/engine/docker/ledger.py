@@ -76,7 +76,9 @@ class Ledger:
         Raises:
             ERRORS: the daemon does not answer.
         """
-        name = str(self._daemon.info.get("ID") or self._daemon.address)
+        # Podman makes up another ID for each answer.
+        known = None if self._daemon.podman else self._daemon.info.get("ID")
+        name = str(known or self._daemon.address)
         return self._cache / "docker" / hashlib.sha256(name.encode()).hexdigest()[:16]
 
     def check(self) -> None:

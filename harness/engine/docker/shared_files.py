@@ -39,18 +39,19 @@ def check(daemon: Daemon, ledger: Ledger, directories: Sequence[Path]) -> None:
     Raises:
         UsageError: the daemon sees other files, or makes no container.
     """
-    repository, tag = f"{LABEL}/shared-files", secrets.token_hex(8)
+    # The tag is part of the name: Podman takes no notice of one beside it.
+    empty = f"{LABEL}/shared-files:{secrets.token_hex(8)}"
     try:
         client = daemon.client()
-        record = ledger.write(IMAGE, f"{repository}:{tag}", owner.labels("shared-files"))
+        record = ledger.write(IMAGE, empty, owner.labels("shared-files"))
         client.import_image_from_data(
-            _NOTHING, repository, tag, [f"LABEL {name}={value}" for name, value in _LABELS.items()]
+            _NOTHING, empty, changes=[f"LABEL {name}={value}" for name, value in _LABELS.items()]
         )
         try:
             for directory in directories:
-                _check(daemon, ledger, directory, f"{repository}:{tag}")
+                _check(daemon, ledger, directory, empty)
         finally:
-            client.remove_image(f"{repository}:{tag}", force=True)
+            client.remove_image(empty, force=True)
             record.unlink(missing_ok=True)
     except ERRORS as problem:
         raise UsageError(

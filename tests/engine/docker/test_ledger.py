@@ -41,7 +41,7 @@ class NoDaemon(Daemon):
 
     def __init__(self, name: str = "first") -> None:
         super().__init__()
-        self.__dict__.update(info={"ID": name}, address="unix:///x")
+        self.__dict__.update(info={"ID": name}, version={}, address="unix:///x")
 
 
 class Refusing:
