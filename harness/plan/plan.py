@@ -24,8 +24,8 @@ class Task:
         control_of: key of the task that this one is the control of, or None.
         client: path below `scenarios` of the script that runs beside this one, or None.
         group: name of the group whose tasks run in one place, one after the other, or None.
-        cold: it starts from nothing, and is no fork of a process that has imported the framework, as
-            that reads some of its variables.
+        cold: it starts from nothing, and is no fork of a process that has imported the framework,
+            as that reads some of its variables.
     """
 
     key: str
