@@ -239,9 +239,7 @@ def keep_details(directory: Path, ended: Exit) -> None:
 
 def exit_of(problem: Exception) -> Exit:
     """What was raised around a phase, as its end: infrastructure, or a bug of the harness."""
-    details: dict[str, Any] = {}
-    if isinstance(problem, GpuBusyError):
-        details["gpu_busy"] = True
+    details: dict[str, Any] = {"gpu_busy": True} if isinstance(problem, GpuBusyError) else {}
     if not crash.is_bug(problem):
         return Exit(Outcome.ENGINE_ERROR, None, one_line(str(problem), 500), details)
     details[BUG] = crash.text(problem)
