@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 
 from harness.base.text import one_line
 
@@ -35,3 +36,17 @@ def code(text: str) -> str:
 def longest_run(line: str) -> int:
     """Returns how many backticks stand together at most."""
     return max((len(run) for run in re.findall("`+", line)), default=0)
+
+
+def table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Lines of a table that can be read as text too.
+
+    Args:
+        rows: the head first; cells are Markdown, equally many in each.
+    """
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for number, row in enumerate(rows):
+        cells = " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield f"| {cells} |"
+        if number == 0:
+            yield f"| {' | '.join('-' * width for width in widths)} |"

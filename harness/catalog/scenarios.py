@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Protocol
 
-from pydantic import Field, model_validator
+from pydantic import Field, StrictBool, model_validator
 
 from harness.catalog.entry import Entry, Fault, Id, Mode, PhaseVariable, Script, Value, Words
 from harness.record.checks import CheckId
@@ -61,6 +61,8 @@ class Phase(Entry):
         lms: "off" runs the phase without LMS while the plan still expects it (canaries only).
         fault: what our own provider does wrong in the phase (canaries only); its control and its
             reference do not.
+        cold: it starts from nothing also where phases are forks of a process that has imported the
+            framework: for variables that are read as it is imported.
     """
 
     id: Id
@@ -74,6 +76,7 @@ class Phase(Entry):
     fault: Fault | None = None
     timeout_s: float = Field(default=600.0, gt=0, le=TIMEOUT_S, allow_inf_nan=False, strict=True)
     variables: dict[PhaseVariable, Value] = {}
+    cold: StrictBool = False
 
     @property
     def scripts(self) -> tuple[Script | None, ...]:

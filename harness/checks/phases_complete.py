@@ -113,6 +113,11 @@ def _malformed(phase: str, malformed: list[Problem]) -> Finding:
     )
 
 
+def cause(facts: LogFacts) -> str:
+    """What the log of a phase that failed tells of it in words; empty where it tells nothing."""
+    return _cause(kinds(facts, *_FATAL))
+
+
 def _cause(problems: list[Problem]) -> str:
     """The most telling problems in words: of each kind the last one, which ended the phase.
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from harness.base.text import MIB, mib
 from harness.catalog.scenarios import Phase
+from harness.checks import phases_complete
 from harness.checks.evidence import Evidence
 from harness.checks.finding import Finding, line, named, skipped, unjudged
 from harness.checks.state_restored import digest
@@ -68,6 +69,8 @@ def _phase(evidence: Evidence, phase: Phase, record: PhaseRecord) -> Finding:
     name, other = reference.name, reference.record
     if other.outcome is not Outcome.COMPLETED:
         how = other.outcome.value.replace("_", " ")
+        why = phases_complete.cause(other.facts)
+        how += f": {why}" if why else ""
         return unjudged(f"{phase.id}: its reference, {name}, did not complete ({how})")
     ours, theirs = trace(record.facts, phase.role), trace(other.facts, phase.role)
     if ours is None and record.outcome is not Outcome.COMPLETED:

@@ -10,12 +10,12 @@ import click
 from rich.console import Console
 
 from harness.base import streams
-from harness.base.error import EXIT_PASSED, HarnessError, UsageError
+from harness.base.error import EXIT_FAILED, EXIT_PASSED, HarnessError, UsageError
 from harness.checks import log_alone
 from harness.cli import judgement, options
 from harness.record import durations, store
 from harness.record.models import RunRecord
-from harness.report import summary, totals
+from harness.report import providers, summary, totals
 from harness.report.ci import ctrf, github
 from harness.report.files import reports
 from harness.report.page import pages
@@ -25,26 +25,36 @@ _console = Console(soft_wrap=False)
 
 
 @click.command("report")
-@click.argument("run_directory", required=False, type=click.Path(path_type=Path, file_okay=False))
+@click.argument("run_directories", nargs=-1, type=click.Path(path_type=Path, file_okay=False))
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["ctrf", "durations"]),
+    type=click.Choice(["ctrf", "durations", "providers"]),
     help="Print this, and write nothing: the run in the Common Test Report Format; seconds of its"
-    " phases, for --durations.",
+    " phases, for --durations; tables of what each provider did, of one run or several.",
 )
 @click.option("--schema", is_flag=True, help="Print the JSON schema of record.json.")
 @click.pass_obj
-def report_command(root: Path, run_directory: Path | None, form: str | None, schema: bool) -> int:
+def report_command(
+    root: Path, run_directories: tuple[Path, ...], form: str | None, schema: bool
+) -> int:
     """Rebuild every report of a run from its record."""
     if schema:
-        if run_directory is not None or form is not None:
+        if run_directories or form is not None:
             raise UsageError("--schema is of every record: it takes no run and no --format")
         click.echo(store.schema(), nl=False)
         return EXIT_PASSED
-    if run_directory is None:
+    if not run_directories:
         raise click.MissingParameter(param_hint="RUN_DIRECTORY", param_type="argument")
-    run_directory = options.run_directory(root, run_directory)
+    directories = [options.run_directory(root, path) for path in run_directories]
+    if form == "providers":
+        records = [store.load(directory) for directory in directories]
+        click.echo("\n".join(providers.lines(records)))
+        codes = {totals.exit_code(record) for record in records}
+        return EXIT_FAILED if EXIT_FAILED in codes else max(codes)
+    run_directory, *others = directories
+    if others:
+        raise UsageError("report takes one run; several make tables with --format providers")
     if form is not None:
         record = store.load(run_directory)
         if form == "durations":

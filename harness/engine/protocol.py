@@ -75,6 +75,7 @@ class Launch:
         deadline_s: seconds after which the phase is stopped (TERM, then KILL).
         memory: limit in bytes, or None; of the phase and of its client, each.
         client: the script that the phase serves, or None for a phase that runs alone.
+        cold: the phase has to import the framework itself, which reads some of its variables then.
     """
 
     key: str
@@ -94,6 +95,7 @@ class Launch:
     deadline_s: float = 600.0
     memory: int | None = None
     client: Client | None = None
+    cold: bool = False
 
     def serving(self, host: str, port: int) -> Launch:
         """This launch with the address to listen at, where the phase serves; port 0 means any."""
@@ -120,6 +122,7 @@ class Launch:
             provider=None,
             gpu=None,
             client=None,
+            cold=True,  # it imports no framework: there is nothing to fork it from
         )
 
     def contract(

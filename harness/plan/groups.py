@@ -20,13 +20,14 @@ def grouped(tasks: Mapping[str, Task], members: Collection[str]) -> dict[str, Ta
 
     Args:
         tasks: each after its input.
-        members: keys of tasks that may be in a group. One with a client runs alone.
+        members: keys of tasks that may be in a group. One with a client runs alone, and so does one
+            that starts from nothing.
     """
     depths: dict[str, int] = {}
     alike: dict[tuple[str, str, str, int], list[Task]] = {}
     for key, task in tasks.items():
         depths[key] = 0 if task.input is None else depths[task.input] + 1
-        if key in members and task.client is None:
+        if key in members and task.client is None and not task.cold:
             alike.setdefault((task.flavor, task.script, task.provider, depths[key]), []).append(
                 task
             )

@@ -25,6 +25,8 @@ class Task:
         control_of: key of the task that this one is the control of, or None.
         client: path below `scenarios` of the script that runs beside this one, or None.
         group: name of the group whose tasks run in one place, one after the other, or None.
+        cold: it starts from nothing, and is no fork of a process that has imported the framework,
+            as that reads some of its variables.
     """
 
     key: str
@@ -40,6 +42,7 @@ class Task:
     timeout_s: float
     client: str | None = None
     group: str | None = None
+    cold: bool = False
 
 
 @dataclass(frozen=True)

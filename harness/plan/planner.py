@@ -190,8 +190,10 @@ class _Builder:
             variables["LMS_FAULT"] = phase.fault
         mode = variables["EXECUTION_MODE"]
         way = provider.way(mode, flavor.backend, self._accelerator)
+        cold = phase.cold
         if way is not None and not off:
             variables.update(way.variables)
+            cold = cold or bool(way.variables)
         script = script_path(scenario, phase.script)
         client = None if phase.client is None else script_path(scenario, phase.client)
         identity = (
@@ -203,6 +205,7 @@ class _Builder:
             json.dumps(variables, sort_keys=True),
             previous,
             phase.timeout_s,
+            cold,
             control_of is not None,
             suffix if suffix == _AGAIN else "",
             None if self._share else (scenario.family, scenario.id, phase.id),
@@ -230,6 +233,7 @@ class _Builder:
             control_of=control_of,
             timeout_s=phase.timeout_s,
             client=client,
+            cold=cold,
         )
         return key
 

@@ -346,9 +346,7 @@ def _short(judged: Judged) -> str:
     if check is None or check.status is not Status.PASSED:
         return ""
     words = []
-    # Where several phases are judged the last counts: it is the one after the load.
-    last = f"{judged.case.phases[-1].name}." if judged.case.phases else ""
-    numbers = {name.removeprefix(last): value for name, value in check.numbers.items()}
+    numbers = judged.step
     for meter in ("", "nvml_"):
         control = numbers.get(f"control_{meter}peak_bytes")
         swapped = numbers.get(f"{meter}peak_bytes")

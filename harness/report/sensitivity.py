@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from harness.base import atomic
-from harness.record.checks import CheckId, Status
+from harness.base import atomic, markdown
+from harness.record.checks import Status
 from harness.record.models import CaseRecord, RunRecord
 from harness.report import totals
 
 FILE = "sensitivity.md"
-_NUMBERS: dict[CheckId, str] = {
-    check: str(number) for number, check in enumerate(totals.CHECKS, start=1)
-}
+_NUMBERS = {check: str(number) for check, number in totals.NUMBERS.items()}
 
 
 def write(record: RunRecord, faults: Mapping[str, str], run_directory: Path) -> Path:
@@ -40,7 +38,7 @@ def lines(record: RunRecord, faults: Mapping[str, str]) -> Iterator[str]:
         rows.append(["none", *(_sound(cases.get((scenario, flavor))) for flavor in flavors)])
     for scenario, words in faults.items():
         rows.append([words, *(_caught(cases.get((scenario, flavor))) for flavor in flavors)])
-    yield from _table(rows)
+    yield from markdown.table(rows)
     yield ""
     named = ", ".join(f"{number} {check.label}" for check, number in _NUMBERS.items())
     yield f"A number is a check that failed: {named}. Bold is the one that has to."
@@ -72,12 +70,3 @@ def _caught(case: CaseRecord | None) -> str:
         f"**{_NUMBERS[check]}**" if check is case.expects else _NUMBERS[check] for check in failed
     ]
     return " ".join(shown) or "MISSED"
-
-
-def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for number, row in enumerate(rows):
-        cells = " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        yield f"| {cells} |"
-        if number == 0:
-            yield f"| {' | '.join('-' * width for width in widths)} |"

@@ -22,6 +22,7 @@ from harness.record.models import (
 )
 
 CHECKS = tuple(check for check in CheckId if check is not CheckId.CAUGHT)
+NUMBERS: Mapping[CheckId, int] = {check: number for number, check in enumerate(CHECKS, start=1)}
 
 NamedPhase = tuple[str, PhaseRecord]  # the phase's name in its case, e.g. "load-control"
 
@@ -46,6 +47,20 @@ class Judged:
     def having(self, *statuses: Status) -> list[Check]:
         """The checks with one of these statuses, in order."""
         return [check for check in self.checks if check.status in statuses]
+
+    @property
+    def step(self) -> dict[str, int | float | str | bool | None]:
+        """The numbers of *swapping confirmed*, by their names; empty where nothing was measured.
+
+        Where several phases are judged the last counts: it is the one after the load.
+        """
+        last = f"{self.case.phases[-1].name}." if self.case.phases else ""
+        return {
+            name.removeprefix(last): value
+            for check in self.checks
+            if check.id is CheckId.SWAPPING_CONFIRMED
+            for name, value in check.numbers.items()
+        }
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Expected failures: what becomes of a case's checks where known defects apply to it. Pure.
 
 A failure that an entry states is known; a pass where one states a failure is a failure. Where a
-phase breaks for a known defect nobody can judge what comes behind it, and the defect says why.
+phase breaks for a known defect nobody can judge what comes behind it, and the defect says why. A
+check that an entry states as one that cannot be judged, as its reference breaks, is skipped.
 """
 
 from __future__ import annotations
@@ -54,11 +55,11 @@ def versions(phase: PhaseRecord) -> dict[str, str]:
 
 
 def _expected(check: Check, sightings: Sequence[Sighting]) -> Check:
-    if check.status is Status.FAILED:
-        for sighting in sightings:
-            if sighting.matches(check.message):
-                defect = sighting.defect.shown
-                return check.model_copy(update={"status": Status.KNOWN, "defect": defect})
+    stated = next((entry.defect for entry in sightings if entry.matches(check.message)), None)
+    if stated is not None and check.status is Status.FAILED:
+        return check.model_copy(update={"status": Status.KNOWN, "defect": stated.shown})
+    if stated is not None and check.status is Status.ERROR:
+        return _skipped(check, f"known defect {stated.id}: {check.message}")
     if check.status is Status.PASSED and sightings:
         names = dict.fromkeys(sighting.defect.id for sighting in sightings)
         message = (
@@ -73,5 +74,8 @@ def _behind(check: Check, broken: Check) -> Check:
     """What cannot be judged because a phase broke is skipped where the defect is known."""
     if check.status is not Status.ERROR or broken.defect is None:
         return check
-    message = f"known defect {broken.defect.id} breaks a phase: {check.message}"
+    return _skipped(check, f"known defect {broken.defect.id} breaks a phase: {check.message}")
+
+
+def _skipped(check: Check, message: str) -> Check:
     return check.model_copy(update={"status": Status.SKIPPED, "message": message})

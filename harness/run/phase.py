@@ -300,6 +300,7 @@ def launch_of(
         gpu=None if gpu is None else gpu.uuid,
         threads=threads,
         deadline_s=task.timeout_s,
+        cold=task.cold,
         memory=memory,
         client=client,
     )

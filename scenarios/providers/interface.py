@@ -68,8 +68,8 @@ class Provider:
         moves nothing, or has the GPU's driver move `'pages'`.
     rounds: whether sums are made in another order with it, so that results are not the control's
         to the last bit.
-    variables: environment variables of its phases, which their controls do not have. A phase may be
-        a fork of a process that has imported the framework: what is read then was read before.
+    variables: environment variables of its phases, which their controls do not have. They are there
+        before the framework is imported.
 
     is_training: whether the model will be trained; set it to False before the first use where it
         will only predict.

@@ -12,7 +12,7 @@ from harness.checks.evidence import Evidence, Reference
 from harness.checks.finding import check
 from harness.checks.judge import judge
 from harness.record.checks import Check, CheckId, Status
-from harness.record.facts import Digest, LogFacts, Trace
+from harness.record.facts import Digest, LogFacts, Problem, Trace
 from harness.record.models import Outcome
 from tests.records import completed_phase
 
@@ -270,6 +270,16 @@ class TestNotJudged:
         found = judged(case(trace(), trace(), reference=broken))
         assert found.status is Status.ERROR
         assert found.message == "load: its reference, save, did not complete (timed out)"
+
+    def test_a_reference_that_broke_says_of_what(self) -> None:
+        text = "ValueError: the scope is lost"
+        problem = Problem(kind="traceback", line=7, text=text)
+        broken = {"outcome": Outcome.FAILED, "exit_code": 1, "facts": LogFacts(problems=[problem])}
+        found = judged(case(trace(), trace(), reference=broken))
+        assert found.status is Status.ERROR
+        assert found.message == (
+            f"load: its reference, save, did not complete (failed: exception at line 7: {text})"
+        )
 
     def test_no_trace_of_a_declared_reference(self) -> None:
         found = judged(case(trace(), None))

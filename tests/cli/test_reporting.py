@@ -27,6 +27,19 @@ def test_ctrf_is_printed_and_nothing_is_written(tmp_path, capsys):
     assert {path: path.stat().st_mtime_ns for path in place.rglob("*")} == before
 
 
+def test_providers_of_several_runs_are_in_one_table(tmp_path, capsys):
+    for name, provider in (("one", "remat"), ("two", "save_on_cpu")):
+        made = records.record([records.case("save-load", provider=provider)], phases=[], id=name)
+        reports.write_all(made, tmp_path / "reports" / name)
+    code = report(tmp_path, "one", "two", "--format", "providers")
+    printed = capsys.readouterr().out
+    assert "| remat " in printed
+    assert "| save_on_cpu " in printed
+    assert code == max(report(tmp_path, name, "--format", "ctrf") for name in ("one", "two"))
+    with pytest.raises(UsageError, match="report takes one run"):
+        report(tmp_path, "one", "two")
+
+
 def test_the_schema_is_printed_without_a_run(tmp_path, capsys):
     assert report(tmp_path, "--schema") == 0
     assert capsys.readouterr().out == store.schema()

@@ -3,10 +3,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from harness.catalog import catalog
+from harness.catalog.providers import BUILTIN
 from harness.plan import groups, order, planner
 from harness.plan.plan import Task
 from tests import variants
-from tests.projects import lay_out
+from tests.projects import lay_out, provider
 
 FORMATS = "".join(
     f'[[variants.format]]\nid = "f{number}"\ndescription = "format {number}"\n'
@@ -56,6 +57,14 @@ def test_one_task_is_no_group(tmp_path):
     assert {made.tasks[use.key].group for use in (save, load)} == {None}
     (group,) = {made.tasks[key].group for key in load.straights}
     assert group == "full.state.straight.1"
+
+
+def test_what_starts_from_nothing_is_in_no_group(tmp_path):
+    own = variants.loaded(tmp_path).select(flavors=["full"])
+    made = planner.make(own.swapping_by([BUILTIN, provider("other", variables={"A": "1"})]))
+    grouped = {key for key, task in made.tasks.items() if task.group is not None}
+    assert grouped
+    assert {key for key in made.tasks if key.endswith(".other")}.isdisjoint(grouped)
 
 
 def test_scenarios_that_are_written_out_are_in_no_group(tmp_path):

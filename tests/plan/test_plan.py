@@ -94,10 +94,26 @@ def test_each_provider_makes_cases_and_phases_of_its_own(tmp_path):
     assert use.key == "test-flavor.basic.save-load.load.other"
     assert made.tasks[use.key].provider == "other"
     assert made.tasks[use.key].variables["A"] == "1"
+    assert made.tasks[use.key].cold  # what it imports may read A
     # The control loads what was saved with the provider, and has neither it nor its variables.
     control = made.tasks[use.control]
     assert (control.provider, control.input) == ("off", made.tasks[use.key].input)
     assert "A" not in control.variables
+    assert not control.cold
+
+
+def test_a_provider_without_variables_changes_nothing_of_how_a_phase_starts(tmp_path):
+    made = planner.make(catalog.load(lay_out(tmp_path)).swapping_by([provider("other")]))
+    assert not any(task.cold for task in made.tasks.values())
+
+
+def test_a_phase_that_starts_from_nothing_says_so(tmp_path):
+    family = FAMILY.replace('script = "load.py"', 'script = "load.py"\ncold = true')
+    made = planner.make(catalog.load(lay_out(tmp_path, families={"basic": family})))
+    save, load = made.cases[0].uses
+    assert made.tasks[load.key].cold
+    assert made.tasks[load.control].cold
+    assert not made.tasks[save.key].cold
 
 
 def test_a_provider_that_the_accelerator_has_nothing_for_is_skipped(tmp_path):

@@ -19,6 +19,7 @@ import pytest
 from harness.base.error import EXIT_FAILED, EXIT_NOT_JUDGED
 from harness.catalog import catalog
 from harness.catalog.flavors import Flavor
+from harness.catalog.providers import BUILTIN
 from harness.engine.protocol import Client, Engine, Environment, Exit, Launch
 from harness.engine.venv.engine import VenvEngine
 from harness.plan import planner
@@ -86,6 +87,55 @@ class ThisPython(VenvEngine):
         cancel: threading.Event,
     ) -> Environment:
         return Environment(flavor.id, sys.executable)
+
+
+class Forking(ThisPython):
+    """Forks phases from a process that has imported the project's own stand-in of a framework."""
+
+    def prepare(
+        self,
+        flavor: Flavor,
+        accelerator: str,
+        progress: Callable[[str], None],
+        cancel: threading.Event,
+    ) -> Environment:
+        return Environment(flavor.id, sys.executable, preload=("framework",))
+
+
+def test_what_is_preloaded_reads_a_provider_s_variables(tmp_path: Path) -> None:
+    """With them a framework is another one: no fork of a process that imported it without."""
+    told = "import framework; print(framework.PAGES, framework.PARENT)"
+    project = lay_out(
+        tmp_path / "checkout", scripts={"save.py": told, "load.py": told, "predict.py": told}
+    )
+    shutil.copy(ROOT / "scenarios" / "sitecustomize.py", project / "scenarios")
+    shutil.copytree(ROOT / "scenarios" / "forks", project / "scenarios" / "forks")
+    # A fork's own parent is what imported the module.
+    (project / "scenarios" / "framework.py").write_text(
+        "import os\nPAGES = os.environ.get('PAGES')\nPARENT = 'forked' if 'OUTPUT_DIR' not in"
+        " os.environ else 'cold'\n"
+    )
+    paging = provider("paging", variables={"PAGES": "1"})
+    own = catalog.load(project).select(scenarios=["save-load"]).swapping_by([BUILTIN, paging])
+    settings = Settings(root=project, reports=tmp_path / "reports", data=project)
+    engine = Forking(tmp_path / "cache")
+    try:
+        record, directory = run.execute(planner.make(own), engine, settings, None, Silent())
+    finally:
+        engine.close()
+    seen = {
+        phase.key: (directory / "phases" / phase.key / "stdout.log").read_text()
+        for phase in record.phases
+    }
+    basic = "test-flavor.basic.save-load"
+    assert seen == {
+        f"{basic}.save": "None forked\n",
+        f"{basic}.load": "None forked\n",
+        f"{basic}.load.control": "None forked\n",
+        f"{basic}.save.paging": "1 cold\n",
+        f"{basic}.load.paging": "1 cold\n",
+        f"{basic}.load.control.paging": "None forked\n",
+    }
 
 
 def test_a_client_reaches_its_server_and_both_read_what_was_saved(tmp_path: Path) -> None:

@@ -114,18 +114,14 @@ class VenvEngine:
                     return handle.run(phase, limits)
 
                 def start_client(port: int) -> AbstractContextManager[Handle]:
-                    # It imports no framework: there is nothing to fork it from.
-                    client = launch.of_client(f"http://{_HOST}:{port}")
-                    return self._running(client, cancel, cold=True)
+                    return self._running(launch.of_client(f"http://{_HOST}:{port}"), cancel)
 
                 return serving.run(phase, phase.command.stdout, start_client, limits)
         except EngineError as problem:
             return Exit(Outcome.ENGINE_ERROR, None, str(problem), transient=True)
 
     @contextlib.contextmanager
-    def _running(
-        self, launch: Launch, cancel: threading.Event, cold: bool = False
-    ) -> Iterator[Running]:
+    def _running(self, launch: Launch, cancel: threading.Event) -> Iterator[Running]:
         """A started script in a scratch directory of its own; nothing of it is left afterwards.
 
         Raises:
@@ -137,7 +133,7 @@ class VenvEngine:
                 streams = stack.enter_context(Streams(place, (command.stdout, command.stderr)))
                 stdout, stderr = streams.pipes
                 piped = replace(command, stdout=stdout, stderr=stderr)
-                started = process.start(piped) if cold else self._start(piped, launch, cancel)
+                started = self._start(piped, launch, cancel)
             except OSError as problem:
                 raise EngineError(f"could not start the phase: {problem}") from problem
             stack.callback(_end_lost, started, place)
@@ -210,10 +206,11 @@ class VenvEngine:
     def _start(self, command: Command, launch: Launch, cancel: threading.Event) -> Process:
         """Starts a phase: forked where the flavor names modules to preload, else from nothing.
 
-        A GPU's phases start from nothing, as they do in a container.
+        A GPU's phases start from nothing, as they do in a container, and so do those that have to.
         """
         forked = None
-        if self._warm and launch.environment.preload and launch.gpu is None:
+        may_fork = self._warm and not launch.cold and launch.gpu is None
+        if may_fork and launch.environment.preload:
             forked = self._servers.start(command, launch, cancel)
         return process.start(command) if forked is None else forked
 
