@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from harness.catalog import catalog
-from harness.engine.docker.daemon import ERRORS, Daemon
+from harness.engine.docker.daemon import ERRORS, LABEL, Daemon
 from harness.engine.docker.engine import DockerEngine
 from harness.engine.docker.image import base_reference
 from tests import small_runs
@@ -74,6 +74,9 @@ def image(daemon: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         pytest.fail("".join(said)[-4000:])
     yield tag
     client.remove_image(tag, force=True)  # type: ignore[no-untyped-call]
+    # What the classic builder leaves of the first stage.
+    for stage in client.images(filters={"dangling": True, "label": f"{LABEL}=pod"}):
+        client.remove_image(stage["Id"], force=True)  # type: ignore[no-untyped-call]
     engine.close()
 
 
@@ -142,4 +145,5 @@ def test_shards_and_their_merge_run_confined(tmp_path: Path, daemon: Daemon, ima
     assert record.state == "finished"
     assert len(record.cases) == 2
     assert record.engine == "venv"
-    assert {check.status.value for case in record.cases for check in case.checks} == {"passed"}
+    statuses = {check.status.value for case in record.cases for check in case.checks}
+    assert statuses - {"skipped"} == {"passed"}
