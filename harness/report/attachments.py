@@ -5,7 +5,7 @@ the run directory are touched, and a log is never read whole.
 """
 
 # pathlib is too slow here, see RunFiles.
-# ruff: noqa: PTH103, PTH108, PTH118, PTH119
+# ruff: noqa: PTH102, PTH103, PTH108, PTH118, PTH119
 
 from __future__ import annotations
 
@@ -101,19 +101,20 @@ class RunFiles:
         if not _SAFE.match(case):
             return
         directory = os.path.join(self._root, "attachments", case)
-        made = False
+        there: dict[str, int] | None = None
         for name, phase in phases:
             if not _SAFE.match(name):
                 continue
             for path, facts in self._of(phase).items():
                 if not 0 < facts.st_size <= ATTACHED_BYTES:
                     continue
-                if not made:
-                    if not self._make(directory):
+                if there is None:
+                    there = self._make(directory)
+                    if there is None:
                         return
-                    made = True
-                target = f"{directory}/{name}-{_below(path).replace('/', '-')}"
-                if _link(path, facts, target):
+                link = f"{name}-{_below(path).replace('/', '-')}"
+                target = f"{directory}/{link}"
+                if there.get(link) == facts.st_ino or _link(path, facts, target):
                     yield target if self._project is None else target.removeprefix(self._project)
 
     def of(self, phase: PhaseRecord) -> list[tuple[str, str]]:
@@ -161,13 +162,24 @@ class RunFiles:
             return None
         return directory if stat.S_ISDIR(os.lstat(directory).st_mode) else None
 
-    def _make(self, directory: str) -> bool:
-        """Whether the directory is there, and really below the run directory."""
+    def _make(self, directory: str) -> dict[str, int] | None:
+        """Makes a directory; what it holds, with inodes: a run's reports are written many times.
+
+        None where it cannot be made, or is none that is really below the run directory.
+        """
         try:
-            os.makedirs(directory, exist_ok=True)
+            try:
+                os.mkdir(directory)
+            except FileNotFoundError:
+                os.makedirs(directory)
+            except FileExistsError:
+                pass
+            if not self._inside(os.path.realpath(directory)):
+                return None
+            with os.scandir(directory) as entries:
+                return {entry.name: entry.inode() for entry in entries}
         except OSError:
-            return False
-        return self._inside(os.path.realpath(directory))
+            return None
 
     def _inside(self, path: str) -> bool:
         return path.startswith(self._root + os.sep)

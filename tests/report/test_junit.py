@@ -517,10 +517,10 @@ def test_a_flavor_that_cannot_be_rendered_does_not_lose_the_others(
 ) -> None:
     render = junit.render
 
-    def broken(record: RunRecord, flavor: str, evidence: Any) -> bytes:
+    def broken(record: RunRecord, flavor: str, *evidence: Any) -> bytes:
         if flavor == TF1:
             raise RuntimeError("bad \udc80 \x00 record")
-        return render(record, flavor, evidence)
+        return render(record, flavor, *evidence)
 
     monkeypatch.setattr(junit, "render", broken)
     first, second = junit.write(records.run(), tmp_path)

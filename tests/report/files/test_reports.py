@@ -15,7 +15,7 @@ from harness.base.error import HarnessError, UsageError
 from harness.history import database
 from harness.record import journal, store
 from harness.record.checks import Check, CheckId, Status
-from harness.record.models import CaseRecord, FlavorRecord, RunRecord
+from harness.record.models import CaseRecord, FlavorRecord
 from harness.report import junit, summary, totals
 from harness.report.files import reports
 from tests import records
@@ -154,7 +154,7 @@ def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_a_summary_that_cannot_be_rendered_does_not_lose_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(record: RunRecord, shown: object) -> str:
+    def broken(*_: object) -> str:
         raise RuntimeError("x")
 
     monkeypatch.setattr(summary, "markdown", broken)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from harness.report.page import front_page, links
-from harness.report.totals import total
+from harness.report.reading import Reading
 from tests import records
 from tests.report.page import examples
 
 
 def gather(record):
-    return front_page.gather(record, total(record), links.pages_of(record.cases))
+    return front_page.gather(Reading(record, Path()), links.pages_of(record.cases))
 
 
 def test_the_verdict_and_what_did_not_pass():
