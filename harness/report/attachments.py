@@ -127,10 +127,10 @@ class RunFiles:
         found = [(_below(path), path) for path, facts in self._of(phase).items() if facts.st_size]
         with suppress(OSError, ValueError):
             directory = self._directory(phase.directory)
-            for name in _BESIDE if directory is not None else ():
-                with suppress(OSError):
-                    if stat.S_ISREG(os.lstat(f"{directory}/{name}").st_mode):
-                        found.append((name, f"{directory}/{name}"))
+            if directory is not None:
+                with os.scandir(directory) as entries:
+                    plain = {e.name for e in entries if e.is_file(follow_symlinks=False)}
+                found += [(name, f"{directory}/{name}") for name in _BESIDE if name in plain]
         start = len(self._root) + 1
         self._files[phase.key] = [(name, path[start:]) for name, path in found]
         return self._files[phase.key]
@@ -174,7 +174,7 @@ class RunFiles:
                 os.makedirs(directory)
             except FileExistsError:
                 pass
-            if not self._inside(os.path.realpath(directory)):
+            if self._directory(directory[len(self._root) + 1 :]) is None:
                 return None
             with os.scandir(directory) as entries:
                 return {entry.name: entry.inode() for entry in entries}

@@ -6,6 +6,8 @@ run is in them. What Jenkins reads is documented in docs/reports.md.
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -57,13 +59,29 @@ def write(record: RunRecord, run_directory: Path, reading: Reading | None = None
     written = []
     for flavor in flavors(record):
         try:
-            content = render(record, flavor, reading.files, reading.phases)
+            with _spared():
+                content = render(record, flavor, reading.files, reading.phases)
         except Exception as error:  # the report of a run that took hours must not be lost
             content = _fallback(flavor, error)
         written.append(atomic.write(directory / f"{_file_name(flavor)}.xml", content))
     for stale in set(directory.glob("*.xml")) - set(written):
         stale.unlink()
     return written
+
+
+@contextlib.contextmanager
+def _spared() -> Iterator[None]:
+    """Spares the garbage collector what is there already.
+
+    A suite has so many elements that the collector searches the whole heap again and again, and
+    the record of 10,000 cases is a million objects of which none is garbage: that would be
+    nearly half of the time.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def flavors(record: RunRecord) -> list[str]:

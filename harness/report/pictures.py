@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.base import atomic, plain_file
+from harness.base import atomic
 from harness.record.checks import CheckId, Status
 from harness.record.models import CaseRecord
 from harness.report.reading import Reading
@@ -71,7 +71,7 @@ def _chosen(counts: Totals) -> Iterator[CaseRecord]:
 
 
 def _keep(content: str, path: Path) -> None:
-    """Writes a file, unless it is what it should be already: summaries are written often.
+    """Writes a file, unless it is what it should be already.
 
     Raises:
         OSError: it cannot be written, or its directory is none of the run's own.
@@ -79,7 +79,4 @@ def _keep(content: str, path: Path) -> None:
     path.parent.mkdir(exist_ok=True)
     if path.parent.resolve() != path.parent.parent.resolve() / DIRECTORY:
         raise NotADirectoryError(str(path.parent))
-    with suppress(OSError):
-        if plain_file.read(path) == content.encode():
-            return
-    atomic.write(path, content)
+    atomic.update(path, content)

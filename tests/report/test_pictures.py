@@ -59,7 +59,7 @@ def test_a_picture_that_is_there_is_not_written_again(
     record = laid_out(tmp_path, [records.case("one")])
     first = pictures.write(Reading(record, tmp_path))
 
-    def refuse(path: Path, content: str) -> Path:
+    def refuse(path: Path, *_: object) -> Path:
         raise AssertionError(path)
 
     monkeypatch.setattr(atomic, "write", refuse)
@@ -69,7 +69,7 @@ def test_a_picture_that_is_there_is_not_written_again(
 def test_a_full_disk_leaves_the_picture_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(path: Path, content: str) -> Path:
+    def full(*_: object) -> Path:
         raise OSError(28, "No space left on device")
 
     record = laid_out(tmp_path, [failed("one")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 from pathlib import Path
 
 from markupsafe import Markup
@@ -40,7 +41,7 @@ def write(record: RunRecord, run_directory: Path, reading: Reading | None = None
     pages = links.pages_of(record.cases)
     for name in markup.STATIC_FILES:
         shared = (markup.STATIC / name).read_bytes()
-        atomic.write(run_directory / markup.ASSETS / name, shared, durable=False)
+        atomic.update(run_directory / markup.ASSETS / name, shared, durable=False)
     front = None
     try:
         front = front_page.gather(reading, pages)
@@ -62,12 +63,13 @@ def _write_cases(reading: Reading, pages: dict[str, str], problems: list[Problem
             content = maker.render(judged)
         except Exception as error:
             content = _fallback(error)
-        atomic.write(run_directory / pages[judged.case.id], content, durable=False)
-    wanted = {Path(page).name for page in pages.values()} | maker.drawn
-    for path in (*directory.glob("*.html"), *directory.glob("*.svg")):
-        if path.name not in wanted:
-            with contextlib.suppress(OSError):
-                path.unlink()
+        atomic.update(run_directory / pages[judged.case.id], content, durable=False)
+    with contextlib.suppress(OSError):
+        made = {page.removeprefix(f"{links.CASES}/") for page in pages.values()} | maker.drawn
+        for name in set(os.listdir(directory)) - made:  # noqa: PTH208
+            if name.endswith((".html", ".svg")):
+                with contextlib.suppress(OSError):
+                    (directory / name).unlink()
 
 
 class _CasePages:
@@ -121,7 +123,7 @@ class _CasePages:
         for number, timeline in enumerate(lines, 1):
             name = links.drawing_of(case, number)
             path = self._directory / links.CASES / name
-            atomic.write(path, svg.render(timeline), durable=False)
+            atomic.update(path, svg.render(timeline), durable=False)
             made.append(name)
         self.drawn.update(made)
         return made
