@@ -7,6 +7,8 @@ import os
 import secrets
 from pathlib import Path
 
+from harness.base import plain_file
+
 # O_EXCL: never through a link that somebody left there.
 _MAKE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
@@ -42,6 +44,21 @@ def write(path: Path, content: str | bytes, durable: bool = True) -> Path:
             temporary.unlink()
         raise
     return path
+
+
+def update(path: Path, content: str | bytes, durable: bool = True) -> Path:
+    """Writes a file as `write` does, unless it is there with that content already.
+
+    Reports are written many times while a run goes on, and most of their files do not change.
+
+    Raises:
+        OSError: the file could not be written; nothing is left behind.
+    """
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    with contextlib.suppress(OSError):
+        if not path.is_symlink() and plain_file.read(path) == data:
+            return path
+    return write(path, data, durable)
 
 
 def link(path: Path, target: str) -> Path:

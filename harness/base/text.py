@@ -77,9 +77,10 @@ def clean(text: str) -> str:
 
 def one_line(text: str, limit: int = 1000) -> str:
     """Returns the text cleaned, on one line, never empty, and at most `limit` characters long."""
-    text = clean(text)
-    if not text.isprintable():
-        text = _BLANK.sub(" ", text)
+    if not text.isprintable():  # else there is nothing to clean
+        text = clean(text)
+        if not text.isprintable():
+            text = _BLANK.sub(" ", text)
     return clip(text.strip(), limit) or "(no message)"
 
 

@@ -5,7 +5,7 @@ the run directory are touched, and a log is never read whole.
 """
 
 # pathlib is too slow here, see RunFiles.
-# ruff: noqa: PTH103, PTH108, PTH118, PTH119
+# ruff: noqa: PTH102, PTH103, PTH108, PTH118, PTH119
 
 from __future__ import annotations
 
@@ -101,19 +101,20 @@ class RunFiles:
         if not _SAFE.match(case):
             return
         directory = os.path.join(self._root, "attachments", case)
-        made = False
+        there: dict[str, int] | None = None
         for name, phase in phases:
             if not _SAFE.match(name):
                 continue
             for path, facts in self._of(phase).items():
                 if not 0 < facts.st_size <= ATTACHED_BYTES:
                     continue
-                if not made:
-                    if not self._make(directory):
+                if there is None:
+                    there = self._make(directory)
+                    if there is None:
                         return
-                    made = True
-                target = f"{directory}/{name}-{_below(path).replace('/', '-')}"
-                if _link(path, facts, target):
+                link = f"{name}-{_below(path).replace('/', '-')}"
+                target = f"{directory}/{link}"
+                if there.get(link) == facts.st_ino or _link(path, facts, target):
                     yield target if self._project is None else target.removeprefix(self._project)
 
     def of(self, phase: PhaseRecord) -> list[tuple[str, str]]:
@@ -126,10 +127,10 @@ class RunFiles:
         found = [(_below(path), path) for path, facts in self._of(phase).items() if facts.st_size]
         with suppress(OSError, ValueError):
             directory = self._directory(phase.directory)
-            for name in _BESIDE if directory is not None else ():
-                with suppress(OSError):
-                    if stat.S_ISREG(os.lstat(f"{directory}/{name}").st_mode):
-                        found.append((name, f"{directory}/{name}"))
+            if directory is not None:
+                with os.scandir(directory) as entries:
+                    plain = {e.name for e in entries if e.is_file(follow_symlinks=False)}
+                found += [(name, f"{directory}/{name}") for name in _BESIDE if name in plain]
         start = len(self._root) + 1
         self._files[phase.key] = [(name, path[start:]) for name, path in found]
         return self._files[phase.key]
@@ -161,13 +162,24 @@ class RunFiles:
             return None
         return directory if stat.S_ISDIR(os.lstat(directory).st_mode) else None
 
-    def _make(self, directory: str) -> bool:
-        """Whether the directory is there, and really below the run directory."""
+    def _make(self, directory: str) -> dict[str, int] | None:
+        """Makes a directory; what it holds, with inodes: a run's reports are written many times.
+
+        None where it cannot be made, or is none that is really below the run directory.
+        """
         try:
-            os.makedirs(directory, exist_ok=True)
+            try:
+                os.mkdir(directory)
+            except FileNotFoundError:
+                os.makedirs(directory)
+            except FileExistsError:
+                pass
+            if self._directory(directory[len(self._root) + 1 :]) is None:
+                return None
+            with os.scandir(directory) as entries:
+                return {entry.name: entry.inode() for entry in entries}
         except OSError:
-            return False
-        return self._inside(os.path.realpath(directory))
+            return None
 
     def _inside(self, path: str) -> bool:
         return path.startswith(self._root + os.sep)

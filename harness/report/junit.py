@@ -6,8 +6,10 @@ run is in them. What Jenkins reads is documented in docs/reports.md.
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,9 @@ from harness.base.text import clean, clip, defuse, distinct, flat, numbers, one_
 from harness.record.checks import Check, Status
 from harness.record.models import CaseRecord, FlavorRecord, PhaseRecord, RunRecord
 from harness.report import changes, gpus, junit_xml, origins
-from harness.report.attachments import LogFiles, NoLogFiles, RunFiles, project_directory
+from harness.report.attachments import LogFiles, NoLogFiles
 from harness.report.junit_xml import Entry
+from harness.report.reading import Reading
 from harness.report.totals import (
     Judged,
     NamedPhase,
@@ -41,27 +44,46 @@ TAILS_PER_SUITE = 8 * 1024 * 1024
 _ID = re.compile(r"[a-z0-9_-]{1,64}\Z")
 
 
-def write(record: RunRecord, run_directory: Path) -> list[Path]:
+def write(record: RunRecord, run_directory: Path, reading: Reading | None = None) -> list[Path]:
     """Writes `junit/<flavor>.xml` below the run directory, each whole or not at all.
 
     A flavor whose report cannot be rendered gets a suite with one error that says why. Reports of
     flavors that the record does not hold are removed: Jenkins would read them too.
 
+    Args:
+        reading: of that record and directory, where other reports share it.
+
     Raises:
         OSError: a file cannot be written.
     """
     directory = run_directory / "junit"
-    files = RunFiles(run_directory, project_directory())
+    reading = reading or Reading(record, run_directory)
     written = []
     for flavor in flavors(record):
         try:
-            content = render(record, flavor, files)
+            with _spared():
+                content = render(record, flavor, reading.files, reading.phases)
         except Exception as error:  # the report of a run that took hours must not be lost
             content = _fallback(flavor, error)
         written.append(atomic.write(directory / f"{_file_name(flavor)}.xml", content))
     for stale in set(directory.glob("*.xml")) - set(written):
         stale.unlink()
     return written
+
+
+@contextlib.contextmanager
+def _spared() -> Iterator[None]:
+    """Spares the garbage collector what is there already.
+
+    A suite has so many elements that the collector searches the whole heap again and again, and
+    the record of 10,000 cases is a million objects of which none is garbage: that would be
+    nearly half of the time.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def flavors(record: RunRecord) -> list[str]:
@@ -71,16 +93,22 @@ def flavors(record: RunRecord) -> list[str]:
     return list(ids)
 
 
-def render(record: RunRecord, flavor: str, logs: LogFiles | None = None) -> bytes:
+def render(
+    record: RunRecord,
+    flavor: str,
+    logs: LogFiles | None = None,
+    phases: Mapping[str, PhaseRecord] | None = None,
+) -> bytes:
     """Returns the JUnit document of one flavor.
 
     Args:
         logs: where logs are read and attached from; without it the report has neither.
+        phases: the run's phases by key, where they are at hand.
     """
     known = next((entry for entry in record.flavors if entry.id == flavor), None)
     return junit_xml.document(
         flavor,
-        _Suite(record, flavor, known, logs or NoLogFiles()).entries(),
+        _Suite(record, flavor, known, logs or NoLogFiles(), phases).entries(),
         hostname=str(record.host.get("hostname") or "unknown"),
         started=record.started,
         properties=_properties(record, known),
@@ -91,13 +119,18 @@ class _Suite:
     """The test cases of one flavor, in the record's order."""
 
     def __init__(
-        self, record: RunRecord, flavor: str, known: FlavorRecord | None, logs: LogFiles
+        self,
+        record: RunRecord,
+        flavor: str,
+        known: FlavorRecord | None,
+        logs: LogFiles,
+        phases: Mapping[str, PhaseRecord] | None,
     ) -> None:
         self._record = record
         self._flavor = flavor
         self._known = known
         self._logs = logs
-        self._phases = {phase.key: phase for phase in record.phases}
+        self._phases = phases or {phase.key: phase for phase in record.phases}
         compared = record.comparison
         self._failing = {change.case: change for change in (compared.failing if compared else ())}
         self._timed: set[str] = set()  # phases whose time is in the report already
@@ -131,8 +164,9 @@ class _Suite:
         phases = executions(case, self._phases)
         seconds = sum(self._seconds(phase) for _, phase in phases)
         told: set[str] = set()  # phases whose log's tail is in an earlier check of this case
+        name = case.id
         for check in judged.checks:
-            test = Entry(case.id, check.id.label, seconds=seconds)
+            test = Entry(name, check.id.label, seconds=seconds)
             seconds = 0.0
             if check.status in (Status.FAILED, Status.ERROR):
                 self._not_passed(test, judged, check, phases, told)

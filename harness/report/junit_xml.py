@@ -27,6 +27,7 @@ _SUITE_ATTRIBUTES = frozenset(
 )
 _CASE_ATTRIBUTES = frozenset(("name", "classname", "time"))
 _ROOT_ATTRIBUTES = ("tests", "failures", "errors", "time")
+_DECLARATION = "<?xml version='1.0' encoding='utf-8'?>"
 _YEAR_S = 31_536_000.0  # the longest that Jenkins takes
 _HOST_CHARACTERS = 255
 
@@ -123,13 +124,14 @@ def _case(entry: Entry) -> junit_xml.TestCase:
 
 
 def _keep(element: ET.Element, allowed: frozenset[str]) -> None:
-    for name in set(element.attrib) - allowed:
+    for name in element.attrib.keys() - allowed:
         del element.attrib[name]
 
 
 def _serialised(root: ET.Element) -> bytes:
-    content: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
-    return content + b"\n"
+    # As bytes ElementTree would encode each piece of it by itself, which takes twice as long.
+    content: str = ET.tostring(root, encoding="unicode")
+    return f"{_DECLARATION}\n{content}\n".encode("utf-8", "xmlcharrefreplace")
 
 
 def _timestamp(started: str) -> str | None:

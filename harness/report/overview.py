@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from harness.base.error import EXIT_CRASHED, EXIT_FAILED, EXIT_PASSED
@@ -151,10 +151,19 @@ class Overview:
     facts: list[tuple[str, str]]
 
 
-def gather(record: RunRecord) -> Overview:
-    """Returns what the summary of a run shows."""
-    counts = total(record)
-    phases = {phase.key: phase for phase in record.phases}
+def gather(
+    record: RunRecord,
+    counts: Totals | None = None,
+    phases: Mapping[str, PhaseRecord] | None = None,
+) -> Overview:
+    """Returns what the summary of a run shows.
+
+    Args:
+        counts: over the run, where they are at hand.
+        phases: the run's phases by key, where they are at hand.
+    """
+    counts = counts or total(record)
+    phases = phases or {phase.key: phase for phase in record.phases}
     notes = [one_line(note) for note in record.notes]
     notes += [
         f"flavor {flavor.id} is not available: {one_line(flavor.unavailable)}"
@@ -236,7 +245,7 @@ def _where(record: RunRecord) -> str:
     return one_line(f"engine {record.engine}, {where}, LMS provider {record.provider}")
 
 
-def _not_passed(judged: Judged, phases: dict[str, PhaseRecord]) -> NotPassed:
+def _not_passed(judged: Judged, phases: Mapping[str, PhaseRecord]) -> NotPassed:
     used = executions(judged.case, phases)
     broken = [(name, phase) for name, phase in used if broke(phase)]
     last = [(name, phase) for name, phase in used if phase.control_of is None][-1:]
@@ -276,7 +285,7 @@ def _known(counts: Totals) -> list[Known]:
     return [Known(text, entries) for text, entries in seen.items()]
 
 
-def _groups(record: RunRecord, counts: Totals, phases: dict[str, PhaseRecord]) -> list[Group]:
+def _groups(record: RunRecord, counts: Totals, phases: Mapping[str, PhaseRecord]) -> list[Group]:
     cases: dict[str, list[Judged]] = {flavor.id: [] for flavor in record.flavors}
     for judged in counts.cases:
         cases.setdefault(judged.case.flavor, []).append(judged)
@@ -306,7 +315,7 @@ def _groups(record: RunRecord, counts: Totals, phases: dict[str, PhaseRecord]) -
     return groups
 
 
-def _row(judged: Judged, phases: dict[str, PhaseRecord]) -> Row:
+def _row(judged: Judged, phases: Mapping[str, PhaseRecord]) -> Row:
     case = judged.case
     found = Counter(check.status for check in judged.checks)
     of = len(judged.checks) - found[Status.SKIPPED]

@@ -8,12 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.base import atomic, plain_file
+from harness.base import atomic
 from harness.record.checks import CheckId, Status
-from harness.record.models import CaseRecord, RunRecord
-from harness.report import totals
+from harness.record.models import CaseRecord
+from harness.report.reading import Reading
 from harness.report.timeline import svg
 from harness.report.timeline.timelines import timelines
+from harness.report.totals import Totals
 
 DIRECTORY = "timelines"
 FAILED = 100  # cases that did not pass
@@ -35,15 +36,15 @@ class Picture:
     words: str
 
 
-def write(record: RunRecord, run_directory: Path) -> dict[str, list[Picture]]:
+def write(reading: Reading) -> dict[str, list[Picture]]:
     """Writes pictures of a run's cases below its directory; returns them by the cases' ids.
 
     One that cannot be written is left out: a summary without it is better than none.
     """
     made: dict[str, list[Picture]] = {}
-    phases = {phase.key: phase for phase in record.phases}
-    for case in _chosen(record):
-        drawn = timelines(record, case, run_directory, phases)
+    run_directory = reading.run_directory
+    for case in _chosen(reading.counts):
+        drawn = timelines(reading.record, case, run_directory, reading.phases)
         for number, timeline in enumerate(drawn, start=1):
             name = f"{case.id}.{timeline.phase}.{number}.svg"
             if not _SAFE.match(name):
@@ -55,9 +56,8 @@ def write(record: RunRecord, run_directory: Path) -> dict[str, list[Picture]]:
     return made
 
 
-def _chosen(record: RunRecord) -> Iterator[CaseRecord]:
+def _chosen(counts: Totals) -> Iterator[CaseRecord]:
     """Cases that did not pass, then one of each flavor in which swapping was confirmed."""
-    counts = totals.total(record)
     bad = [judged.case for status in (Status.FAILED, Status.ERROR) for judged in counts.of(status)]
     yield from bad[:FAILED]
     flavors: set[str] = set()
@@ -71,7 +71,7 @@ def _chosen(record: RunRecord) -> Iterator[CaseRecord]:
 
 
 def _keep(content: str, path: Path) -> None:
-    """Writes a file, unless it is what it should be already: summaries are written often.
+    """Writes a file, unless it is what it should be already.
 
     Raises:
         OSError: it cannot be written, or its directory is none of the run's own.
@@ -79,7 +79,4 @@ def _keep(content: str, path: Path) -> None:
     path.parent.mkdir(exist_ok=True)
     if path.parent.resolve() != path.parent.parent.resolve() / DIRECTORY:
         raise NotADirectoryError(str(path.parent))
-    with suppress(OSError):
-        if plain_file.read(path) == content.encode():
-            return
-    atomic.write(path, content)
+    atomic.update(path, content)

@@ -24,6 +24,7 @@ from harness.report import changes, pictures
 from harness.report.overview import Again, Group, Known, NotPassed, Overview, Row, gather
 from harness.report.pictures import Picture
 from harness.report.printer import Printer
+from harness.report.reading import Reading
 
 FILE = "summary.md"
 LINES = 3  # log lines that are shown of a check
@@ -40,26 +41,36 @@ _STYLES = {
 }
 
 
-def write(record: RunRecord, run_directory: Path) -> Path:
+def write(record: RunRecord, run_directory: Path, reading: Reading | None = None) -> Path:
     """Writes `summary.md` into the run directory.
+
+    Args:
+        reading: of that record and directory, where other reports share it.
 
     Raises:
         OSError: the file cannot be written.
     """
+    reading = reading or Reading(record, run_directory)
     try:
-        content = markdown(record, pictures.write(record, run_directory))
+        shown = reading.overview
+        content = markdown(record, pictures.write(reading), shown)
     except Exception as error:  # the other reports must not be lost with this one
         content = f"# The summary could not be rendered\n\n    {one_line(repr(error))}\n"
     return atomic.write(run_directory / FILE, content)
 
 
-def markdown(record: RunRecord, shown: Mapping[str, Sequence[Picture]] | None = None) -> str:
+def markdown(
+    record: RunRecord,
+    shown: Mapping[str, Sequence[Picture]] | None = None,
+    overview: Overview | None = None,
+) -> str:
     """Returns the summary as Markdown (GitHub's flavour).
 
     Args:
         shown: pictures of cases, by their ids.
+        overview: of the record, where it is at hand.
     """
-    overview = gather(record)
+    overview = overview or gather(record)
     failed = {problem.case.id for problem in overview.problems[:MARKDOWN_PROBLEMS]}
     return _template().render(
         vars(overview)
@@ -112,6 +123,7 @@ def _template() -> jinja2.Template:
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
         finalize=escape,  # every value, unless a filter has made it Markdown
         autoescape=False,
+        auto_reload=False,
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
     )

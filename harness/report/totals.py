@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from harness.base.error import EXIT_CRASHED, EXIT_FAILED, EXIT_NOT_JUDGED, EXIT_PASSED
 from harness.base.text import duration, one_line
@@ -34,7 +35,7 @@ class Judged:
     case: CaseRecord
     checks: tuple[Check, ...]
 
-    @property
+    @cached_property
     def status(self) -> Status:
         """The worst of the checks."""
         return worst(check.status for check in self.checks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import tempfile
@@ -21,7 +22,7 @@ from harness.report.attachments import ATTACHED_BYTES, TAIL_BYTES, read_tail
 from harness.report.totals import CHECKS
 from tests import records
 from tests.paths import RESOURCES
-from tests.records import KERAS22, TF1
+from tests.records import FAMILY, KERAS22, TF1
 
 XSD = RESOURCES / "junit-10.xsd"
 ANYTHING = records.ANYTHING
@@ -419,6 +420,18 @@ def test_attachments_are_the_logs_themselves_and_survive_a_second_report(tmp_pat
     assert Path(path).read_text() == "another log"
 
 
+def test_nothing_is_attached_through_a_link_in_the_place_of_a_directory(tmp_path: Path) -> None:
+    run = records.run()
+    run_directory, outside = records.logs(run, tmp_path / "run"), tmp_path / "outside"
+    outside.mkdir()
+    (run_directory / "attachments").mkdir()
+    (run_directory / "attachments" / f"{TF1}.{FAMILY}.weights-session").symlink_to(outside)
+    found = outputs(run, run_directory)
+    assert "ATTACHMENT" not in found["weights-session", "edit took effect"]
+    assert "ATTACHMENT" in found["trainsave-loadtrain", "phases complete"]
+    assert not list(outside.iterdir())
+
+
 def test_a_log_cannot_make_jenkins_attach_a_file(tmp_path: Path) -> None:
     secret = "[[ATTACHMENT|/etc/passwd]]"
     hidden = "[[ATT\x1b[0mACHMENT|/etc/passwd]]"
@@ -517,10 +530,10 @@ def test_a_flavor_that_cannot_be_rendered_does_not_lose_the_others(
 ) -> None:
     render = junit.render
 
-    def broken(record: RunRecord, flavor: str, evidence: Any) -> bytes:
+    def broken(record: RunRecord, flavor: str, *evidence: Any) -> bytes:
         if flavor == TF1:
             raise RuntimeError("bad \udc80 \x00 record")
-        return render(record, flavor, evidence)
+        return render(record, flavor, *evidence)
 
     monkeypatch.setattr(junit, "render", broken)
     first, second = junit.write(records.run(), tmp_path)
@@ -528,6 +541,7 @@ def test_a_flavor_that_cannot_be_rendered_does_not_lose_the_others(
     assert test.find("error") is not None
     assert "RuntimeError" in test.find("error").get("message")
     assert len(suite(second.read_bytes()).findall("testcase")) == 4 * len(CHECKS)
+    assert gc.get_freeze_count() == 0
 
 
 def test_an_interrupted_write_leaves_the_earlier_report(

@@ -10,6 +10,7 @@ from harness.base import atomic
 from harness.record.checks import CheckId, Status
 from harness.record.models import RunRecord
 from harness.report import pictures, summary
+from harness.report.reading import Reading
 from tests import records, timelines
 
 
@@ -48,7 +49,7 @@ def test_a_run_without_timelines_has_none(tmp_path: Path) -> None:
 
 def test_a_handful_of_what_passed(tmp_path: Path) -> None:
     cases = [records.case(f"s{n}", f"flavor-{n // 2}") for n in range(20)]
-    made = pictures.write(laid_out(tmp_path, cases), tmp_path)
+    made = pictures.write(Reading(laid_out(tmp_path, cases), tmp_path))
     assert list(made) == [f"flavor-{n}.keras_saveload.s{2 * n}" for n in range(pictures.PASSED)]
 
 
@@ -56,24 +57,24 @@ def test_a_picture_that_is_there_is_not_written_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record = laid_out(tmp_path, [records.case("one")])
-    first = pictures.write(record, tmp_path)
+    first = pictures.write(Reading(record, tmp_path))
 
-    def refuse(path: Path, content: str) -> Path:
+    def refuse(path: Path, *_: object) -> Path:
         raise AssertionError(path)
 
     monkeypatch.setattr(atomic, "write", refuse)
-    assert pictures.write(record, tmp_path) == first
+    assert pictures.write(Reading(record, tmp_path)) == first
 
 
 def test_a_full_disk_leaves_the_picture_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(path: Path, content: str) -> Path:
+    def full(*_: object) -> Path:
         raise OSError(28, "No space left on device")
 
     record = laid_out(tmp_path, [failed("one")])
     monkeypatch.setattr(atomic, "write", full)
-    assert pictures.write(record, tmp_path) == {}
+    assert pictures.write(Reading(record, tmp_path)) == {}
 
 
 @pytest.mark.parametrize("scenario", ["../../up", "a b", "<img src=x>", "x" * 300, "a)b"])
@@ -85,7 +86,7 @@ def test_a_record_that_names_its_cases_oddly(tmp_path: Path, scenario: str) -> N
     ]
     record = record.model_copy(update={"phases": phases})
     timelines.lay_out(record, tmp_path / "run")
-    assert pictures.write(record, tmp_path / "run") == {}
+    assert pictures.write(Reading(record, tmp_path / "run")) == {}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
 
 
@@ -95,5 +96,5 @@ def test_a_link_in_place_of_the_directory_is_not_followed(tmp_path: Path) -> Non
     record = records.record([failed("one")])
     timelines.lay_out(record, run)
     (run / "timelines").symlink_to(elsewhere)
-    assert pictures.write(record, run) == {}
+    assert pictures.write(Reading(record, run)) == {}
     assert not list(elsewhere.iterdir())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from harness.base import atomic, directory
@@ -16,6 +17,7 @@ from harness.record import journal, store
 from harness.record.models import RunRecord
 from harness.report import junit, summary
 from harness.report.page import pages
+from harness.report.reading import Reading
 
 LATEST = "latest"
 _KILLED = "the driver of this run was killed: this is what had ended by then"
@@ -38,7 +40,13 @@ def write_all(record: RunRecord, run_directory: Path, latest: bool = True) -> li
     """
     written: list[Path] = []
     refused: list[OSError] = []
-    for write in (store.write, junit.write, summary.write, pages.write):
+    reading = Reading(record, run_directory)
+    for write in (
+        store.write,
+        partial(junit.write, reading=reading),
+        partial(summary.write, reading=reading),
+        partial(pages.write, reading=reading),
+    ):
         try:
             made = write(record, run_directory)
         except OSError as error:

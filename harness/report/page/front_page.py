@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from harness.record.models import RunRecord
 from harness.report import changes, overview
 from harness.report.page import heat_map
 from harness.report.page.heat_map import HeatMap
-from harness.report.totals import Totals, executions
+from harness.report.reading import Reading
+from harness.report.totals import executions
 
 PROBLEMS = 100  # that are listed; the heat map has all
 SHOWN = 5  # of these before anyone asks: the heat map follows
@@ -110,13 +112,13 @@ _ISO = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d):[\d.]+Z\Z")
 _VERDICTS = {"PASSED": "passed", "FAILED": "failed", "CRASHED": "failed"}
 
 
-def gather(record: RunRecord, counts: Totals, pages: Mapping[str, str]) -> Front:
+def gather(reading: Reading, pages: Mapping[str, str]) -> Front:
     """Returns what the overview of a run shows.
 
     Args:
         pages: id of a case → address of its page.
     """
-    shown = overview.gather(record)
+    record, shown = reading.record, reading.overview
     flavors = [flavor.id for flavor in record.flavors]
     by_name = {one_line(name): href for name, href in pages.items()}
     return Front(
@@ -140,7 +142,7 @@ def gather(record: RunRecord, counts: Totals, pages: Mapping[str, str]) -> Front
             )
             for defect in shown.known
         ],
-        heat_map=heat_map.gather(counts, flavors, pages),
+        heat_map=heat_map.gather(reading.counts, flavors, pages),
         slowest=_slowest(record, pages),
         again=shown.again[:PROBLEMS],
         skips=shown.skips,
@@ -180,7 +182,7 @@ def _changes(comparison: Comparison, pages: Mapping[str, str]) -> Changes:
 
 
 def _slowest(record: RunRecord, pages: Mapping[str, str]) -> list[Slow]:
-    timed = [phase for phase in record.phases if phase.duration_s]
+    timed = [phase for phase in record.phases if 0 < (phase.duration_s or 0) < math.inf]
     timed.sort(key=lambda phase: phase.duration_s or 0, reverse=True)
     timed = timed[:SLOWEST]
     wanted = {phase.key: phase for phase in timed}

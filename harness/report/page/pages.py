@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 from pathlib import Path
 
 from markupsafe import Markup
@@ -11,76 +12,75 @@ from markupsafe import Markup
 from harness.base import atomic
 from harness.base.text import one_line
 from harness.history import database
-from harness.record.models import CaseRecord, PhaseRecord, RunRecord
-from harness.report.attachments import RunFiles
+from harness.record.models import CaseRecord, RunRecord
 from harness.report.page import case_page, front_page, links, markup, plots
 from harness.report.page.front_page import Problem
+from harness.report.reading import Reading
 from harness.report.timeline import svg
 from harness.report.timeline.model import Timeline
 from harness.report.timeline.timelines import timelines
-from harness.report.totals import Judged, total
+from harness.report.totals import Judged
 
 FILE = "index.html"
 _MEASURED = ("timeline.json", "samples.csv")  # what timelines are made of
 
 
-def write(record: RunRecord, run_directory: Path) -> Path:
+def write(record: RunRecord, run_directory: Path, reading: Reading | None = None) -> Path:
     """Writes the overview, the page of each case, and what they share; returns the overview.
 
     Each file is whole or not there. A page that cannot be rendered says so in its place. Pages of
     cases that the record does not hold are removed.
 
+    Args:
+        reading: of that record and directory, where other reports share it.
+
     Raises:
         OSError: a file cannot be written.
     """
+    reading = reading or Reading(record, run_directory)
     pages = links.pages_of(record.cases)
     for name in markup.STATIC_FILES:
         shared = (markup.STATIC / name).read_bytes()
-        atomic.write(run_directory / markup.ASSETS / name, shared, durable=False)
-    counts = total(record)
+        atomic.update(run_directory / markup.ASSETS / name, shared, durable=False)
     front = None
     try:
-        front = front_page.gather(record, counts, pages)
+        front = front_page.gather(reading, pages)
         content = markup.render(
             "front.html.j2", "", ["heat_map.js"], page=front, shown=front_page.SHOWN
         )
     except Exception as error:  # the other reports must not be lost with this one
         content = _fallback(error)
-    _write_cases(record, counts.cases, pages, front.problems if front else [], run_directory)
+    _write_cases(reading, pages, front.problems if front else [])
     return atomic.write(run_directory / FILE, content)
 
 
-def _write_cases(
-    record: RunRecord,
-    cases: list[Judged],
-    pages: dict[str, str],
-    problems: list[Problem],
-    run_directory: Path,
-) -> None:
+def _write_cases(reading: Reading, pages: dict[str, str], problems: list[Problem]) -> None:
+    run_directory = reading.run_directory
     directory = run_directory / links.CASES
-    maker = _CasePages(record, problems, run_directory)
-    for judged in cases:
+    maker = _CasePages(reading, problems)
+    for judged in reading.counts.cases:
         try:
             content = maker.render(judged)
         except Exception as error:
             content = _fallback(error)
-        atomic.write(run_directory / pages[judged.case.id], content, durable=False)
-    wanted = {Path(page).name for page in pages.values()} | maker.drawn
-    for path in (*directory.glob("*.html"), *directory.glob("*.svg")):
-        if path.name not in wanted:
-            with contextlib.suppress(OSError):
-                path.unlink()
+        atomic.update(run_directory / pages[judged.case.id], content, durable=False)
+    with contextlib.suppress(OSError):
+        made = {page.removeprefix(f"{links.CASES}/") for page in pages.values()} | maker.drawn
+        for name in set(os.listdir(directory)) - made:  # noqa: PTH208
+            if name.endswith((".html", ".svg")):
+                with contextlib.suppress(OSError):
+                    (directory / name).unlink()
 
 
 class _CasePages:
     """Renders pages of cases, with what they have in common made once."""
 
-    def __init__(self, record: RunRecord, problems: list[Problem], run_directory: Path) -> None:
-        self._record = record
-        self._phases: dict[str, PhaseRecord] = {phase.key: phase for phase in record.phases}
-        self._directory = run_directory
-        self._files = RunFiles(run_directory)
-        self._past = database.recent(run_directory.resolve().parent, like=record)
+    def __init__(self, reading: Reading, problems: list[Problem]) -> None:
+        self._record = reading.record
+        self._phases = reading.phases
+        self._directory = reading.run_directory
+        self._files = reading.files
+        self._past = database.recent(self._directory.resolve().parent, like=self._record)
         self._facts: dict[str, Markup] = {}  # of a flavor
         self.drawn: set[str] = set()  # names of pictures that were made
         self._next = {one.case: two for one, two in itertools.pairwise(problems)}
@@ -123,7 +123,7 @@ class _CasePages:
         for number, timeline in enumerate(lines, 1):
             name = links.drawing_of(case, number)
             path = self._directory / links.CASES / name
-            atomic.write(path, svg.render(timeline), durable=False)
+            atomic.update(path, svg.render(timeline), durable=False)
             made.append(name)
         self.drawn.update(made)
         return made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from harness.base.error import HarnessError, UsageError
 from harness.history import database
 from harness.record import journal, store
 from harness.record.checks import Check, CheckId, Status
-from harness.record.models import CaseRecord, FlavorRecord, RunRecord
-from harness.report import junit, summary, totals
+from harness.record.models import CaseRecord, FlavorRecord
+from harness.report import junit, overview, reading, summary, totals
 from harness.report.files import reports
 from tests import records
 from tests.base.test_plain_file import KINDS, other_than_a_file
@@ -154,7 +155,7 @@ def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_a_summary_that_cannot_be_rendered_does_not_lose_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(record: RunRecord, shown: object) -> str:
+    def broken(*_: object) -> str:
         raise RuntimeError("x")
 
     monkeypatch.setattr(summary, "markdown", broken)
@@ -169,6 +170,57 @@ def test_an_atomic_write_replaces_a_link_and_not_what_it_points_to(tmp_path: Pat
     atomic.write(tmp_path / "record.json", "theirs")
     assert target.read_text() == "mine"
     assert (tmp_path / "record.json").read_text() == "theirs"
+
+
+@pytest.mark.parametrize(
+    ("before", "kept"), [("the same", True), ("another", False), ("", False), (None, False)]
+)
+def test_an_update_writes_what_is_another(tmp_path: Path, before: str | None, kept: bool) -> None:
+    path = tmp_path / "page.html"
+    if before is not None:
+        path.write_text(before)
+        os.utime(path, (1, 1))
+    assert atomic.update(path, "the same") == path
+    assert path.read_text() == "the same"
+    assert (path.stat().st_mtime == 1) is kept
+
+
+def test_an_update_leaves_no_link_in_the_place_of_a_file(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.write_text("the same")
+    (tmp_path / "page.html").symlink_to(target)
+    atomic.update(tmp_path / "page.html", "the same")
+    assert not (tmp_path / "page.html").is_symlink()
+
+
+def test_what_reports_have_in_common_is_gathered_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gathered: list[str] = []
+
+    def counted(name: str, function: Any) -> Any:
+        return lambda *given: gathered.append(name) or function(*given)
+
+    monkeypatch.setattr(reading, "total", counted("counts", totals.total))
+    monkeypatch.setattr(overview, "gather", counted("overview", overview.gather))
+    reports.write_all(records.run(), tmp_path / "run")
+    assert gathered == ["counts", "overview"]
+
+
+def test_an_overview_that_cannot_be_gathered_costs_no_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("x")
+
+    monkeypatch.setattr(overview, "gather", broken)
+    run = tmp_path / "run"
+    written = reports.write_all(records.run(), run)
+    for name in ("summary.md", "index.html"):
+        assert run / name in written
+        assert "RuntimeError" in (run / name).read_text()
+    assert len(list((run / "cases").glob("*.html"))) == len(records.run().cases)
+    assert len(list((run / "junit").glob("*.xml"))) == 2
 
 
 # --- reading ----------------------------------------------------------------------------------

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
+
+import pytest
+
 from harness.report.page import front_page, links
-from harness.report.totals import total
+from harness.report.reading import Reading
 from tests import records
 from tests.report.page import examples
 
 
 def gather(record):
-    return front_page.gather(record, total(record), links.pages_of(record.cases))
+    return front_page.gather(Reading(record, Path()), links.pages_of(record.cases))
 
 
 def test_the_verdict_and_what_did_not_pass():
@@ -67,6 +72,15 @@ def test_the_slowest_phases_lead_to_a_case():
     assert (first.name, first.seconds, first.share) == (slow.key, "9.2 s", 100)
     assert second.share == 25
     assert first.href == f"cases/{record.cases[0].id}.html"
+
+
+@pytest.mark.parametrize("seconds", [math.nan, math.inf, -1.0, 0.0, None])
+def test_a_phase_without_a_time_is_none_of_the_slowest(seconds):
+    record = records.run()
+    odd = record.phases[0].model_copy(update={"duration_s": seconds})
+    record = record.model_copy(update={"phases": [odd, *record.phases[1:]]})
+    assert odd.key not in [slow.name for slow in gather(record).slowest]
+    assert [slow.share for slow in gather(record).slowest] == [100] * front_page.SLOWEST
 
 
 def test_a_run_without_anything():
