@@ -15,10 +15,11 @@ from harness.checks import log_alone
 from harness.cli import judgement, options
 from harness.record import durations, store
 from harness.record.models import RunRecord
-from harness.report import providers, summary, totals
+from harness.report import summary, totals
 from harness.report.ci import ctrf, github
 from harness.report.files import reports
 from harness.report.page import pages
+from harness.report.tables import providers
 
 _LOG = click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True)
 _console = Console(soft_wrap=False)

@@ -32,9 +32,9 @@ from harness.plan.scale import Goal
 from harness.record import store
 from harness.record.checks import Status
 from harness.record.models import RunRecord
-from harness.report import sensitivity as table
 from harness.report import summary, totals
 from harness.report.ci import github
+from harness.report.tables import sensitivity as table
 from harness.report.timeline import chart
 from harness.report.timeline.timelines import timelines
 from harness.resumption import digests

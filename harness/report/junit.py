@@ -17,9 +17,10 @@ from harness.base import atomic
 from harness.base.text import clean, clip, defuse, distinct, flat, numbers, one_line, plural
 from harness.record.checks import Check, Status
 from harness.record.models import CaseRecord, FlavorRecord, PhaseRecord, RunRecord
-from harness.report import changes, gpus, junit_xml, origins
+from harness.report import changes, junit_xml
 from harness.report.attachments import LogFiles, NoLogFiles
 from harness.report.junit_xml import Entry
+from harness.report.origin import gpus, runs
 from harness.report.reading import Reading
 from harness.report.totals import (
     Judged,
@@ -307,7 +308,7 @@ def _properties(record: RunRecord, known: FlavorRecord | None) -> dict[str, str]
     facts.update(gpus.facts(record, "gpu", "."))
     facts.update({f"host.{name}": value for name, value in record.host.items()})
     facts["run.shard"] = record.shard and record.shard.name
-    facts.update({f"source.{run}": words for run, words in origins.words(record).items()})
+    facts.update({f"source.{run}": words for run, words in runs.words(record).items()})
     again = tried_again(record.phases)
     if again:
         facts["run.tried_again"] = len(again)

@@ -10,7 +10,7 @@ from harness.base.error import EXIT_CRASHED, EXIT_FAILED, EXIT_PASSED
 from harness.base.text import clip, duration, flat, mib, one_line, plural
 from harness.record.checks import Check, CheckId, Status
 from harness.record.models import CaseRecord, PhaseRecord, RunRecord
-from harness.report import gpus, origins
+from harness.report.origin import gpus, runs
 from harness.report.totals import (
     Judged,
     Totals,
@@ -388,7 +388,7 @@ def _facts(record: RunRecord) -> list[tuple[str, str]]:
         "LMS parameters": ", ".join(f"{k}={flat(v)}" for k, v in record.parameters.items()),
     }
     values["shard"] = record.shard and record.shard.name
-    values |= {f"phases of {run}": words for run, words in origins.words(record).items()}
+    values |= {f"phases of {run}": words for run, words in runs.words(record).items()}
     values |= gpus.facts(record)
     values |= {f"host {name}": value for name, value in record.host.items()}
     for flavor in record.flavors:

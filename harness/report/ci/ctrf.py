@@ -18,9 +18,10 @@ from typing import Any
 from harness.base.text import flat, one_line
 from harness.record.checks import Check, CheckId, Status
 from harness.record.models import CaseRecord, RunRecord
-from harness.report import changes, gpus
+from harness.report import changes
 from harness.report.attachments import STREAMS
 from harness.report.junit_xml import duration
+from harness.report.origin import gpus
 from harness.report.totals import NamedPhase, attempt_words, executions, total
 
 SPECIFICATION = "0.0.0"

@@ -12,8 +12,8 @@ from harness.history import listing
 from harness.history.series import Point
 from harness.record.checks import WORST_FIRST, Check, Number, Status
 from harness.record.models import CaseRecord, PhaseRecord, PhaseUse, RunRecord
-from harness.report import gpus, origins
 from harness.report.attachments import RunFiles
+from harness.report.origin import gpus, runs
 from harness.report.overview import WORDS
 from harness.report.page import links
 from harness.report.page.heat_map import GLYPHS
@@ -179,7 +179,7 @@ def facts_of(record: RunRecord, flavor: str) -> list[tuple[str, str]]:
         "LMS provider": record.provider,
         "LMS parameters": ", ".join(f"{k}={flat(v)}" for k, v in record.parameters.items()),
     }
-    values |= {f"phases of {run}": words for run, words in origins.words(record).items()}
+    values |= {f"phases of {run}": words for run, words in runs.words(record).items()}
     values |= gpus.facts(record)
     values |= {f"host {name}": value for name, value in record.host.items()}
     return [

@@ -6,7 +6,7 @@ from typing import Any
 
 from harness.record.checks import Check, CheckId, Status
 from harness.record.models import CaseRecord, FlavorRecord
-from harness.report import sensitivity
+from harness.report.tables import sensitivity
 from tests.records import TF1, case, check, checks, record
 
 KNOWN = Status.KNOWN

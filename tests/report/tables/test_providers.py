@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.record.checks import Check, CheckId, Status
 from harness.record.models import CaseRecord, FlavorRecord
-from harness.report import providers
+from harness.report.tables import providers
 from tests.records import HOSTILE, NUMBERS, TF1, case, check, checks, record
 
 LOST = checks(

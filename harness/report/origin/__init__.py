@@ -1,0 +1,1 @@
+"""Where phases ran, as reports say it: on which GPUs, in which runs."""

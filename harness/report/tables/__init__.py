@@ -1,0 +1,1 @@
+"""What several cases show, as tables."""
