@@ -7,6 +7,7 @@ another Python or has no file that fits it. uv cannot list versions.
 
 from __future__ import annotations
 
+import bisect
 import json
 import os
 import subprocess
@@ -22,7 +23,7 @@ from harness.engine import indexes
 
 _TIMEOUT_S = 300.0
 _BUILDS = ("", "-cpu", "-gpu")  # TensorFlow's packages of the same files
-_NEAR = 6
+_NEAR = 3  # versions on each side
 
 
 def locked_name(package: str, names: Iterable[str]) -> str:
@@ -111,9 +112,11 @@ def _end(package: str, text: str, local: str | None, known: dict[Version, str]) 
         wanted = _version(f"{text}+{local}")
     if wanted in known:
         return wanted
-    nearest = sorted(known, key=lambda version: (version < wanted, version))[:_NEAR]
-    there = ", ".join(str(version) for version in sorted(nearest)) or "none"
-    raise UsageError(f"{package} {one_line(text, 80)} is not among the versions; near it: {there}")
+    there = sorted(known)
+    place = bisect.bisect(there, wanted)
+    near = there[max(0, place - _NEAR) : place + _NEAR]
+    names = ", ".join(str(version) for version in near) or "none"
+    raise UsageError(f"{package} {one_line(text, 80)} is not among the versions; near it: {names}")
 
 
 def _version(text: str) -> Version:

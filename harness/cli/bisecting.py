@@ -33,7 +33,9 @@ class _TrialObserver(ConsoleObserver):
 def _pattern(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     if value is not None:
         try:
-            re2.compile(value)
+            options_of_re2 = re2.Options()
+            options_of_re2.log_errors = False  # it is said below
+            re2.compile(value, options_of_re2)
         except (re2.error, UnicodeEncodeError):
             raise click.BadParameter(f"{one_line(value, 80)!r} is no pattern of RE2") from None
     return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from harness.base import atomic, directory, streams
+from harness.base import atomic, directory, plain_file, streams
 from harness.base.error import EXIT_PASSED, HarnessError, UsageError
 from harness.base.text import one_line, plural
 from harness.cli import options
@@ -80,6 +81,7 @@ def accept_command(root: Path, runs: tuple[Path, ...], output: Path, force: bool
     for record in records if not force else ():
         _require_good(record)
     made = baseline.of(records)
+    _require_file(output)
     directory.require_writable(output.absolute().parent)
     atomic.write(output, made.to_text())
     click.echo(
@@ -120,6 +122,8 @@ def history_command(
 
     CASE is <flavor>.<family>.<scenario>, or a shell pattern of such.
     """
+    if reports is not None and not reports.is_dir():
+        raise UsageError(f"--reports {reports}: is no directory; it is where runs are")
     reports = reports or root / "reports"
     if rebuild:
         directory.require_writable(reports)
@@ -138,6 +142,14 @@ def history_command(
         for line in listing.lines(found, full=case is not None):
             click.echo(line)
     return EXIT_PASSED
+
+
+def _require_file(output: Path) -> None:
+    """Raises UsageError for what a file must not take the place of, such as /dev/stdout."""
+    with contextlib.suppress(FileNotFoundError):
+        kind = plain_file.kind_of(output.stat().st_mode)
+        if kind is not None:
+            raise UsageError(f"--output {output}: is a {kind}, and no file")
 
 
 def _require_good(record: RunRecord) -> None:

@@ -56,7 +56,11 @@ def record(place: Path) -> RunRecord:
         return store.load(place)
     if place.name == store.FILE:
         return store.load(place.parent)  # with what its journal holds beyond it
-    return store.parse(_read(place), place)
+    content = _read(place)
+    document = _document(content)
+    if isinstance(document, dict) and baseline.VERSION_FIELD in document:
+        raise UsageError(f"{place} is a baseline, and no run: name the run itself")
+    return store.parse(content, place)
 
 
 def _read(place: Path) -> bytes:

@@ -91,6 +91,8 @@ def test_from_end_to_end_the_oldest_first(
         ("2.2.4", "2.3.0", True, r"has to be the later one with --fixed"),
         ("2.2.4", "2.2.4", False, r"has to be the earlier one"),
         ("2.2.4", "2.4", False, r"keras 2\.4 is not among the versions; near it: .*2\.9, 2\.10"),
+        ("2.2.4", "4", False, r"not among the versions; near it: 2\.9, 2\.10, 3\.1$"),
+        ("1", "2.3.0", False, r"not among the versions; near it: 2\.2\.4, 2\.2\.5, 2\.3\.0$"),
         ("3.0", "2.10", True, r"keras 3\.0 is not among the versions"),
         ("2.2.4", "x\x1b[2Jy", False, r"no version of a package"),
     ],

@@ -10,9 +10,11 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from harness.catalog import catalog
+from harness.cli import bisecting
 from harness.engine.docker.daemon import LABEL, Daemon
 from harness.engine.locking import lock
 from tests import small_runs
@@ -127,6 +129,12 @@ def test_bad_input_is_exit_4_and_one_line(checkout: Path, how: dict[str, str], w
     assert words in " ".join(err.split())
     assert "Traceback" not in err
     assert not list((checkout / "reports").glob("*"))
+
+
+def test_a_pattern_that_is_none_is_said_once(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(click.BadParameter, match="is no pattern of RE2"):
+        bisecting.bisect_command.main(["--message", "("], standalone_mode=False)
+    assert capfd.readouterr() == ("", "")  # RE2 itself writes to the descriptor
 
 
 def test_an_interpreter_that_stands_in_is_refused(

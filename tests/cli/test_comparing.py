@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 
+import click
 import pytest
 
 from harness.base.error import UsageError
@@ -15,6 +17,7 @@ from harness.record.checks import CheckId, Status
 from harness.report.files import reports
 from harness.run import machine
 from tests import records
+from tests.base.test_plain_file import KINDS, other_than_a_file
 from tests.engines import ScriptedEngine
 from tests.projects import lay_out
 from tests.run.soak.plays import failing
@@ -131,6 +134,36 @@ def test_a_run_that_nobody_should_take_for_good_takes_force(tmp_path, command, v
     assert not file.exists()
     assert command(tmp_path, "baseline", "accept", "bad", "--force", "--output", file)[0] == 0
     assert file.exists()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_baseline_takes_the_place_of_nothing_but_a_file(tmp_path, command, kind):
+    keep(tmp_path, "good")
+    place = tmp_path / "baseline.json"
+    other_than_a_file(place, kind)
+    before = place.lstat()
+    with pytest.raises((UsageError, click.BadParameter), match="is a"):
+        command(tmp_path, "baseline", "accept", "good", "--output", place)
+    assert place.lstat() == before
+
+
+def test_a_baseline_is_no_run_to_accept(tmp_path, command):
+    keep(tmp_path, "good")
+    file = tmp_path / "accepted.json"
+    command(tmp_path, "baseline", "accept", "good", "--output", file)
+    with pytest.raises(UsageError, match="is a baseline, and no run: name the run itself"):
+        command(tmp_path, "baseline", "accept", file, "--output", tmp_path / "other.json")
+
+
+@pytest.mark.parametrize("rebuild", [[], ["--rebuild"]])
+@pytest.mark.parametrize("kind", ["nothing", "FIFO"])
+def test_a_history_of_what_is_no_directory_is_refused(tmp_path, command, kind, rebuild):
+    place = tmp_path / "resports"
+    if kind == "FIFO":
+        os.mkfifo(place)
+    with pytest.raises(UsageError, match="resports: is no directory"):
+        command(tmp_path, "history", "--reports", place, *rebuild)
+    assert not place.is_dir()
 
 
 def test_the_history_shows_each_case_or_one_in_full(tmp_path, command):
