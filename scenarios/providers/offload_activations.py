@@ -1,7 +1,8 @@
 """The foreign provider `trl.models.activation_offloading.OffloadActivations`, once torchtune's.
 
-What autograd saves and is neither small nor a parameter goes to page-locked host memory, and comes
-back for the backward pass; on a GPU by a stream of its own. The class takes the accelerator that
+What autograd saves and is no parameter goes to page-locked host memory, and comes back for the
+backward pass; on a GPU by a stream of its own. What is below 1 KiB too, which the library leaves
+where it is unless told otherwise: swapping is at its maximum. The class takes the accelerator that
 torch sees and knows no other: without a GPU it is told that the CPU is it, page-locked memory is
 numpy's, and there are no streams.
 """
@@ -45,7 +46,7 @@ class OffloadActivations(StepHooks):
 
         on_gpu = self._runtime.phase.on_gpu
         with contextlib.nullcontext() if on_gpu else _cpu_as_accelerator():
-            made = activation_offloading.OffloadActivations(use_streams=on_gpu)
+            made = activation_offloading.OffloadActivations(use_streams=on_gpu, min_offload_size=0)
         made.pack_hook = self._counting(self._told(made.pack_hook))
         made.unpack_hook = self._told(made.unpack_hook)
         return made
