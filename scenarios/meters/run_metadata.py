@@ -109,7 +109,7 @@ def _live_and_retained(nodes: _Nodes, begin: int) -> typing.Tuple[typing.Optiona
     for started, released, size in allocations:
         if released is None:
             retained += size
-        else:
+        elif released > started:  # else it was alive for less than the records can tell
             changes.append((started, size))
             changes.append((released, -size))
     # Within a microsecond releases come first: an operation's inputs are released before the

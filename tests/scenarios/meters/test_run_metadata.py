@@ -2,6 +2,8 @@
 
 from types import SimpleNamespace as Record
 
+import pytest
+
 from meters.run_metadata import measure
 
 JOB = "/job:localhost/replica:0/task:0"
@@ -67,6 +69,18 @@ def test_what_is_never_released_is_retained():
 def test_a_release_comes_before_an_allocation_of_the_same_microsecond():
     result = measured(d1=[node("a", [(1, 100), (5, -100)]), node("b", [(5, 100), (6, -100)])])
     assert result.accelerator_peak_bytes == 100
+
+
+@pytest.mark.parametrize("released", [4, 3], ids=["at once", "the clock went back"])
+def test_bytes_are_never_released_before_they_are_allocated(released):
+    result = measured(
+        d1=[node("a", [(1, 100), (6, -100)])],
+        d0=[node("b", [(2, 100), (6, -100)]), node("c", [(4, 1024), (released, -1024)])],
+    )
+    assert (result.series.host.at, result.series.host.bytes) == ([0, 2, 6], [0, 100, 0])
+    assert result.host_peak_bytes == 100
+    alone = measured(d1=[node("c", [(4, 1024), (released, -1024)])])
+    assert (alone.accelerator_peak_bytes, alone.accelerator_retained_bytes) == (0, 0)
 
 
 def test_swaps_are_counted_without_their_sends_and_receives():
