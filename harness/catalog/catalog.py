@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from itertools import combinations
+from functools import partial
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -25,6 +26,7 @@ from harness.catalog.scenarios import Scenario
 from harness.catalog.variants import Depth, Variants
 from harness.record.models import case_id
 
+_Candidate = tuple[Flavor, Scenario, Provider]
 _LOCKED = re.compile(r"^([A-Za-z0-9][\w.-]*)==", re.MULTILINE)  # as `uv pip compile` writes them
 
 
@@ -84,8 +86,11 @@ class Catalog(Entry):
         A canary tests the harness, most of them with faults that only our own provider can be
         given: those are of that one alone, on each flavor where some provider works.
         """
+        return itertools.starmap(self._pair, self._candidates())
+
+    def _candidates(self, canaries: bool = True) -> Iterator[_Candidate]:
         for flavor in self.flavors:
-            works = any(self._works(flavor, provider) is None for provider in self.providers)
+            works = canaries and None in map(partial(self._works, flavor), self.providers)
             of_canaries = (providers.BUILTIN,) if works else ()
             chosen = self.named | self.chosen.get(flavor.id, frozenset())
             for scenario in self.scenarios:
@@ -93,7 +98,7 @@ class Catalog(Entry):
                     continue
                 own = scenario.expects is not None and not scenario.every_provider
                 for provider in of_canaries if own else self.providers:
-                    yield self._pair(flavor, scenario, provider)
+                    yield flavor, scenario, provider
 
     def _pair(self, flavor: Flavor, scenario: Scenario, provider: Provider) -> Pair:
         reason = inapplicable(flavor, scenario, provider)
@@ -127,20 +132,27 @@ class Catalog(Entry):
         it is those.
         """
         every = self.swapping_by((*self.providers, *self.shipped))
-        return (
-            _covered(sighting, self.pairs())
-            or _covered(sighting, every.pairs())
-            or _covered(
-                sighting,
-                (
-                    self._pair(flavor, scenario, provider)
-                    for entry in self.variants
-                    for scenario in entry.every()
-                    for flavor in self.flavors
-                    for provider in every.providers
-                ),
-            )
+        of_variants = (
+            (flavor, scenario, provider)
+            for entry in self.variants
+            for scenario in entry.every()
+            for flavor in self.flavors
+            for provider in every.providers
         )
+        return (
+            self._covered(sighting, self._candidates(canaries=False))
+            or self._covered(sighting, every._candidates(canaries=False))
+            or self._covered(sighting, of_variants)
+        )
+
+    def _covered(self, sighting: Sighting, candidates: Iterable[_Candidate]) -> list[Pair]:
+        # Patterns are looked at first: whether a scenario applies takes longer to say.
+        matching = (
+            self._pair(flavor, scenario, provider)
+            for flavor, scenario, provider in candidates
+            if sighting.covers(flavor.id, scenario, provider.id)
+        )
+        return [pair for pair in matching if pair.inapplicable is None]
 
     def require_case(self) -> None:
         """Refuses a selection that holds no case.
@@ -292,15 +304,6 @@ def _misplaced(flavor: Flavor, provider: Provider) -> str | None:
     return f"the flavor is there for {' and '.join(flavor.providers)}, not for {provider.id}"
 
 
-def _covered(sighting: Sighting, pairs: Iterable[Pair]) -> list[Pair]:
-    return [
-        pair
-        for pair in pairs
-        if pair.inapplicable is None
-        and sighting.covers(pair.flavor.id, pair.scenario, pair.provider.id)
-    ]
-
-
 def _check_ids(families: Sequence[Family]) -> None:
     """Raises UsageError where two scenarios have one id."""
     owners: dict[str, str] = {}
@@ -313,7 +316,7 @@ def _check_ids(families: Sequence[Family]) -> None:
             for entry in variants:
                 if entry.names(scenario.id):
                     raise _same(scenario.id, family.id, f"the variants of {entry.family}")
-    for one, other in combinations(variants, 2):
+    for one, other in itertools.combinations(variants, 2):
         common = one.in_common(other)
         if common is not None:
             raise _same(common, one.family, other.family)
