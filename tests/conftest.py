@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator
 
 import pytest
@@ -23,6 +24,16 @@ if os.environ.get("CI"):
     settings.load_profile("ci")
 
 _STAND_IN = "lms-harness-test/python3"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Makes what a shell makes deaf in a job in its background hear again, as tests send them."""
+    for number, handler in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGQUIT, signal.SIG_DFL),
+    ):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def pytest_report_header(config: pytest.Config) -> str:
