@@ -192,9 +192,8 @@ def _phases(records: Iterable[RunRecord], cases: Sequence[CaseRecord]) -> list[P
     place: dict[str, int] = {}
     for number, case in enumerate(cases):
         for use in case.phases:
-            for key in (use.key, use.control, use.reference, *use.straights):
-                if key is not None:
-                    place.setdefault(key, number)
+            for key in use.keys:
+                place.setdefault(key, number)
     found = [
         phase.model_copy(update={"taken_from": phase.taken_from or record.id})
         for record in records

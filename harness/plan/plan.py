@@ -93,12 +93,7 @@ class Case:
     @property
     def keys(self) -> tuple[str, ...]:
         """Keys of all tasks whose results the case is judged on."""
-        return tuple(
-            key
-            for use in self.uses
-            for key in (use.key, use.control, use.reference, *use.straights)
-            if key is not None
-        )
+        return tuple(key for use in self.uses for key in use.keys)
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,10 @@ class Outcome(str, Enum):
     NOT_RUN = "not_run"  # an earlier phase failed, or the run was stopped before
 
 
+NO_RESULT = (Outcome.ENGINE_ERROR, Outcome.INTERRUPTED, Outcome.NOT_RUN)
+"""How a phase ended that says nothing of the product."""
+
+
 class Attempt(Model):
     """An earlier execution of a phase, which does not count: its end was the infrastructure's.
 
@@ -112,6 +116,12 @@ class PhaseUse(Model):
     reference: str | None = None  # key of the execution in which nothing was loaded
     reference_declared: bool = False  # by the scenario; else it is the phase that saved
     straights: list[str] = []  # keys of the executions of the uninterrupted training
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Keys of all executions that the case rests on for this phase."""
+        named = (self.key, self.control, self.reference, *self.straights)
+        return tuple(key for key in named if key is not None)
 
 
 class CaseRecord(Model):

@@ -11,14 +11,12 @@ from harness.base.error import UsageError
 from harness.base.text import one_line
 from harness.record import journal, store
 from harness.record.checks import Status
-from harness.record.models import Outcome, PhaseRecord, RunRecord
+from harness.record.models import NO_RESULT, PhaseRecord, RunRecord
 from harness.record.origin import SourceRecord
 
 _GOOD = (Status.PASSED, Status.KNOWN, Status.SKIPPED)
 _ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _CHAIN = 100  # runs that went on with each other
-# How a phase ended that says nothing of the product.
-_NO_RESULT = (Outcome.ENGINE_ERROR, Outcome.INTERRUPTED, Outcome.NOT_RUN)
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ class Source:
         Raises:
             UsageError: there is nothing to go on with.
         """
-        left = any(phase.outcome in _NO_RESULT for phase in self.record.phases)
+        left = any(phase.outcome in NO_RESULT for phase in self.record.phases)
         cut = (self.directory / journal.FILE).exists()
         if self.record.state == "finished" and not left and not cut:
             name = one_line(self.record.id, 100)

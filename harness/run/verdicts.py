@@ -10,12 +10,10 @@ from harness.checks import judge
 from harness.checks.evidence import Evidence, Reference
 from harness.plan.plan import Case, Plan
 from harness.record.checks import Check, Status
-from harness.record.models import CaseRecord, Outcome, PhaseRecord, PhaseUse
+from harness.record.models import NO_RESULT, CaseRecord, PhaseRecord, PhaseUse
 from harness.run import defects
 
 Reproduce = Callable[[str, str, Provider], str]
-# How a phase ended that says nothing of the product.
-_NO_RESULT = (Outcome.ENGINE_ERROR, Outcome.INTERRUPTED, Outcome.NOT_RUN)
 
 
 class Verdicts:
@@ -79,7 +77,7 @@ class Verdicts:
             if case.scenario.expects is None:
                 own = [phases[use.key] for use in case.uses]
                 checks = defects.expected(checks, case.known, self._accelerator, own)
-                missing = any(phases[key].outcome in _NO_RESULT for key in case.keys)
+                missing = any(phases[key].outcome in NO_RESULT for key in case.keys)
                 failed = any(check.status is Status.FAILED for check in checks)
                 if missing and (stopped or not failed):
                     checks = _told_once(checks)
