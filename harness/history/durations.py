@@ -5,32 +5,33 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from harness.base import plain_file
+from harness.record import store
 
-_RUN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 _RUNS = 5  # the newest, each of which may be of a part of the matrix
-_FILE = "record.json"
 
 
-def last(reports: Path, engine: str, accelerator: str) -> dict[str, float]:
+def last(reports: Path, engine: str, accelerator: str, keys: Collection[str]) -> dict[str, float]:
     """Seconds of each phase by its key, in the newest run that completed it in the same way.
 
     Records are read as plain JSON: nothing rests on them, and one that cannot be read is passed
-    over.
+    over. None is read once all is known that is asked for: a record may have many MB.
 
     Args:
         reports: the directory that holds the runs; it need not be there.
+        keys: of the phases that are asked for; there may be more in what is returned.
     """
     found: dict[str, float] = {}
     with contextlib.suppress(OSError):
         names = sorted((entry.name for entry in reports.iterdir()), reverse=True)
-        for name in [name for name in names if _RUN.fullmatch(name)][:_RUNS]:
-            for key, seconds in _phases(reports / name / _FILE, engine, accelerator):
+        for name in [name for name in names if store.ID.fullmatch(name)][:_RUNS]:
+            if found.keys() >= set(keys):
+                break
+            for key, seconds in _phases(reports / name / store.FILE, engine, accelerator):
                 found.setdefault(key, seconds)
     return found
 

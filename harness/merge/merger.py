@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -18,6 +17,7 @@ from harness.comparison import comparison
 from harness.comparison.baseline import Baseline
 from harness.history import database
 from harness.merge import parts
+from harness.record import store
 from harness.record.models import (
     BUILTIN,
     CaseRecord,
@@ -67,8 +67,7 @@ def merge(places: Sequence[Path], order: Order) -> tuple[RunRecord, Path]:
     """
     found = parts.find(places)
     parts.require_one_run(found)
-    now = datetime.now(timezone.utc)
-    run_id = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    run_id = store.new_id(datetime.now(timezone.utc))
     record = merged([source.record for source in found], run_id, order.command)
     directory = order.reports / run_id
     directories.require_writable(order.reports, "REPORTS names another directory for reports")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import secrets
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -14,7 +17,14 @@ from harness.record import journal
 from harness.record.models import SCHEMA_VERSION, RunRecord
 
 FILE = "record.json"
+ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
+"""What `new_id` makes: of two ids the later run's is the greater one."""
 _BYTES = 2**31  # a hundred times the largest matrix
+
+
+def new_id(now: datetime) -> str:
+    """A name for what begins at a moment in UTC, and for its directory."""
+    return f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
 def write(record: RunRecord, run_directory: Path) -> Path:

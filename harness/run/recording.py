@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -25,6 +24,7 @@ from harness.history import database
 from harness.measure.gpu import Gpu
 from harness.plan import identity
 from harness.plan.plan import Plan, Task
+from harness.record import store
 from harness.record.journal import Journal
 from harness.record.models import CaseRecord, FlavorRecord, Outcome, PhaseRecord, RunRecord
 from harness.report.files import reports
@@ -254,7 +254,7 @@ def begun(
     """
     now = datetime.now(timezone.utc)
     return RunRecord(
-        id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
+        id=store.new_id(now),
         state="running",
         started=utc(now),
         engine=engine,

@@ -202,8 +202,11 @@ class _Run:
             place = replace(executor, gpu=gpu)
             return group.execute(place, tasks, self._environments[tasks[0].flavor], earlier)
 
-        known = durations.last(self._settings.reports, self._engine.name, self._accelerator)
-        tasks = order.longest_first(self._take_over(executor), known, mixed=not on_cpu)
+        tasks = self._take_over(executor)
+        known = durations.last(
+            self._settings.reports, self._engine.name, self._accelerator, tasks.keys()
+        )
+        tasks = order.longest_first(tasks, known, mixed=not on_cpu)
         schedule = order.Schedule(tasks)
         dispatch = self._dispatch = Dispatch(
             schedule, self._places, work, self._observer.message, self._recording.add_notes

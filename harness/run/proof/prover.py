@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
@@ -18,6 +17,7 @@ from harness.engine.protocol import Engine, Environment
 from harness.measure.gpu import Gpu
 from harness.plan import scale
 from harness.plan.plan import Case, Plan, Task
+from harness.record import store
 from harness.record.models import BUG, Outcome, PhaseRecord
 from harness.report.timeline import svg, timelines
 from harness.run.phase import Executor, Observer, plain
@@ -129,7 +129,7 @@ class _Prover:
         self._runs = 0
         # By name, the last executions: under the ceiling, where there was one.
         self.executed: dict[str, PhaseRecord] = {}
-        name = f"proof-{datetime.now(timezone.utc):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        name = f"proof-{store.new_id(datetime.now(timezone.utc))}"
         self.directory = settings.reports / name
         self.directory.mkdir(parents=True)
         self.claim = leftovers.claim(self.directory)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -18,6 +17,7 @@ from harness.base.text import clean, plural
 from harness.engine.protocol import Engine
 from harness.measure.gpu import Gpu
 from harness.plan.plan import Plan
+from harness.record import store
 from harness.record.checks import Number
 from harness.record.models import RunRecord
 from harness.report import overview, totals
@@ -89,7 +89,7 @@ class _Comparison:
         self._numbers: list[Mapping[str, Number]] = []
         self._latest: Path | None = None  # directory of the last repeat that is kept
         self._soak = Soak(
-            id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
+            id=store.new_id(now),
             state="running",
             started=utc(now),
             command=clean(settings.command),
