@@ -24,6 +24,7 @@ from harness.base.error import (
 from harness.base.signals import stop_signals
 from harness.base.stop import Stop, waited_for
 from harness.base.text import clean, duration, one_line
+from harness.base.trees import digest
 from harness.bisect import bisection, derivation, search, trial
 from harness.bisect.bisection import Bisection
 from harness.bisect.search import Answer
@@ -42,7 +43,7 @@ _ON_CONTROLS = (CheckId.SWAPPING_CONFIRMED, CheckId.RESULT_UNCHANGED)
 _ON_REFERENCES = (CheckId.SWAPPING_AS_BEFORE,)
 _ON_STRAIGHTS = (CheckId.RESUME_EQUAL,)
 _ON_ALL = (None, CheckId.PHASES_COMPLETE, CheckId.CAUGHT)
-_CODE = ("*.py", "*.toml", "*.json", "*.npz")  # what of a tree verdicts depend on
+_CODE = (".py", ".toml", ".json", ".npz")  # what of a tree verdicts depend on
 
 Watch = Callable[[str], AbstractContextManager[Observer]]
 """The observer of a trial, by what it is called."""
@@ -294,14 +295,9 @@ def _key(
         "engine": engine,
         "gpus": sorted(gpu.uuid for gpu in gpus),
         "data": str(settings.data),
-        "trees": [_tree(path) for path in [*trees, *filter(None, [settings.lms_path])]],
+        "trees": [
+            digest.of_tree(path, lambda name: name.endswith(_CODE))
+            for path in [*trees, *filter(None, [settings.lms_path])]
+        ],
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-def _tree(directory: Path) -> str:
-    found = hashlib.sha256()
-    for path in sorted({path for kind in _CODE for path in directory.rglob(kind)}):
-        found.update(str(path.relative_to(directory)).encode("utf-8", "surrogateescape"))
-        found.update(hashlib.sha256(path.read_bytes()).digest())
-    return found.hexdigest()

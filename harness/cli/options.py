@@ -310,6 +310,24 @@ def parameters_of(
         raise UsageError(f"--lms-params {problem} (LMS_PARAMS), such as '{usual}'") from None
 
 
+def with_providers(
+    root: Path, selected: Catalog, how: Mapping[str, Any]
+) -> tuple[Catalog, tuple[Provider, ...], Mapping[str, Any]]:
+    """What is selected with the providers that options name, these, and their parameters.
+
+    Args:
+        how: values of the options in `how`.
+
+    Raises:
+        UsageError: one is wrong, or no case is selected.
+    """
+    chosen = providers_of(selected, how["provider"])
+    parameters = parameters_of(root, how["lms_params"], chosen, how["lms_path"])
+    selected = selected.swapping_by(chosen)
+    selected.require_case()
+    return selected, chosen, parameters
+
+
 def require_places(settings: Settings, engine: Engine) -> None:
     """Tries what a run needs of the file system, before anything is built.
 

@@ -89,10 +89,7 @@ def prepare(root: Path, selected: Catalog, how: Mapping[str, Any]) -> Prepared:
     """
     # What is run is in the record.
     streams.standard.spare()
-    providers = options.providers_of(selected, how["provider"])
-    parameters = options.parameters_of(root, how["lms_params"], providers, how["lms_path"])
-    selected = selected.swapping_by(providers)
-    selected.require_case()
+    selected, providers, parameters = options.with_providers(root, selected, how)
     reports = how["reports"] or root / "reports"
     chosen = waited_for(
         lambda: machine.choose(how["gpu"], how["engine"], options.cache_of(root), reports),

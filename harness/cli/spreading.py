@@ -223,10 +223,7 @@ def ci_generate_command(
     gpu = how["gpu"] == "auto"
     patterns = (how[f"{part}_patterns"] for part in ("flavors", "families", "scenarios"))
     selected = catalog.load(root, how["depth"]).select(*patterns)
-    chosen = options.providers_of(selected, how["provider"])
-    parameters = options.parameters_of(root, how["lms_params"], chosen, how["lms_path"])
-    selected = selected.swapping_by(chosen)
-    selected.require_case()
+    selected, _, parameters = options.with_providers(root, selected, how)
 
     def planned(part: Catalog) -> Plan:
         goal = Goal(how["activations_mib"], None) if gpu else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import threading
 from collections.abc import Iterator
@@ -12,9 +13,9 @@ from pathlib import Path
 
 import requests
 
-from harness.base import plain_file
 from harness.base.error import HarnessError, StoppedError, UsageError
 from harness.base.stop import waited_for
+from harness.base.trees import digest
 
 _CHUNK = 2**20
 _TIMEOUT_S = 30
@@ -114,21 +115,17 @@ def _fetch(data_set: DataSet, path: Path, cancel: threading.Event) -> None:
 
 def _receive(url: str, path: Path, cancel: threading.Event) -> str:
     """Writes what an address serves to a file; returns its SHA-256."""
-    digest = hashlib.sha256()
+    received = hashlib.sha256()
     with requests.get(url, stream=True, timeout=_TIMEOUT_S) as answer:
         answer.raise_for_status()
         with path.open("wb") as file:
             for chunk in answer.iter_content(_CHUNK):
                 if cancel.is_set():
                     raise StoppedError(f"the run was stopped while it was downloading {url}")
-                digest.update(chunk)
+                received.update(chunk)
                 file.write(chunk)
-    return digest.hexdigest()
+    return received.hexdigest()
 
 
 def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with plain_file.open_to_read(path) as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+    return digest.of_file(path, large=math.inf)

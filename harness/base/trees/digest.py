@@ -35,8 +35,11 @@ def of_tree(directory: Path, wanted: Callable[[str], bool] = lambda path: True) 
     return found.hexdigest()
 
 
-def of_file(path: Path) -> str:
+def of_file(path: Path, large: float = _LARGE) -> str:
     """SHA-256 of a file; see `of_tree`.
+
+    Args:
+        large: bytes from which on not all of it is read; `math.inf`: all of any file.
 
     Raises:
         OSError: it is no plain file, or cannot be read.
@@ -44,7 +47,7 @@ def of_file(path: Path) -> str:
     found = hashlib.sha256()
     with plain_file.open_to_read(path) as file:
         size = os.fstat(file.fileno()).st_size
-        if size > _LARGE:
+        if size > large:
             found.update(f"{size} ".encode() + file.read(_CHUNK))
             file.seek(-_CHUNK, os.SEEK_END)
         while chunk := file.read(_CHUNK):
