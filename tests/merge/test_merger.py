@@ -22,13 +22,8 @@ from harness.report import totals
 from tests import records
 from tests.engines import unavailable
 from tests.equal_runs import findings, junit, require_equal
-from tests.merge.shards import checkout, execute
+from tests.merge.shards import execute
 from tests.run.test_run import good
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return checkout(tmp_path_factory.mktemp("project") / "checkout")
 
 
 @pytest.fixture(scope="module")

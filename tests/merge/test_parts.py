@@ -14,12 +14,7 @@ from harness.plan.shards import Shard
 from harness.record import store
 from harness.record.journal import Journal
 from harness.record.models import RunRecord
-from tests.merge.shards import checkout, execute
-
-
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return checkout(tmp_path_factory.mktemp("project") / "checkout")
+from tests.merge.shards import execute
 
 
 @pytest.fixture(scope="module")

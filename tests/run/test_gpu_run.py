@@ -14,16 +14,15 @@ from harness.measure.samples import Samples
 from harness.record.checks import Status
 from harness.record.models import Outcome, RunRecord
 from harness.report.timeline.timelines import timelines
-from tests import fake_nvml
+from tests import fake_nvml, played_gpus
 from tests.nvml import fixture
 from tests.paths import ROOT
-from tests.projects import FAMILY, FLAVOR, lay_out
+from tests.projects import FAMILY, lay_out
 
 nvml_library = fixture.nvml_library
 UUID = "GPU-0a0b0c0d-1111-2222-3333-444444444444"
 SLICE = "MIG-cccc3333-0000-0000-0000-000000000000"
 MIB = fake_nvml.MIB
-PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 # Plays two training steps: the control holds HELD (900) MiB, a swapped phase PEAK (300), and sends
 # SENT (600). Its trace says that a step moves 300 MiB.
@@ -91,9 +90,8 @@ def play(
 ) -> tuple[int, str, RunRecord, Path]:
     live = tmp_path / "live"
     fake_nvml.write_live(live, 100 * MIB + held, process={4242: held} if held else None)
-    flavor = FLAVOR.replace("3.11", PYTHON) + f'\n[variables]\nLIVE_FILE = "{live}"\n'
-    flavor += 'LOSE_GPU = "1"\n' if lose else ""
-    flavor += "".join(f'{name} = "{value}"\n' for name, value in (variables or {}).items())
+    lost = {"LOSE_GPU": 1} if lose else {}
+    flavor = played_gpus.flavor(LIVE_FILE=live, **lost, **(variables or {}))
     root = lay_out(
         tmp_path / "checkout",
         flavors={"test-flavor": flavor},
@@ -105,21 +103,9 @@ def play(
         [fake_nvml.Gpu(UUID, name="Test GPU", **gpu)],
         live=live,  # type: ignore[arg-type]
     ).write(tmp_path / "scenario")
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "harness", "--root", str(root), "run", "--gpu=0"),
-            *("--engine=venv", f"--scenarios={scenarios}", f"--reports={tmp_path / 'reports'}"),
-            *options,
-        ],
-        cwd=ROOT,
-        env={
-            **fake_nvml.environment(library, scenario),
-            f"PYTHON_{PYTHON.replace('.', '_')}": sys.executable,
-        },
-        capture_output=True,
-        text=True,
-        timeout=180,
-    )
+    where = (f"--root={root}", "run", "--gpu=0", "--engine=venv")
+    what = (f"--scenarios={scenarios}", f"--reports={tmp_path / 'reports'}")
+    done = played_gpus.run(library, scenario, *where, *what, *options)
     directory = (tmp_path / "reports" / "latest").resolve()
     record = RunRecord.model_validate_json((directory / "record.json").read_bytes())
     return done.returncode, done.stdout + done.stderr, record, directory

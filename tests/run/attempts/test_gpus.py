@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -14,14 +12,13 @@ import pytest
 
 from harness.record import store
 from harness.record.models import Outcome, PhaseRecord, RunRecord
-from tests import fake_nvml
+from tests import fake_nvml, played_gpus
 from tests.fake_nvml import Gpu, Scenario
 from tests.nvml import fixture
 from tests.paths import ROOT
-from tests.projects import FLAVOR, lay_out
+from tests.projects import lay_out
 
 nvml_library = fixture.nvml_library
-PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 A, B, C = (f"GPU-{letter * 8}-1414-2222-3333-444444444444" for letter in "abc")
 
 # Says on which GPU it runs, and whether somebody holds that GPU's lease. What loads waits until the
@@ -71,29 +68,15 @@ def play(
     meeting = tmp_path / "meeting"
     meeting.mkdir()
     fake_nvml.write_live(meeting / "live", 0)
-    flavor = FLAVOR.replace("3.11", PYTHON) + f'\n[variables]\nMEETING = "{meeting}"\n'
-    flavor += "".join(f'{name} = "{value}"\n' for name, value in variables.items())
     root = lay_out(
         tmp_path / "checkout",
-        flavors={"test-flavor": flavor},
+        flavors={"test-flavor": played_gpus.flavor(MEETING=meeting, **variables)},
         scripts={"save.py": SCRIPT, "load.py": SCRIPT, "predict.py": SCRIPT},
     )
     shutil.copytree(ROOT / "scenarios" / "forks", root / "scenarios" / "forks")
     scenario = Scenario(gpus, live=meeting / "live").write(tmp_path / "scenario")
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "harness", "--root", str(root), "run", "--engine=venv"),
-            *(f"--reports={tmp_path / 'reports'}", *options),
-        ],
-        cwd=ROOT,
-        env={
-            **fake_nvml.environment(library, scenario),
-            f"PYTHON_{PYTHON.replace('.', '_')}": sys.executable,
-        },
-        capture_output=True,
-        text=True,
-        timeout=400,
-    )
+    where = (f"--root={root}", "run", "--engine=venv", f"--reports={tmp_path / 'reports'}")
+    done = played_gpus.run(library, scenario, *where, *options, timeout=400)
     directory = (tmp_path / "reports" / "latest").resolve()
     record = store.load(directory) if directory.is_dir() else None
     return done.returncode, done.stdout + done.stderr, record, directory
@@ -251,13 +234,8 @@ def test_gpus_that_cannot_be_had_are_exit_4_and_one_line(
 
 def test_all_of_no_driver_is_exit_4(tmp_path, nvml_library) -> None:
     scenario = Scenario(init=12).write(tmp_path / "scenario")
-    done = subprocess.run(
-        [sys.executable, "-m", "harness", "run", "--gpu=all", f"--reports={tmp_path / 'r'}"],
-        cwd=ROOT,
-        env=fake_nvml.environment(nvml_library, scenario),
-        capture_output=True,
-        text=True,
-        timeout=120,
+    done = played_gpus.run(
+        nvml_library, scenario, "run", "--gpu=all", f"--reports={tmp_path / 'r'}"
     )
     assert done.returncode == 4
     (line,) = done.stderr.splitlines()
@@ -266,17 +244,9 @@ def test_all_of_no_driver_is_exit_4(tmp_path, nvml_library) -> None:
 
 def test_a_proof_takes_one_gpu(tmp_path, nvml_library) -> None:
     scenario = Scenario([Gpu(A), Gpu(B)]).write(tmp_path / "scenario")
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "harness", "prove", "tf1-tfkeras", "trainsave-loadtrain"),
-            *("--gpu=0,1", "--engine=venv", f"--reports={tmp_path / 'r'}"),
-        ],
-        cwd=ROOT,
-        env=fake_nvml.environment(nvml_library, scenario),
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    case = ("prove", "tf1-tfkeras", "trainsave-loadtrain")
+    where = ("--gpu=0,1", "--engine=venv", f"--reports={tmp_path / 'r'}")
+    done = played_gpus.run(nvml_library, scenario, *case, *where)
     assert done.returncode == 4
     (line,) = done.stderr.splitlines()
     assert line == "harness: prove takes one GPU, and GPU=0,1 names 2"

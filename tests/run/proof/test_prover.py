@@ -12,15 +12,14 @@ from harness.record.checks import Status
 from harness.record.models import Outcome
 from harness.run.proof import prover
 from harness.run.proof.proof import Proof
-from tests import fake_nvml
+from tests import fake_nvml, played_gpus
 from tests.nvml import fixture
 from tests.paths import ROOT
-from tests.projects import FAMILY, FLAVOR, lay_out
+from tests.projects import FAMILY, lay_out
 
 nvml_library = fixture.nvml_library
 UUID = "GPU-0a0b0c0d-1111-2222-3333-444444444444"
 MIB = fake_nvml.MIB
-PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 # Plays a training step that holds 90 MiB a batch without swapping and 30 with it, and 50 of the
 # batch in host memory; 100 MiB are the context's. With DISOBEY it does not mind the ceiling. With
@@ -92,9 +91,8 @@ def prove(
 ) -> tuple[int, str, Proof | None]:
     live = tmp_path / "live"
     fake_nvml.write_live(live, 100 * MIB)
-    flavor = FLAVOR.replace("3.11", PYTHON) + f'\n[variables]\nLIVE_FILE = "{live}"\n'
-    flavor += 'DISOBEY = "1"\n' if disobey else ""
-    flavor += f'{variable} = "1"\n' if variable else ""
+    told = [*(["DISOBEY"] if disobey else []), *([variable] if variable else [])]
+    flavor = played_gpus.flavor(LIVE_FILE=live, **dict.fromkeys(told, 1))
     root = lay_out(
         tmp_path / "checkout",
         flavors={"test-flavor": flavor},
@@ -103,21 +101,8 @@ def prove(
     )
     gpus = [fake_nvml.Gpu(UUID, name="Test GPU", **gpu)]  # type: ignore[arg-type]
     scenario = fake_nvml.Scenario(gpus, live=live).write(tmp_path / "scenario")
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "harness", "--root", str(root), "prove"),
-            *("test-flavor", "save-load", "--engine=venv", f"--reports={tmp_path / 'reports'}"),
-            *options,
-        ],
-        cwd=ROOT,
-        env={
-            **fake_nvml.environment(library, scenario),
-            f"PYTHON_{PYTHON.replace('.', '_')}": sys.executable,
-        },
-        capture_output=True,
-        text=True,
-        timeout=180,
-    )
+    case = (f"--root={root}", "prove", "test-flavor", "save-load", "--engine=venv")
+    done = played_gpus.run(library, scenario, *case, f"--reports={tmp_path / 'reports'}", *options)
     files = list((tmp_path / "reports").glob(f"*/{prover.FILE}"))
     made = Proof.model_validate_json(files[0].read_bytes()) if files else None
     return done.returncode, done.stdout + done.stderr, made
