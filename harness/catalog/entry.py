@@ -33,7 +33,7 @@ Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,64}$")]
 # no file may say otherwise (docs/contract.md). ld.so(8), python(1), the container toolkit's and
 # CUDA's documents name those that are read before a phase's own code is.
 _OF_THE_HARNESS = re.compile(
-    r"ACCELERATOR|BATCH_SCALE|EXECUTION_MODE|KERAS|MEMORY_CEILING|SERVER_(HOST|PORT|URL)"
+    r"ACCELERATOR|BATCH_SCALE|COMPILATION_CACHE|EXECUTION_MODE|KERAS|MEMORY_CEILING|SERVER_(HOST|PORT|URL)"
     r"|(DATA|INPUT|OUTPUT)_DIR|LMS_(FAULT|MEASURE|PARAMS|PATH|PROVIDER|REFERENCE)"
     r"|OMP_NUM_THREADS|TF_NUM_(INTRA|INTER)OP_THREADS"
     r"|HOME|PATH|TMPDIR|ENV|BASH_ENV|GCONV_PATH|GLIBC_TUNABLES|(LD|DYLD)_.*"

@@ -33,6 +33,7 @@ class Phase(typing.NamedTuple):
     batch_scale: factor on the batch size, at least 1: how much there is to hold in memory.
     memory_ceiling: bytes of a GPU's memory that the framework may take; 0 for no limit.
     intra_threads, inter_threads: CPU threads for the framework; 0 leaves the number to it.
+    compilation_cache: a directory in which frameworks may keep what they compile, or None.
     edit_in_place: LMS_EDIT_IN_PLACE=1, for canaries: edit a graph that a session has run without
         moving to a fresh session.
     fault: LMS_FAULT, for canaries: what our own provider does wrong; see `providers.fault`.
@@ -55,6 +56,7 @@ class Phase(typing.NamedTuple):
     output_directory: str
     intra_threads: int
     inter_threads: int
+    compilation_cache: typing.Optional[str]
     edit_in_place: bool
     fault: typing.Optional[str]
     reference: bool
@@ -82,6 +84,7 @@ class Phase(typing.NamedTuple):
             output_directory=read.required_directory("OUTPUT_DIR"),
             intra_threads=read.count("TF_NUM_INTRAOP_THREADS"),
             inter_threads=read.count("TF_NUM_INTEROP_THREADS"),
+            compilation_cache=read.text("COMPILATION_CACHE"),
             edit_in_place=read.switch("LMS_EDIT_IN_PLACE"),
             fault=read.text("LMS_FAULT"),
             reference=read.switch(_REFERENCE),
@@ -124,6 +127,7 @@ class Phase(typing.NamedTuple):
             memory_ceiling=self.memory_ceiling,
             intra_threads=self.intra_threads,
             inter_threads=self.inter_threads,
+            compilation_cache=self.compilation_cache,
         )
 
     def input(self, *names: str) -> str:

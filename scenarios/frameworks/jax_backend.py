@@ -29,6 +29,11 @@ def start(resources: Resources) -> typing.List[str]:
     if not resources.on_gpu:
         # jax reads its variables when it is imported, and that may have been before.
         jax.config.update("jax_platforms", "cpu")
+    if resources.compilation_cache:
+        # A program that calls Python, as one that swaps does here, jax compiles each time.
+        jax.config.update("jax_compilation_cache_dir", resources.compilation_cache)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
     try:
         devices = jax.devices()

@@ -15,6 +15,7 @@ class Resources(typing.NamedTuple):
     memory_ceiling: bytes of a GPU's memory that the framework may take; 0 for no limit.
     intra_threads, inter_threads: CPU threads within an operation and for several of them at a
         time; 0 leaves the number to the framework.
+    compilation_cache: a directory for what the framework compiles, which other phases use; or None.
     """
 
     on_gpu: bool
@@ -22,3 +23,4 @@ class Resources(typing.NamedTuple):
     memory_ceiling: int = 0
     intra_threads: int = 0
     inter_threads: int = 0
+    compilation_cache: typing.Optional[str] = None

@@ -2,8 +2,9 @@
 
 There is no isolation here beyond a scrubbed environment, a fresh directory and a session of its
 own; the `docker` engine is the product. Without a GPU a phase is forked from a process that has
-imported the framework and done nothing else: half of a short phase is that import. What leftovers
-of a killed driver are is known by the claims on its scratch directories.
+imported the framework and done nothing else: half of a short phase is that import. And what a
+framework compiles in one phase of a run it need not compile in the next. What leftovers of a killed
+driver are is known by the claims on its scratch directories.
 """
 
 from __future__ import annotations
@@ -61,6 +62,9 @@ class VenvEngine:
         self._used: list[Claim] = []
         self._warm = warm
         self._servers = ForkServers(self._scratch)
+        self._compilations = cache / "compiled"
+        self._compiled: dict[str, ClaimedDirectory] = {}  # by run
+        self._lock = threading.Lock()
 
     def preflight(self, gpu: str | None) -> None:
         """A process sees the GPU that the host sees: nothing more to check."""
@@ -128,7 +132,7 @@ class VenvEngine:
             EngineError: it could not be started.
         """
         with self._place(launch) as place, contextlib.ExitStack() as stack:
-            command = _command(launch, place)
+            command = self._command(launch, place)
             try:
                 streams = stack.enter_context(Streams(place, (command.stdout, command.stderr)))
                 stdout, stderr = streams.pipes
@@ -153,8 +157,10 @@ class VenvEngine:
             made.remove()
 
     def close(self) -> None:
-        """Ends the fork servers, and the claims on environments."""
+        """Ends the fork servers, and the claims on environments; what was compiled is gone."""
         self._servers.close()
+        while self._compiled:
+            self._compiled.popitem()[1].remove()
         while self._used:
             self._used.pop().release()
 
@@ -170,7 +176,7 @@ class VenvEngine:
         For a phase that serves: with the server's; the client's command is printed beside it.
         """
         with self._place(launch, "shell.") as place:
-            command = _command(launch.serving(_HOST, 0), place)
+            command = self._command(launch.serving(_HOST, 0), place)
             variables = {
                 **command.environment,
                 "TERM": os.environ.get("TERM", "dumb"),
@@ -185,7 +191,8 @@ class VenvEngine:
 
     def reap(self) -> list[str]:
         """Ends what dead drivers left running; removes their scratch and half-made environments."""
-        return [*scratch.reap(self._scratch), *environment.reap(self._environments)]
+        ended = [*scratch.reap(self._scratch), *scratch.reap(self._compilations)]
+        return [*ended, *environment.reap(self._environments)]
 
     def clean(self) -> Removal:
         """Removes what dead drivers left, and the environments that no run uses."""
@@ -215,24 +222,35 @@ class VenvEngine:
         return process.start(command) if forked is None else forked
 
 
+    def _command(self, launch: Launch, place: Path) -> Command:
+        """Raises: OSError: there is no room for what is compiled."""
+        # On a GPU compilers try out which code is the fastest, and what two executions of one
+        # phase may differ in would be gone.
+        compiled = None if launch.gpu is not None else self._compiled_in(launch.run_id)
+        return Command(
+            python=launch.environment.handle,
+            script=launch.scenarios / launch.script,
+            environment=_variables(launch, place, compiled),
+            directory=place,
+            stdout=launch.logs / "stdout.log",
+            stderr=launch.logs / "stderr.log",
+        )
+
+    def _compiled_in(self, run_id: str) -> Path:
+        """Where the phases of a run share what their frameworks compile."""
+        with self._lock:
+            if run_id not in self._compiled:
+                self._compiled[run_id] = ClaimedDirectory(self._compilations, f"{run_id}.")
+            return self._compiled[run_id].path
+
+
 def _end_lost(started: Process, place: Path) -> None:
     """Ends what a process has left that lost its supervisor."""
     if started.unsupervised:
         scratch.end_processes(place)
 
 
-def _command(launch: Launch, scratch: Path) -> Command:
-    return Command(
-        python=launch.environment.handle,
-        script=launch.scenarios / launch.script,
-        environment=_variables(launch, scratch),
-        directory=scratch,
-        stdout=launch.logs / "stdout.log",
-        stderr=launch.logs / "stderr.log",
-    )
-
-
-def _variables(launch: Launch, scratch: Path) -> dict[str, str]:
+def _variables(launch: Launch, scratch: Path, compiled: Path | None) -> dict[str, str]:
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     binaries = Path(launch.environment.handle).parent
     contract = launch.contract(
@@ -250,5 +268,6 @@ def _variables(launch: Launch, scratch: Path) -> dict[str, str]:
         **_MALLOC,
         "PATH": f"{binaries}:/usr/local/bin:/usr/bin:/bin",
         "CUDA_VISIBLE_DEVICES": launch.gpu or "",
+        **({} if compiled is None else {"COMPILATION_CACHE": str(compiled)}),
         **contract,
     }

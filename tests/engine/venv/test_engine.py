@@ -94,6 +94,31 @@ def test_contract_of_a_phase(engine, tmp_path, monkeypatch):
     assert list((tmp_path / "cache/scratch").iterdir()) == []
 
 
+def test_phases_of_a_run_share_what_their_frameworks_compile(engine, tmp_path):
+    script = """
+        import os, pathlib
+        place = pathlib.Path(os.environ["COMPILATION_CACHE"])
+        print(place, sorted(entry.name for entry in place.iterdir()), flush=True)
+        (place / os.environ["NAME"]).touch()
+    """
+    said = []
+    for run, name in (("one", "a"), ("one", "b"), ("other", "c")):
+        phase = launch(tmp_path, script, run_id=run, variables={"NAME": name})
+        assert execute(engine, phase)[0].code == 0
+        said.append((tmp_path / "logs/stdout.log").read_text().split(maxsplit=1))
+    (place, first), (same, second), (another, third) = said
+    assert (place == same, place == another) == (True, False)
+    assert (first, second, third) == ("[]\n", "['a']\n", "[]\n")
+    engine.close()
+    assert not Path(place).exists()
+
+
+def test_on_a_gpu_nothing_compiled_is_shared(engine, tmp_path):
+    script = "import os; print(os.environ.get('COMPILATION_CACHE'))"
+    assert execute(engine, launch(tmp_path, script, gpu="GPU-1"))[0].code == 0
+    assert (tmp_path / "logs/stdout.log").read_text() == "None\n"
+
+
 def test_a_provider_s_file_is_where_it_is(engine, tmp_path):
     file = tmp_path / "mine.py"
     mine = provider("mine", file=file, class_name="Mine")
@@ -305,6 +330,7 @@ def test_a_killed_driver_leaves_nothing_that_runs(engine, tmp_path):
     assert names[1] == f"{names[0]}.lock"
     engine.reap()
     assert list((tmp_path / "cache/scratch").iterdir()) == []
+    assert list((tmp_path / "cache/compiled").iterdir()) == []
 
 
 _LOST = """

@@ -40,7 +40,7 @@ def test_family_has_the_three_paths_and_no_script_is_left_over() -> None:
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("flavor", ["tf1-keras22", "tf2-legacy"])
 def test_whole_model_goes_on_from_its_generator(flavor: str, tmp_path: Path) -> None:
-    saved = complete(run_phase(flavor, f"{FAMILY}/train_savemodel", tmp_path / "save"))
+    saved = complete(run_phase(flavor, f"{FAMILY}/train_save", tmp_path / "save"))
     loaded = complete(run_phase(flavor, f"{FAMILY}/loadmodel_train", tmp_path / "load", saved))
     assert set(saved.digests("saved")) == {"weights", "optimizer", "predictions"}
     assert loaded.digests("restored") == saved.digests("saved")
@@ -64,7 +64,7 @@ def test_whole_model_goes_on_from_its_generator(flavor: str, tmp_path: Path) -> 
 def test_bad_sizes_end_a_phase_with_one_line(
     name: str, value: str, least: int, tmp_path: Path
 ) -> None:
-    ended = run_phase("tf1-tfkeras", f"{FAMILY}/train_savemodel", tmp_path, **{name: value})
+    ended = run_phase("tf1-tfkeras", f"{FAMILY}/train_save", tmp_path, **{name: value})
     assert ended.code == 2
     assert "Traceback" not in ended.log
     assert [line for line in ended.log.splitlines() if line.startswith("error: ")] == [
