@@ -26,7 +26,7 @@ from harness.catalog.catalog import Catalog
 from harness.catalog.variants import Depth
 from harness.cli import judgement, options, reporting, spreading
 from harness.cli.console import ConsoleObserver
-from harness.plan import identity, planner, sensitivity
+from harness.plan import groups, identity, planner, sensitivity
 from harness.plan.plan import Plan
 from harness.plan.scale import Goal
 from harness.record import store
@@ -167,6 +167,10 @@ def run_command(context: click.Context, /, **how: Any) -> int:
         planned, settings = portion.of_shard(
             prepared.planned, prepared.settings, how["shard"], durations, earlier
         )
+    if prepared.chosen.engine.name == "docker" and not prepared.chosen.gpus:
+        # Most of a short phase is the import of its framework, which a container does anew. On a
+        # GPU memory is sampled, of each execution by itself.
+        planned = groups.compared(planned)
     prepared = replace(prepared, planned=planned, settings=settings)
     record, directory = prepared.execute(follow=False)
     return _exit_code(record, directory)

@@ -74,6 +74,7 @@ def launch_of(phases: Sequence[Launch], key: str, directory: Path) -> Launch:
     return replace(
         first,
         key=key,
+        provider=next((phase.provider for phase in phases if phase.provider), None),
         script=SCRIPT,
         variables=common,
         input=directory / "input",

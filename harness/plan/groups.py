@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-from harness.plan.plan import Task
+from harness.plan.plan import Plan, Task
 
 TASKS = 12  # of a group; what goes on beside it waits for its end
 
@@ -42,3 +42,34 @@ def grouped(tasks: Mapping[str, Task], members: Collection[str]) -> dict[str, Ta
                 name = f"{prefix}.{names[prefix]}"
                 placed.update({task.key: replace(task, group=name) for task in part})
     return placed
+
+
+def compared(plan: Plan) -> Plan:
+    """The plan with each phase in one group with the executions that it is compared with.
+
+    These are its control, and its reference where that is no phase itself: nothing waits for them,
+    so the group can start as soon as the phase can. One that several phases are compared with is
+    in the group of the first. The two of a straight are a group of their own, which can start at
+    once. A client runs beside a phase alone, and what starts from nothing is no fork.
+    """
+    uses = [use for case in plan.cases for use in case.uses]
+    phases = {use.key for use in uses}
+    free = {
+        key: task
+        for key, task in plan.tasks.items()
+        if task.group is None and task.client is None and not task.cold
+    }
+    placed = dict(plan.tasks)
+    for use in uses:
+        others = [key for key in use.keys if key not in phases]
+        straights = [key for key in others if key in use.straights]
+        beside = [key for key in others if key not in straights]
+        for keys in ([use.key, *beside], straights):
+            part = [free[key] for key in keys if key in free]
+            part = [task for task in part if task.flavor == part[0].flavor]
+            if len(part) > 1 and part[0].key == keys[0]:
+                name = f"{part[0].key}.compared"
+                placed.update({task.key: replace(task, group=name) for task in part})
+                for task in part:
+                    del free[task.key]
+    return replace(plan, tasks=placed)

@@ -7,7 +7,7 @@ from harness.catalog.providers import BUILTIN
 from harness.plan import groups, order, planner
 from harness.plan.plan import Task
 from tests import variants
-from tests.projects import lay_out, provider
+from tests.projects import FAMILY, lay_out, provider
 
 FORMATS = "".join(
     f'[[variants.format]]\nid = "f{number}"\ndescription = "format {number}"\n'
@@ -70,6 +70,59 @@ def test_what_starts_from_nothing_is_in_no_group(tmp_path):
 def test_scenarios_that_are_written_out_are_in_no_group(tmp_path):
     made = planner.make(catalog.load(lay_out(tmp_path)))
     assert {task.group for task in made.tasks.values()} == {None}
+
+
+COMPARED = FAMILY.replace(
+    'restores = ["weights"]',
+    'restores = ["weights"]\nstraight = { script = "save.py", variables = { EPOCHS = "2" } }',
+    1,
+).replace('script = "predict.py"', 'script = "predict.py"\nreference = { script = "load.py" }')
+
+
+def compared(tmp_path, family=COMPARED):
+    own = catalog.load(lay_out(tmp_path, families={"basic": family}))
+    return members(groups.compared(planner.make(own)).tasks)
+
+
+def test_a_phase_is_in_one_group_with_what_it_is_compared_with(tmp_path):
+    load, predict = "test-flavor.basic.save-load.load", "test-flavor.basic.save-predict.load"
+    assert compared(tmp_path) == {
+        None: ["test-flavor.basic.save-load.save"],
+        f"{load}.compared": [load, f"{load}.control"],
+        f"{load}.straight.compared": [f"{load}.straight", f"{load}.straight-again"],
+        f"{predict}.compared": [predict, f"{predict}.control", f"{predict}.reference"],
+    }
+
+
+def test_what_several_phases_are_compared_with_is_in_the_group_of_the_first(tmp_path):
+    other = COMPARED.partition("[[scenario]]")[2].partition("[[scenario]]")[2]
+    other = other.replace('"save-predict"', '"save-predict-more"')
+    other = other.replace('role = "predict"', 'role = "predict"\nvariables = { MORE = "1" }')
+    other = other.replace('"load.py" }', '"load.py", variables = { MORE = "0" } }')
+    first = COMPARED.replace('reference = { script = "load.py" }', "").replace(
+        'script = "predict.py"',
+        'script = "predict.py"\nreference = { script = "load.py", variables = { MORE = "0" } }',
+    )
+    found = compared(tmp_path, f"{first}\n[[scenario]]{other}")
+    place = "test-flavor.basic"
+    assert found[f"{place}.save-predict.load.compared"][2:] == [
+        f"{place}.save-predict.load.reference"
+    ]
+    more = f"{place}.save-predict-more.load"
+    assert found[f"{more}.compared"] == [more, f"{more}.control"]
+
+
+def test_a_phase_with_a_client_or_from_nothing_is_compared_with_what_runs_elsewhere(tmp_path):
+    family = COMPARED.replace('script = "load.py"\n', 'script = "load.py"\ncold = true\n', 1)
+    family = family.replace('script = "predict.py"', 'script = "predict.py"\nclient = "save.py"')
+    found = compared(tmp_path, family)
+    assert set(found) == {None}
+    assert len(found[None]) == 8
+
+
+def test_groups_of_variants_stay_as_they_are(tmp_path):
+    made = planner.make(variants.loaded(tmp_path).select(flavors=["full"]))
+    assert groups.compared(made) == made
 
 
 def test_a_script_that_runs_twice_in_a_chain_does_not_wait_for_itself():

@@ -35,9 +35,9 @@ from harness.engine.docker.ledger import IMAGE, Ledger
 
 # What goes into the container, beside what this machine adds.
 FILES = ("install.sh", "requirements-build.txt", "requirements.txt")
-_PLACE, _MADE = "/build", "/opt/venv"
+_PLACE, _MADE = "/build", "/image/"
 # What the Dockerfile says after this line is said of the image.
-_COPY = f"COPY --from=builder {_MADE} {_MADE}\n"
+_COPY = f"COPY --from=builder {_MADE} /\n"
 # Standard input is an archive, and then the sign that the driver lives: its end ends everything,
 # since the processes of a container do not outlive the first.
 _COMMAND = f"""
@@ -254,9 +254,9 @@ def _commit(
 ) -> Callable[[APIClient], Iterator[Mapping[str, Any]]]:
     def ask(client: APIClient) -> Iterator[Mapping[str, Any]]:
         client.timeout = _COMMIT_S
-        parts, _ = client.get_archive(builder, _MADE)
-        parent = _MADE.rpartition("/")[0]
-        client.put_archive(image, parent, parts)
+        # Of a path with the dot the archive has what is in the directory, and not itself.
+        parts, _ = client.get_archive(builder, f"{_MADE}.")
+        client.put_archive(image, "/", parts)
         yield {}
         repository, _, name = tag.rpartition(":")
         answer = client.commit(
