@@ -32,6 +32,7 @@ def main() -> int:
         print(f"not measured: LMS and the matrix: {problem}")
     benchmarks = [
         ("wall of the matrix against its bare phases", "matrix.py", DRIVER if tensorflow else ""),
+        ("wall of the matrix in containers against venv", "engines.py", DRIVER),
         ("LMS editing time, peak and step time", "lms.py", tensorflow),
         ("what the harness adds to a bare docker run", "container.py", DRIVER),
         ("sampler at 20 Hz", "sampler.py", DRIVER),

@@ -1,9 +1,10 @@
 """Wall time of the tf1-tfkeras and tf1-keras22 matrix against its bare phases.
 
-The matrix: 16 cases with all evidence, controls and meters, several phases at a time. The bare
-phases: the same 25 scripts one after another, each in its environment, with no digest, trace,
-control, sampler or record (LMS_MEASURE=0), TensorFlow's own default of threads. Prints the
-median ratio of pairs run in turn.
+The matrix: 16 cases with all evidence and meters, several phases at a time, and beside the 25
+phases of the scenarios all that these are compared with: controls, references, straights. The bare
+phases: the 25 scripts one after another, each in its environment, with no digest, trace, sampler or
+record (LMS_MEASURE=0), TensorFlow's own default of threads. Prints the median ratio of pairs run in
+turn.
 """
 
 from __future__ import annotations
@@ -36,9 +37,10 @@ def main(pairs: int = 3) -> None:
         flavor.id: engine.prepare(flavor, "virtual", print, threading.Event()).handle
         for flavor in selected.flavors
     }
-    bare_tasks = [task for task in made.tasks.values() if task.control_of is None]
+    phases = {use.key for case in made.cases for use in case.uses}
+    bare_tasks = [task for task in made.tasks.values() if task.key in phases]
     cases = sum(case.skip is None for case in made.cases)
-    print(f"matrix: {cases} cases, {len(made.tasks)} phases with controls; bare: {len(bare_tasks)}")
+    print(f"matrix: {cases} cases, {len(made.tasks)} executions; bare: {len(bare_tasks)}")
     ratios = []
     for number in range(1, pairs + 1):
         bare_s, matrix_s = bare(bare_tasks, pythons), matrix()
