@@ -21,28 +21,10 @@ python=$(command -v "python${PYTHON}" || command -v python3) || {
     echo "ERROR: the base image has neither python${PYTHON} nor python3" >&2
     exit 1
 }
-find_tensorflow='import importlib.util as u, sys; sys.exit(u.find_spec("tensorflow") is None)'
-if "$python" -c "$find_tensorflow"; then
-    "$python" -m venv --system-site-packages --without-pip /opt/venv
-else
-    "$python" -m venv /opt/venv
-fi
-
-# The tracker's files hold whole addresses; older versions of pip know it by the other name.
-mkdir -p "$here/tracker"
-export PIP_BUILD_TRACKER="$here/tracker" PIP_REQ_TRACKER="$here/tracker"
-export PIP_CONFIG_FILE="$here/pip.conf" PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-export PIP_NO_INPUT=1 PIP_PROGRESS_BAR=off PIP_ROOT_USER_ACTION=ignore
-if [ -s "$here/ca-certificates.crt" ]; then export PIP_CERT="$here/ca-certificates.crt"; fi
-install="/opt/venv/bin/python -m pip install --require-hashes --no-deps"
-$install -r "$here/requirements-build.txt"
-$install --no-build-isolation -r "$here/requirements.txt"
-/opt/venv/bin/python -m pip freeze --all > /opt/venv/freeze.txt
-/opt/venv/bin/python -c 'import platform; print(platform.python_version())' > /opt/venv/python.txt
-
 # Official images of Python have no bytecode, to be small, and containers keep none: each would
 # compile again all that its framework imports of the standard library, for a third of a second.
-/opt/venv/bin/python - /image <<'EOF'
+# First of all: any other Python here, such as that of ensurepip, leaves some behind.
+"$python" -B - /image <<'EOF'
 import compileall
 import os
 import re
@@ -77,4 +59,23 @@ os.makedirs(image + "/opt", exist_ok=True)
 for path in directories:  # those that the base has stay as they are
     shutil.copystat(path, image + path)
 EOF
+
+find_tensorflow='import importlib.util as u, sys; sys.exit(u.find_spec("tensorflow") is None)'
+if "$python" -c "$find_tensorflow"; then
+    "$python" -m venv --system-site-packages --without-pip /opt/venv
+else
+    "$python" -m venv /opt/venv
+fi
+
+# The tracker's files hold whole addresses; older versions of pip know it by the other name.
+mkdir -p "$here/tracker"
+export PIP_BUILD_TRACKER="$here/tracker" PIP_REQ_TRACKER="$here/tracker"
+export PIP_CONFIG_FILE="$here/pip.conf" PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+export PIP_NO_INPUT=1 PIP_PROGRESS_BAR=off PIP_ROOT_USER_ACTION=ignore
+if [ -s "$here/ca-certificates.crt" ]; then export PIP_CERT="$here/ca-certificates.crt"; fi
+install="/opt/venv/bin/python -m pip install --require-hashes --no-deps"
+$install -r "$here/requirements-build.txt"
+$install --no-build-isolation -r "$here/requirements.txt"
+/opt/venv/bin/python -m pip freeze --all > /opt/venv/freeze.txt
+/opt/venv/bin/python -c 'import platform; print(platform.python_version())' > /opt/venv/python.txt
 mv /opt/venv /image/opt/venv

@@ -44,7 +44,7 @@ _COMMAND = f"""
 set -eu
 python=$(command -v "python$PYTHON" || command -v python3) || {{
     echo "ERROR: the base image has neither python$PYTHON nor python3" >&2; exit 1; }}
-"$python" -W ignore -c 'import sys, tarfile
+"$python" -B -W ignore -c 'import sys, tarfile
 tarfile.open(fileobj=sys.stdin.buffer, mode="r|").extractall("{_PLACE}")'
 exec 3<&0
 sh {_PLACE}/install.sh < /dev/null & job=$!
