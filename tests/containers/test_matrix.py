@@ -88,5 +88,9 @@ def test_every_case_passes_in_containers(tmp_path, daemon, flavors, families, sc
             for flavor in record.flavors
             if flavor.id == phase.flavor
         )
+    places = {phase.key: phase.details.get("group") for phase in record.phases}
+    controls = [key for key in places if key.endswith(".control")]
+    assert all(places[key] == places[key.removesuffix(".control")] for key in controls)
+    assert not controls or any(places[key] for key in controls)
     left = daemon.client().containers(all=True, filters={"label": [f"{LABEL}.run={record.id}"]})
     assert left == []

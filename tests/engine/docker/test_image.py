@@ -294,6 +294,52 @@ def test_a_base_that_brings_tensorflow_lends_its_packages(
         client.remove_image(tag, force=True)
 
 
+# As official images of Python are; and with directories of which the mode is not the usual one.
+_STRIPPED = """FROM {base}
+RUN find / -xdev -name '*.pyc' -delete; chmod 711 /opt /usr/lib
+"""
+_LOOKED_AT = """
+import argparse, email.message, importlib, json, logging, os, sys, tarfile, urllib.request
+cached = [getattr(module, "__cached__", None) for module in sys.modules.values()]
+print(sum(map(bool, cached)) > 40, [path for path in cached if path and not os.path.exists(path)])
+print([oct(os.stat(path).st_mode & 0o7777) for path in ("/", "/opt", "/usr/lib")])
+"""
+
+
+@pytest.mark.docker
+def test_an_image_has_the_bytecode_that_its_base_lacks(
+    flavor: Flavor, daemon: Daemon, base_image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, tag = daemon.client(), "lms-harness-test/without-bytecode"
+    context = build.context({"Dockerfile": _STRIPPED.format(base=base_image).encode()})
+    output = list(client.build(fileobj=context, custom_context=True, tag=tag, rm=True, decode=True))
+    assert not any("error" in event for event in output), output
+    said = {}
+    try:
+        monkeypatch.setenv("BASE_IMAGE_T_LMS", tag)
+        environment = DockerEngine().prepare(
+            flavor, "virtual", lambda line: None, threading.Event()
+        )
+        for image_id in (tag, environment.handle):
+            container = client.create_container(
+                image_id,
+                ["python3", "-c", _LOOKED_AT],
+                labels=owner.labels("test"),
+                host_config=client.create_host_config(read_only=True),
+            )["Id"]
+            client.start(container)
+            assert client.wait(container)["StatusCode"] == 0
+            said[image_id] = client.logs(container).decode().splitlines()
+            client.remove_container(container, force=True)
+        client.remove_image(environment.handle, force=True)
+    finally:
+        client.remove_image(tag, force=True)
+    lacking, complete = said.values()
+    assert lacking[0] != "True []"
+    assert complete[0] == "True []"
+    assert complete[1] == lacking[1] == "['0o755', '0o711', '0o711']"
+
+
 @pytest.mark.docker
 def test_a_base_that_is_nowhere_is_one_line(
     flavor: Flavor, monkeypatch: pytest.MonkeyPatch

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.catalog import catalog
+from meters import session
 from tests.scenarios.phases import (
     FLAVORS,
     FUNCTIONS,
@@ -22,7 +23,7 @@ from tests.scenarios.phases import (
 FAMILY = "keras_saveload"
 STATE = {"weights", "optimizer", "random", "predictions"}
 # Batches of 128 of the shipped digits.
-TRAINED, PREDICTED = 12, 3
+TRAINED, PREDICTED = 3, 2
 SCRIPTS = sorted(path.stem for path in (SCENARIOS / "families" / FAMILY).glob("mnist_*_keras_*.py"))
 
 
@@ -112,7 +113,7 @@ def test_whole_model_goes_on_with_the_same_result_and_less_memory(
     assert plain["swap_in"] == 0
     assert swapped["peak_accelerator"] < 0.9 * plain["peak_accelerator"]
     # A session's meter measures again while the peak may be lower.
-    repeated = 9 if flavor in SESSIONS else 0
+    repeated = session._REPETITIONS if flavor in SESSIONS else 0
     traced = 1 if flavor in SESSIONS else 2
     for trace in (saved.one("trace"), swapped, plain):
         assert 0 <= trace["steps"] - TRAINED - traced <= repeated
@@ -156,7 +157,7 @@ def test_keras_3_goes_on_with_the_same_result_and_less_memory(
         # Of a compiled program the host's memory has no curve.
         assert host == (None if flavor == "keras3-jax" else trace["peak_host"])
     # On jax the last batch, which is smaller, is left out.
-    trained = 3 if flavor == "keras3-jax" else 4
+    trained = 2 if flavor == "keras3-jax" else 3
     assert {trace["steps"] for trace in (saved.one("trace"), swapped, plain)} == {trained + 2}
 
 
@@ -225,7 +226,7 @@ def test_weights_without_extension_predict(flavor: str, tmp_path: Path) -> None:
     trace = loaded.one("trace", function="predict")
     assert trace["swap_in"] > 0
     # Two digests and three of the meter; in a session it may measure again.
-    repeated = 9 if flavor in SESSIONS else 0
+    repeated = session._REPETITIONS if flavor in SESSIONS else 0
     assert 0 <= trace["steps"] - PREDICTED - 2 - 3 <= repeated
     (accuracy,) = (m["value"] for m in loaded.of("metric", name="accuracy", split="test"))
     (before,) = (m["value"] for m in saved.of("metric", name="accuracy", split="test"))
