@@ -158,8 +158,9 @@ def _held(checkout: Checkout) -> Iterator[Path]:
 
 def _scratch(checkout: Checkout) -> Iterator[Path]:
     cache, reports = checkout.cache, checkout.reports
-    for place in (cache / "scratch", cache / "processes", checkout.temporary):
-        yield from place.glob("*")
+    for name in ("scratch", "compiled", "processes"):
+        yield from (cache / name).glob("*")
+    yield from checkout.temporary.glob("*")
     for place in (cache, reports):
         yield from place.glob(".shared-*")
     yield from reports.rglob(".*.tmp")
