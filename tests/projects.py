@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
 from harness.catalog.providers import BUILTIN, Provider, Way
+from tests.paths import ROOT
 
 FLAVOR = """
 description = "a test flavor"
@@ -71,7 +73,8 @@ def lay_out(
     families: dict[str, str] | None = None,
     scripts: dict[str, str] | None = None,
 ) -> Path:
-    """Writes a checkout below `root` and returns it."""
+    """Writes a checkout below `root`, with the scripts that phases are forked by; returns it."""
+    shutil.copytree(ROOT / "scenarios" / "forks", root / "scenarios" / "forks")
     for name, text in (flavors or {"test-flavor": FLAVOR}).items():
         directory = root / "docker" / "flavors" / name
         directory.mkdir(parents=True)

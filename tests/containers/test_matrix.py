@@ -89,8 +89,9 @@ def test_every_case_passes_in_containers(tmp_path, daemon, flavors, families, sc
             if flavor.id == phase.flavor
         )
     places = {phase.key: phase.details.get("group") for phase in record.phases}
-    controls = [key for key in places if key.endswith(".control")]
-    assert all(places[key] == places[key.removesuffix(".control")] for key in controls)
-    assert not controls or any(places[key] for key in controls)
+    compared = [use for case in record.cases for use in case.phases if use.control is not None]
+    beside = {use.control for use in compared if places[str(use.control)] == places[use.key]}
+    assert beside == {use.control for use in compared}  # each with one of those it is compared with
+    assert not compared or any(places[use.key] for use in compared)
     left = daemon.client().containers(all=True, filters={"label": [f"{LABEL}.run={record.id}"]})
     assert left == []

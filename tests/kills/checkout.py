@@ -129,7 +129,6 @@ class Checkout:
             },
         )
         (self.root / "scenarios" / "families" / "basic" / "serve.py").write_text(_SERVE)
-        shutil.copytree(ROOT / "scenarios" / "forks", self.root / "scenarios" / "forks")
         for path in (ROOT / "docker").iterdir():
             if path.is_file() and path.name != "bases.lock.toml":
                 shutil.copy(path, self.root / "docker")

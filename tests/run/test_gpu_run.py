@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -98,7 +97,6 @@ def play(
         families={"basic": f"activations_mib = 64\n{family}"},
         scripts={"save.py": SCRIPT, "load.py": SCRIPT, "predict.py": SCRIPT},
     )
-    shutil.copytree(ROOT / "scenarios" / "forks", root / "scenarios" / "forks")
     scenario = fake_nvml.Scenario(
         [fake_nvml.Gpu(UUID, name="Test GPU", **gpu)],
         live=live,  # type: ignore[arg-type]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import sys
 import threading
@@ -21,7 +20,6 @@ from harness.record.models import Outcome
 from harness.run import run
 from harness.run.settings import Settings
 from tests.engines import Silent
-from tests.paths import ROOT
 from tests.projects import FLAVOR, lay_out
 
 # Each kind of phase does what its name says; all leave an artifact and say the same facts.
@@ -152,7 +150,6 @@ def execute(tmp_path, monkeypatch):
             families={"state": family(*kinds, timeout_s=timeout_s)},
             scripts={"save.py": SAVE, "load.py": LOAD},
         )
-        shutil.copytree(ROOT / "scenarios" / "forks", root / "scenarios" / "forks")
         (root / "scenarios" / "threads.py").write_text(
             "import threading, time\n"
             "threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +14,6 @@ from harness.record.models import Outcome, PhaseRecord, RunRecord
 from tests import fake_nvml, played_gpus
 from tests.fake_nvml import Gpu, Scenario
 from tests.nvml import fixture
-from tests.paths import ROOT
 from tests.projects import lay_out
 
 nvml_library = fixture.nvml_library
@@ -73,7 +71,6 @@ def play(
         flavors={"test-flavor": played_gpus.flavor(MEETING=meeting, **variables)},
         scripts={"save.py": SCRIPT, "load.py": SCRIPT, "predict.py": SCRIPT},
     )
-    shutil.copytree(ROOT / "scenarios" / "forks", root / "scenarios" / "forks")
     scenario = Scenario(gpus, live=meeting / "live").write(tmp_path / "scenario")
     where = (f"--root={root}", "run", "--engine=venv", f"--reports={tmp_path / 'reports'}")
     done = played_gpus.run(library, scenario, *where, *options, timeout=400)
