@@ -109,7 +109,6 @@ def test_what_is_preloaded_reads_a_provider_s_variables(tmp_path: Path) -> None:
         tmp_path / "checkout", scripts={"save.py": told, "load.py": told, "predict.py": told}
     )
     shutil.copy(ROOT / "scenarios" / "sitecustomize.py", project / "scenarios")
-    shutil.copytree(ROOT / "scenarios" / "forks", project / "scenarios" / "forks")
     # A fork's own parent is what imported the module.
     (project / "scenarios" / "framework.py").write_text(
         "import os\nPAGES = os.environ.get('PAGES')\nPARENT = 'forked' if 'OUTPUT_DIR' not in"
