@@ -47,7 +47,8 @@ def bytecode():
 
 library, image = sysconfig.get_paths()["stdlib"], sys.argv[1]
 before = bytecode()
-compileall.compile_dir(library, maxlevels=8, rx=SKIPPED, quiet=2)
+compileall.compile_dir(library, rx=SKIPPED, quiet=2)
+os.makedirs("/opt", exist_ok=True)
 directories = {"/", "/opt"}
 for path in bytecode() - before:
     os.makedirs(image + os.path.dirname(path), exist_ok=True)

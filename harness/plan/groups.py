@@ -66,7 +66,6 @@ def compared(plan: Plan) -> Plan:
         beside = [key for key in others if key not in straights]
         for keys in ([use.key, *beside], straights):
             part = [free[key] for key in keys if key in free]
-            part = [task for task in part if task.flavor == part[0].flavor]
             if len(part) > 1 and part[0].key == keys[0]:
                 name = f"{part[0].key}.compared"
                 placed.update({task.key: replace(task, group=name) for task in part})

@@ -223,7 +223,11 @@ class VenvEngine:
 
 
     def _command(self, launch: Launch, place: Path) -> Command:
-        """Raises: OSError: there is no room for what is compiled."""
+        """What to start for a launch in its scratch directory.
+
+        Raises:
+            OSError: there is no place for what is compiled.
+        """
         # On a GPU compilers try out which code is the fastest, and what two executions of one
         # phase may differ in would be gone.
         compiled = None if launch.gpu is not None else self._compiled_in(launch.run_id)
