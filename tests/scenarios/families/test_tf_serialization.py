@@ -137,9 +137,8 @@ def test_checkpoint_is_restored_and_swapped(
     assert loaded.digests("restored").items() <= saved.digests("saved").items()
     trace = loaded.one("trace", function="predict")
     assert trace["swap_in"] > 0
-    assert (
-        2 + 3 <= trace["steps"] <= 2 + 3 + session._REPETITIONS
-    )  # two digests, and what the meter runs
+    # Two digests, and what the meter runs.
+    assert 2 + 3 <= trace["steps"] <= 2 + 3 + session._REPETITIONS
 
     resumed = phase(flavor, "checkpoint_resume", tmp_path / "resume", saved)
     control = phase(flavor, "checkpoint_resume", tmp_path / "control", saved, LMS_PROVIDER="off")
