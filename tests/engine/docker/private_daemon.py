@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -46,6 +47,8 @@ class PrivateDaemon:
         self.address = f"unix://{folder}/docker.sock"
         self.log = folder / "dockerd.log"
         self._folder = folder
+        # Not the folder's name: containerd takes no two separators in a row, and none at the end.
+        self._namespace = secrets.token_hex(8)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -70,8 +73,8 @@ class PrivateDaemon:
                     program,
                     *("--host", self.address, "--pidfile", f"{self._folder}/dockerd.pid"),
                     *("--data-root", f"{self._folder}/data", "--exec-root", f"{self._folder}/exec"),
-                    *("--containerd-namespace", f"test-{self._folder.name}"),
-                    *("--containerd-plugins-namespace", f"plugins-{self._folder.name}"),
+                    *("--containerd-namespace", f"test-{self._namespace}"),
+                    *("--containerd-plugins-namespace", f"plugins-{self._namespace}"),
                     *(_bridge(), "--iptables=false", "--ip6tables=false"),
                 ],
                 stdin=subprocess.DEVNULL,

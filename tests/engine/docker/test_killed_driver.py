@@ -38,7 +38,7 @@ launch = Launch(
     logs=place / "logs",
     deadline_s=600,
 )
-DockerEngine().execute(launch, lambda target: print("begun", flush=True), threading.Event())
+print(DockerEngine().execute(launch, lambda target: print("begun", flush=True), threading.Event()))
 """
 # The boot time in /proc/stat, of which start times in seconds are made, moves with the clock.
 _NEXT = """
