@@ -111,7 +111,7 @@ class Silent:
     def message(self, text: str) -> None:
         self.messages.append(text)
 
-    def begin(self, total: int) -> None:
+    def begin(self, total: int | None) -> None:
         self.total = total
 
     def phase_started(self, task: object, logs: Path) -> None:

@@ -44,7 +44,7 @@ class ConsoleObserver:
         self._title = title
         self._progress: Progress | None = None
         self._row: TaskID | None = None
-        self._total = 0
+        self._total: int | None = None  # not known
         self._ended = 0
         self._active: dict[str, float] = {}
         self._tails: dict[str, _Tail] = {}
@@ -66,8 +66,8 @@ class ConsoleObserver:
         """Prints a line above the progress bar."""
         self._console.print(escape(clean(text)), highlight=False, soft_wrap=True)
 
-    def begin(self, total: int) -> None:
-        """Starts the progress bar."""
+    def begin(self, total: int | None) -> None:
+        """Starts the progress bar, which has no end where `total` is not known."""
         self._total = total
         if self._console.is_terminal and not self._follow:
             self._progress = Progress(
@@ -104,16 +104,15 @@ class ConsoleObserver:
             self._ended += 1
             self._refresh()
         if self._progress is None or record.outcome is not Outcome.COMPLETED:
-            width = len(str(self._total))
             seconds = "" if record.duration_s is None else f"{record.duration_s:6.1f} s"
             reason = f"  {record.reason}" if record.reason else ""
             reason += f"  (attempt {len(record.attempts) + 1})" if record.attempts else ""
             title = f"{self._title} " if self._title else ""
             outcome = "taken over" if record.taken_from else record.outcome.value
-            self.message(
-                f"{title}[{self._ended:{width}}/{self._total}] {outcome:<9}"
-                f" {seconds:>8}  {record.key}{reason}"
-            )
+            count = f"{self._ended}"
+            if self._total is not None:
+                count = f"{self._ended:{len(str(self._total))}}/{self._total}"
+            self.message(f"{title}[{count}] {outcome:<9} {seconds:>8}  {record.key}{reason}")
 
     def case_judged(self, record: CaseRecord) -> None:
         """Prints what did not pass as soon as it has been judged."""

@@ -372,6 +372,8 @@ def prove_command(
     for line in proof.lines(made):
         click.echo(line)
     click.echo(f"proof: {options.shown(directory / prover.FILE)}")
+    if made.state == "interrupted":
+        return EXIT_INTERRUPTED
     return {Status.PASSED: EXIT_PASSED, Status.FAILED: EXIT_FAILED}.get(
         made.status, EXIT_NOT_JUDGED
     )

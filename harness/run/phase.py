@@ -42,8 +42,8 @@ class Observer(Protocol):
     def message(self, text: str) -> None:
         """Something that the user should know now."""
 
-    def begin(self, total: int) -> None:
-        """The phases start; there are `total` of them."""
+    def begin(self, total: int | None) -> None:
+        """The phases start; there are `total` of them, None where that is not known beforehand."""
 
     def phase_started(self, task: Task, logs: Path) -> None:
         """A phase runs; its logs grow in `logs`."""

@@ -36,6 +36,22 @@ def test_plain_lines_without_a_terminal():
     assert second.endswith("a.b.c.load  exit code 1")
 
 
+def test_how_many_phases_there_will_be_may_not_be_known():
+    watching, output = observer()
+    with watching:
+        watching.begin(None)
+        watching.phase_finished(phase("a.b.c.load.1"))
+        watching.phase_finished(phase("a.b.c.load.2"))
+    first, second = output.getvalue().splitlines()
+    assert first.split()[:2] == ["[1]", "completed"]
+    assert second.split()[:2] == ["[2]", "completed"]
+    watching, output = observer(terminal=True)
+    with watching:
+        watching.begin(None)
+        watching.phase_finished(phase("a.b.c.load.1"))
+    assert "1/?" in output.getvalue()
+
+
 def test_the_title_of_a_run_stands_with_its_progress():
     watching, output = observer(title="repeat 2 of 20")
     with watching:

@@ -8,7 +8,7 @@ swapping it has to finish, never above the ceiling by what NVML saw. Pure.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -20,6 +20,8 @@ from harness.record.checks import Status
 from harness.record.model import Model
 from harness.record.models import Outcome, PhaseRecord
 
+State = Literal["running", "finished", "interrupted", "aborted", "crashed"]
+
 # An offload is as large as the memory it saves, within these: the rule that Megatron-LM's tests of
 # activation offloading use (test_fine_grained_activation_offloading.py).
 TOLERANCE = 0.30
@@ -27,6 +29,14 @@ TOLERANCE_BYTES = 20 * MIB
 LEAST_EXPECTED = 2 * MIB
 # NVML's samples hold the context and the driver's own memory, which no allocator's limit covers.
 CEILING_SLACK = 32 * MIB
+# How an execution ended that says nothing of swapping: whose doing that was is not the provider's.
+_NO_WORD = (
+    Outcome.ENGINE_ERROR,
+    Outcome.INTERRUPTED,
+    Outcome.KILLED,
+    Outcome.NOT_RUN,
+    Outcome.OUT_OF_MEMORY,
+)
 
 
 class Measurement(Model):
@@ -77,6 +87,9 @@ class Proof(Model):
     """A proof, or the attempt: what was measured of one case on one GPU.
 
     Attributes:
+        state: as of a run. One that is not finished never passes, whatever it has shown so far.
+        reason: why it is not finished; empty while it runs.
+        smaller: controls whose step was too small, with a smaller batch.
         ceiling: bytes that the framework might take in the last two measurements.
         nvml_ceiling: the same as NVML would see it: with context and driver.
         effect: of the provider; where it has pages moved there is no peak that falls, and the rest
@@ -87,20 +100,30 @@ class Proof(Model):
     scenario: str
     phase: str
     gpu: dict[str, Any]
+    state: State = "running"
+    reason: str = ""
     versions: dict[str, Any] = Field(default_factory=dict)
     goal: int
     effect: Effect = "moves"
     measurements: list[Measurement] = Field(default_factory=list)
+    smaller: list[Measurement] = Field(default_factory=list)
     ceiling: int | None = None
     nvml_ceiling: int | None = None
     findings: list[Requirement] = Field(default_factory=list)
 
     @property
     def status(self) -> Status:
-        """Failed before error before passed; nothing found proves nothing."""
+        """Failed before error before passed; nothing found, or not all, proves nothing."""
         statuses = {finding.status for finding in self.findings}
+        if self.state != "finished":
+            statuses.add(Status.ERROR)
         order = (Status.FAILED, Status.ERROR, Status.PASSED)
         return next((status for status in order if status in statuses), Status.ERROR)
+
+    @property
+    def executions(self) -> int:
+        """How often the phase was run."""
+        return len(self.smaller) + len(self.measurements)
 
 
 def measurement(
@@ -175,7 +198,16 @@ def ceiling_of_pages(control: Measurement) -> tuple[int, int] | None:
 
 
 def findings(proof: Proof) -> list[Requirement]:
-    """Judges what was measured."""
+    """Judges what was measured, all of it or what there is so far."""
+    found = list(_measured(proof))
+    if proof.state != "finished":
+        reason = f": {proof.reason}" if proof.reason else ""
+        # The first to be read, since it is why others are missing.
+        found.insert(0, _requirement("finished", Status.ERROR, f"{proof.state}{reason}"))
+    return found
+
+
+def _measured(proof: Proof) -> list[Requirement]:
     by_name = {entry.name: entry for entry in proof.measurements}
     control, swapped = by_name.get("control"), by_name.get("swapped")
     if control is None or swapped is None:
@@ -265,8 +297,11 @@ def _under(proof: Proof, by_name: Mapping[str, Measurement]) -> Iterator[Require
     control = by_name.get("control under the ceiling")
     swapped = by_name.get("swapped under the ceiling")
     name = "the control fails under the ceiling"
-    if proof.ceiling is None or proof.nvml_ceiling is None or control is None:
+    if proof.ceiling is None or proof.nvml_ceiling is None:
         yield _requirement(name, Status.ERROR, "no ceiling: the peaks leave no room for one")
+        return
+    if control is None:
+        yield _requirement(name, Status.ERROR, "it was not run")
         return
     limit = f"under {mib(proof.ceiling)}"
     if not control.out_of_memory:
@@ -284,6 +319,9 @@ def _under(proof: Proof, by_name: Mapping[str, Measurement]) -> Iterator[Require
     words = (
         f"{limit}: {swapped.outcome.value.replace('_', ' ')}, NVML peak {mib(swapped.nvml_peak)}"
     )
+    if swapped.outcome in _NO_WORD:
+        yield _requirement(name, Status.ERROR, words)
+        return
     if proof.effect == "pages":
         finished = swapped.outcome is Outcome.COMPLETED
         more = ": the driver moved pages for what does not fit" if finished else ""
@@ -304,7 +342,7 @@ def lines(proof: Proof) -> Iterator[str]:
     """The proof as text: numbers first, then the findings."""
     name = proof.gpu.get("name") or "unknown GPU"
     yield f"{proof.flavor} {proof.scenario}, phase {proof.phase}, on {name}"
-    for entry in proof.measurements:
+    for entry in (*proof.smaller, *proof.measurements):
         ended = "out of memory" if entry.out_of_memory else entry.outcome.value.replace("_", " ")
         gap = "?" if entry.largest_gap_s is None else f"{entry.largest_gap_s:.2f}"
         yield (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
@@ -12,6 +13,7 @@ from harness.base import atomic, crash
 from harness.base.error import CrashError, EngineError, StoppedError, UsageError
 from harness.base.signals import stop_signals
 from harness.base.stop import Stop, waited_for
+from harness.base.text import one_line, plural
 from harness.engine import leftovers
 from harness.engine.protocol import Engine, Environment
 from harness.measure.gpu import Gpu
@@ -22,7 +24,7 @@ from harness.record.models import BUG, Outcome, PhaseRecord
 from harness.report.timeline import svg, timelines
 from harness.run.phase import Executor, Observer, plain
 from harness.run.proof import proof
-from harness.run.proof.proof import Measurement, Proof
+from harness.run.proof.proof import Measurement, Proof, State
 from harness.run.settings import Settings, memory_limit
 
 FILE = "proof.json"
@@ -46,41 +48,97 @@ def prove(
         most: greatest factor on the batch size.
 
     Returns:
-        The proof, and the directory with everything that was run, `proof.json`, and the memory of
-        its last two executions over time.
+        The proof, whose state says whether it was interrupted, and the directory with everything
+        that was run, `proof.json`, and the memory of its last two executions over time. The file
+        is there from the begin on, and holds each measurement as soon as it was made.
 
     Raises:
         UsageError: the plan holds nothing that can be proven.
         EngineError: the flavor cannot be had, or an earlier phase failed.
-        StoppedError: the run was stopped.
+        KeyboardInterrupt: it was interrupted in a hurry.
         CrashError: the harness itself broke, in this thread or around a phase.
     """
     (case,) = plan.cases
     phase, task = _task(plan, case)
     prover = _Prover(plan, engine, settings, gpu, observer)
-    made = Proof(
-        flavor=case.flavor.id,
-        scenario=case.scenario.id,
-        phase=phase,
-        gpu=plain(asdict(gpu)),
-        goal=goal,
-        effect="moves" if case.way is None else case.way.effect,
+    kept = _Kept(
+        Proof(
+            flavor=case.flavor.id,
+            scenario=case.scenario.id,
+            phase=phase,
+            gpu=plain(asdict(gpu)),
+            goal=goal,
+            effect="moves" if case.way is None else case.way.effect,
+        ),
+        prover.directory / FILE,
     )
+    observer.begin(None)  # how often the batch has to grow nobody knows
     with crash.kept(prover.directory):
         try:
-            with stop_signals(prover.cancel):
-                prover.prepare(task)
-                made = _measured(made, prover, task, most)
-        finally:
-            engine.close()
-            leftovers.give_up(prover.claim)
-        found = {"findings": proof.findings(made), "versions": prover.versions}
-        made = made.model_copy(update=found)
-        atomic.write(prover.directory / FILE, made.model_dump_json(indent=1) + "\n")
-        drawn = timelines.of_executions(phase, prover.executed, prover.directory, made.nvml_ceiling)
-        for timeline in drawn[:1]:  # as NVML saw it
-            atomic.write(prover.directory / PICTURE, svg.render(timeline))
-    return made, prover.directory
+            try:
+                kept.update()
+                with stop_signals(prover.cancel):
+                    prover.prepare(task)
+                    _measure(kept, prover, task, most)
+            finally:
+                engine.close()
+                leftovers.give_up(prover.claim)
+        except StoppedError as stopped:
+            kept.end("interrupted", str(stopped))
+        except BaseException as problem:
+            kept.end(_state(problem), one_line(str(problem)))
+            made = plural(kept.proof.executions, "measurement")
+            observer.message(f"proof: {kept.path}, {kept.proof.state} after {made}")
+            raise
+        else:
+            kept.update(state="finished")
+        _draw(kept.proof, prover)
+    return kept.proof, prover.directory
+
+
+def _state(problem: BaseException) -> State:
+    """What a proof is that ended with this."""
+    if isinstance(problem, KeyboardInterrupt):
+        return "interrupted"
+    return "crashed" if crash.is_bug(problem) or isinstance(problem, CrashError) else "aborted"
+
+
+class _Kept:
+    """A proof as it grows; what changes is in its file at once."""
+
+    def __init__(self, proof: Proof, path: Path) -> None:
+        self.proof = proof
+        self.path = path
+
+    def add(self, measured: Measurement, versions: Mapping[str, object]) -> None:
+        """A measurement; a control takes the place of one with a smaller batch."""
+        made, smaller = list(self.proof.measurements), list(self.proof.smaller)
+        if made and made[-1].name == measured.name:
+            smaller.append(made.pop())
+        self.update(measurements=[*made, measured], smaller=smaller, versions=dict(versions))
+
+    def update(self, **fields: object) -> None:
+        """Changes fields, and judges what there is.
+
+        Raises:
+            OSError: the file cannot be written.
+        """
+        changed = self.proof.model_copy(update=fields)
+        self.proof = changed.model_copy(update={"findings": proof.findings(changed)})
+        atomic.write(self.path, self.proof.to_json(indent=1) + "\n")
+
+    def end(self, state: State, reason: str) -> None:
+        """It goes no further; what ended it is the first problem to be told, and no other."""
+        with contextlib.suppress(OSError):  # such as of the full disk that has ended it
+            self.update(state=state, reason=reason)
+
+
+def _draw(made: Proof, prover: _Prover) -> None:
+    """Draws the memory of the last two executions over time, as NVML saw it."""
+    executed, ceiling = prover.executed, made.nvml_ceiling
+    drawn = timelines.of_executions(made.phase, executed, prover.directory, ceiling)
+    for timeline in drawn[:1]:
+        atomic.write(prover.directory / PICTURE, svg.render(timeline))
 
 
 def _task(plan: Plan, case: Case) -> tuple[str, Task]:
@@ -92,25 +150,31 @@ def _task(plan: Plan, case: Case) -> tuple[str, Task]:
     raise UsageError(f"{case.id} has no phase with a control: there is nothing to compare with")
 
 
-def _measured(made: Proof, prover: _Prover, task: Task, most: int) -> Proof:
-    """The proof with its measurements: control until it is large enough, swapped, the ceiling."""
-    control = prover.measure("control", task, 1)
-    while (batch_scale := proof.next_batch_scale(control, made.goal, most)) is not None:
-        control = prover.measure("control", task, batch_scale)
-    swapped = prover.measure("swapped", task, control.batch_scale)
-    measurements = [control, swapped]
-    pages = made.effect == "pages"
+def _measure(kept: _Kept, prover: _Prover, task: Task, most: int) -> None:
+    """The measurements: the control until it is large enough, swapped, both under the ceiling.
+
+    Raises:
+        StoppedError: the run was stopped.
+        CrashError: the harness itself broke around a phase.
+    """
+
+    def measure(name: str, batch_scale: int, ceiling: int | None = None) -> Measurement:
+        measured = prover.measure(name, task, batch_scale, ceiling)
+        kept.add(measured, prover.versions)
+        prover.require_going()  # nothing follows from an execution that was cut short
+        return measured
+
+    control = measure("control", 1)
+    while (batch_scale := proof.next_batch_scale(control, kept.proof.goal, most)) is not None:
+        control = measure("control", batch_scale)
+    swapped = measure("swapped", control.batch_scale)
+    pages = kept.proof.effect == "pages"
     limits = proof.ceiling_of_pages(control) if pages else proof.ceilings(control, swapped)
-    if limits is not None:
-        for name in ("control", "swapped"):
-            measurements.append(prover.measure(name, task, control.batch_scale, limits[0]))
-    return made.model_copy(
-        update={
-            "measurements": measurements,
-            "ceiling": limits[0] if limits else None,
-            "nvml_ceiling": limits[1] if limits else None,
-        }
-    )
+    if limits is None:
+        return
+    kept.update(ceiling=limits[0], nvml_ceiling=limits[1])
+    for name in ("control", "swapped"):
+        measure(name, control.batch_scale, limits[0])
 
 
 class _Prover:
@@ -193,9 +257,13 @@ class _Prover:
         shown = f"{name} under the ceiling" if ceiling is not None else name
         return proof.measurement(shown, record, batch_scale, ceiling)
 
-    def _execute(self, task: Task) -> PhaseRecord:
+    def require_going(self) -> None:
+        """Raises StoppedError where the run was stopped."""
         if self.cancel.is_set():
             raise StoppedError("the run was stopped")
+
+    def _execute(self, task: Task) -> PhaseRecord:
+        self.require_going()
         environment = self._environments[task.flavor]
         execution = self._executor.execute(task, environment)
         if execution.again is not None and execution.gpu_gone is None:

@@ -46,6 +46,7 @@ def made(*measurements: Measurement, **fields: Any) -> Proof:
         "scenario": "save-load",
         "phase": "load",
         "gpu": {"name": "Test GPU"},
+        "state": "finished",
         "goal": 2048 * MIB,
         "measurements": list(measurements),
         "ceiling": 1350 * MIB,
@@ -146,3 +147,49 @@ def test_a_ceiling_is_half_way():
     assert proof.ceilings(measured(), swapped()) == (1350 * MIB, 1750 * MIB)
     assert proof.ceilings(measured(), swapped(framework_peak=2100 * MIB)) is None
     assert proof.ceilings(measured(framework_peak=None), swapped()) is None
+
+
+@pytest.mark.parametrize("state", ["running", "interrupted", "aborted", "crashed"])
+def test_what_is_not_finished_never_passes(state):
+    case = made(measured(), swapped(), under(), finished(), state=state, reason="who knows")
+    case = case.model_copy(update={"findings": proof.findings(case)})
+    others = [finding for finding in case.findings if finding.name != "finished"]
+    assert {finding.status for finding in others} == {Status.PASSED}  # what is there is judged
+    assert case.status is Status.ERROR
+    assert f"finished: {state}: who knows" in "\n".join(proof.lines(case))
+    # Whoever takes the finding out of the file proves nothing by it.
+    assert case.model_copy(update={"findings": others}).status is Status.ERROR
+    assert Proof(**{**case.model_dump(), "findings": [], "state": "running"}).status is Status.ERROR
+
+
+def test_an_unfinished_proof_that_was_refuted_stays_refuted():
+    case = made(measured(), swapped(nvml_peak=2500 * MIB), state="interrupted")
+    case = case.model_copy(update={"findings": proof.findings(case)})
+    assert case.status is Status.FAILED
+    assert statuses(case)["the control fails under the ceiling"] is Status.ERROR
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status"),
+    [
+        (Outcome.FAILED, Status.FAILED),
+        (Outcome.TIMED_OUT, Status.FAILED),
+        (Outcome.INTERRUPTED, Status.ERROR),
+        (Outcome.ENGINE_ERROR, Status.ERROR),
+        (Outcome.KILLED, Status.ERROR),
+        (Outcome.OUT_OF_MEMORY, Status.ERROR),  # of the host
+    ],
+)
+@pytest.mark.parametrize("effect", ["moves", "pages"])
+def test_only_what_the_phase_itself_did_refutes(outcome, status, effect):
+    case = made(measured(), swapped(), under(), finished(outcome=outcome), effect=effect)
+    assert statuses(case)["the swapped phase finishes under the ceiling"] is status
+
+
+def test_what_was_not_run_is_not_said_to_have_no_room():
+    (finding,) = [
+        finding
+        for finding in proof.findings(made(measured(), swapped()))
+        if finding.name == "the control fails under the ceiling"
+    ]
+    assert (finding.status, finding.message) == (Status.ERROR, "it was not run")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests import fake_nvml, played_gpus
 from tests.nvml import fixture
 from tests.paths import ROOT
 from tests.projects import FAMILY, lay_out
+from tests.small_runs import wait_for
 
 nvml_library = fixture.nvml_library
 UUID = "GPU-0a0b0c0d-1111-2222-3333-444444444444"
@@ -54,6 +56,9 @@ SCRIPT = """
 
     live(100, 0)
     sampled(3)  # the header, the baseline
+    if swapped and "INPUT_DIR" in os.environ and "WAITS" in os.environ:
+        open(os.environ["WAITS"], "w").close()
+        time.sleep(60)
     if ceiling and managed:
         # The rest of the GPU is taken, and pages that do not fit are in host memory.
         live(900, 0)
@@ -81,18 +86,13 @@ SCRIPT = """
 """
 
 
-def prove(
-    tmp_path: Path,
-    library: Path,
-    *options: str,
-    disobey: bool = False,
-    variable: str = "",
-    **gpu: object,
-) -> tuple[int, str, Proof | None]:
+def lay_out_proof(
+    tmp_path: Path, variables: dict[str, object], **gpu: object
+) -> tuple[Path, tuple[str, ...]]:
+    """A scenario of the played GPU, and the arguments of the command."""
     live = tmp_path / "live"
     fake_nvml.write_live(live, 100 * MIB)
-    told = [*(["DISOBEY"] if disobey else []), *([variable] if variable else [])]
-    flavor = played_gpus.flavor(LIVE_FILE=live, **dict.fromkeys(told, 1))
+    flavor = played_gpus.flavor(**{"LIVE_FILE": live, **variables})
     root = lay_out(
         tmp_path / "checkout",
         flavors={"test-flavor": flavor},
@@ -102,10 +102,30 @@ def prove(
     gpus = [fake_nvml.Gpu(UUID, name="Test GPU", **gpu)]  # type: ignore[arg-type]
     scenario = fake_nvml.Scenario(gpus, live=live).write(tmp_path / "scenario")
     case = (f"--root={root}", "prove", "test-flavor", "save-load", "--engine=venv")
-    done = played_gpus.run(library, scenario, *case, f"--reports={tmp_path / 'reports'}", *options)
-    files = list((tmp_path / "reports").glob(f"*/{prover.FILE}"))
-    made = Proof.model_validate_json(files[0].read_bytes()) if files else None
-    return done.returncode, done.stdout + done.stderr, made
+    return scenario, (*case, f"--reports={tmp_path / 'reports'}")
+
+
+def proof_file(tmp_path: Path) -> Path | None:
+    return next((tmp_path / "reports").glob(f"*/{prover.FILE}"), None)
+
+
+def proof_of(tmp_path: Path) -> Proof | None:
+    file = proof_file(tmp_path)
+    return None if file is None else Proof.model_validate_json(file.read_bytes())
+
+
+def prove(
+    tmp_path: Path,
+    library: Path,
+    *options: str,
+    disobey: bool = False,
+    variable: str = "",
+    **gpu: object,
+) -> tuple[int, str, Proof | None]:
+    told = [*(["DISOBEY"] if disobey else []), *([variable] if variable else [])]
+    scenario, arguments = lay_out_proof(tmp_path, dict.fromkeys(told, 1), **gpu)
+    done = played_gpus.run(library, scenario, *arguments, *options)
+    return done.returncode, done.stdout + done.stderr, proof_of(tmp_path)
 
 
 def test_a_ceiling_between_the_peaks(tmp_path, nvml_library):
@@ -115,6 +135,8 @@ def test_a_ceiling_between_the_peaks(tmp_path, nvml_library):
     assert [entry.name for entry in made.measurements] == [
         *("control", "swapped", "control under the ceiling", "swapped under the ceiling"),
     ]
+    assert made.state == "finished"
+    assert [entry.batch_scale for entry in made.smaller] == [1]
     control, swapped, refused, finished = made.measurements
     # 90 MiB a batch: the fifth reaches the goal.
     assert {entry.batch_scale for entry in made.measurements} == {5}
@@ -128,6 +150,8 @@ def test_a_ceiling_between_the_peaks(tmp_path, nvml_library):
     assert made.gpu["name"] == "Test GPU"
     assert "ratio 2.00" in output  # the step time
     assert "never above 400.0 MiB" in output
+    assert "[1] completed" in output  # how many there will be is not known
+    assert "/0]" not in output
     (picture,) = (tmp_path / "reports").glob("*/proof.svg")
     drawn = picture.read_text()
     # The last of each: the control ran out of memory at the ceiling, the swapped stayed below.
@@ -195,6 +219,58 @@ def test_the_goal_as_a_share_of_the_gpu(tmp_path, nvml_library, share, goal):
     assert made.goal == round(goal * made.gpu["total_bytes"])
 
 
+@pytest.mark.parametrize(
+    ("number", "code", "state"),
+    [
+        (signal.SIGINT, 130, "interrupted"),
+        (signal.SIGTERM, 130, "interrupted"),
+        (signal.SIGKILL, -9, "running"),  # nobody could say any more that it ended
+    ],
+)
+def test_what_was_measured_before_an_interruption_is_there(
+    tmp_path, nvml_library, number, code, state
+):
+    waits = tmp_path / "waits"
+    scenario, arguments = lay_out_proof(tmp_path, {"WAITS": waits})
+    with (tmp_path / "out").open("w") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "harness", *arguments, "--gpu=0", "--goal-mib=80"],
+            cwd=ROOT,
+            env={
+                **fake_nvml.environment(nvml_library, scenario),
+                f"PYTHON_{played_gpus.PYTHON.replace('.', '_')}": sys.executable,
+            },
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+        wait_for(lambda: waits.exists() or process.poll() is not None)
+        process.send_signal(number)
+        assert process.wait(60) == code
+    output = (tmp_path / "out").read_text()
+    made = proof_of(tmp_path)
+    assert made is not None, output
+    assert made.state == state
+    assert made.status is Status.ERROR
+    control = made.measurements[0]
+    assert (control.name, control.outcome, control.nvml_peak) == (
+        "control", Outcome.COMPLETED, 190 * MIB,
+    )  # fmt: skip
+    if state == "interrupted":
+        assert [entry.outcome for entry in made.measurements[1:]] == [Outcome.INTERRUPTED]
+        assert f"proof: {proof_file(tmp_path)}" in output
+        assert "finished: interrupted: the run was stopped" in output
+
+
+def test_an_earlier_phase_that_fails_leaves_a_proof_that_says_so(tmp_path, nvml_library):
+    scenario, arguments = lay_out_proof(tmp_path, {"LIVE_FILE": tmp_path / "nowhere"})
+    done = played_gpus.run(nvml_library, scenario, *arguments, "--gpu=0")
+    made = proof_of(tmp_path)
+    assert made is not None, done.stdout
+    assert (done.returncode, made.state, made.measurements) == (2, "aborted", [])
+    assert "save: failed: exit code 1" in made.reason
+    assert f"proof: {proof_file(tmp_path)}, aborted after 0 measurements" in done.stdout
+
+
 def test_a_bug_is_exit_3_and_its_traceback_is_kept_beside_the_proof(tmp_path, nvml_library):
     scenario = fake_nvml.Scenario([fake_nvml.Gpu(UUID)]).write(tmp_path / "scenario")
     root = lay_out(tmp_path / "checkout")
@@ -222,3 +298,7 @@ def test_a_bug_is_exit_3_and_its_traceback_is_kept_beside_the_proof(tmp_path, nv
     (kept,) = (tmp_path / "reports").glob("proof-*/crash.txt")
     assert str(kept) in line
     assert "RuntimeError: boom" in kept.read_text()
+    made = proof_of(tmp_path)
+    assert made is not None
+    assert (made.state, made.reason, made.status) == ("crashed", "boom", Status.ERROR)
+    assert f"proof: {proof_file(tmp_path)}, crashed after 0 measurements" in done.stdout
