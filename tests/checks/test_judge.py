@@ -687,8 +687,9 @@ class TestGpu:
             ({"process_peak": None}, {}, "confirmed"),
             # Bytes and peak, both ways.
             ({"process_peak": 1_700 * MIB}, {}, "refuted"),
-            ({"process_peak": 1_600 * MIB}, {}, "refuted"),
-            ({"process_peak": 1_530 * MIB}, {}, "refuted"),
+            # The trace says that it fell, and NVML that it did not.
+            ({"process_peak": 1_600 * MIB}, {}, "inconclusive"),
+            ({"process_peak": 1_530 * MIB}, {}, "inconclusive"),
             ({"process_peak": 1_510 * MIB}, {}, "confirmed"),
             ({"pcie_tx_bytes": 100 * MIB}, {}, "refuted"),
             ({"pcie_tx_bytes": 3_590 * MIB}, {}, "refuted"),
@@ -696,10 +697,10 @@ class TestGpu:
             ({"pcie_tx_bytes": 14_000 * MIB}, {}, "confirmed"),
             ({"pcie_tx_bytes": 14_200 * MIB}, {}, "refuted"),
             ({"pcie_tx_bytes": 14_200 * MIB, "pcie_source": "throughput"}, {}, "confirmed"),
-            ({"pcie_tx_bytes": 1_800 * MIB, "pcie_source": "throughput"}, {}, "refuted"),
+            ({"pcie_tx_bytes": 1_800 * MIB, "pcie_source": "throughput"}, {}, "inconclusive"),
             # The trace's bytes were executed, and stand in where the bus counts none.
             ({"pcie_tx_bytes": None}, {}, "confirmed"),
-            ({"pcie_tx_bytes": None, "process_peak": 1_600 * MIB}, {}, "refuted"),
+            ({"pcie_tx_bytes": None, "process_peak": 1_600 * MIB}, {}, "inconclusive"),
             ({}, {"pcie_exact": False}, "confirmed"),
             ({"process_peak": None, "gpu_used_peak": None}, {}, "inconclusive"),
             ({"n": 19}, {}, "inconclusive"),
@@ -723,7 +724,7 @@ class TestGpu:
     )
     def test_a_model_that_is_too_small_to_show_confirms_nothing(self, held: int, word: str) -> None:
         same = {"process_peak": 1_600 * MIB}
-        traced = STEPS.model_copy(update={"peak_accelerator": 500 * MIB})
+        traced = STEPS.model_copy(update={"peak_accelerator": None})
         plain = PLAIN_STEPS.model_copy(update={"peak_accelerator": held})
         found = self.judged(same, traced=traced, plain=plain)
         assert found.message.startswith(f"{word}: load: "), found.message

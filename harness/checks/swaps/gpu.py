@@ -8,7 +8,7 @@ script says that it ran one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from harness.base.text import MIB, mib
@@ -28,6 +28,10 @@ LEAST_ACTIVATIONS = 1024 * MIB
 BUS = {"counters": (0.5, 2.0), "throughput": (0.25, 4.0)}
 BUS_NOISE = (0.05, 16 * MIB)  # part of what the control sent, bytes: fewer cannot be told from it
 
+# What a framework takes from the driver can grow by doubling (BFCAllocator::Extend of XLA and
+# TensorFlow), and another step than the traced one can hold everything: neither meter outweighs.
+IN_THE_STEP_ALONE = "the peak fell in the step that was traced, and not by NVML"
+
 Samples = Mapping[str, Any]
 Moved = Literal["right", "few", "many", "unknown"]
 Peak = Literal["fell", "rose", "same", "unknown"]
@@ -35,11 +39,16 @@ Peak = Literal["fell", "rose", "same", "unknown"]
 
 @dataclass(frozen=True)
 class _Bus:
-    """Bytes that the GPU sent, beside those that swapping needs."""
+    """Bytes that the GPU sent, beside those that swapping needs.
+
+    Attributes:
+        estimate: they were not counted.
+    """
 
     moved: Moved
     words: str
     numbers: Mapping[str, Number]
+    estimate: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,11 +86,10 @@ def judge(
         return Verdict("inconclusive", f"{doubt} (meter NVML)", numbers, lines)
     bus, peak = _bus(facts, traced, ours, theirs), memory(ours, theirs)
     numbers.update({**bus.numbers, **peak.numbers, **_host(ours)})
-    moved = bus.moved
-    if moved == "unknown" and traced is not None and traced.meter != step.COMPILED:
-        # What a trace counts was executed; it was confirmed, or an end has been made above.
-        moved = "right" if by_trace and by_trace.word == "confirmed" else moved
-    word, reason = _decide(role, moved, peak.peak, control)
+    swapped = by_trace is not None and by_trace.word == "confirmed"
+    if bus.moved == "unknown" and swapped and traced is not None and traced.meter != step.COMPILED:
+        bus = replace(bus, moved="right")  # what a trace counts was executed
+    word, reason = _decide(role, bus, peak.peak, swapped, control)
     samples = f"{_whole(ours.get('n'))} samples, control {_whole(theirs.get('n'))}"
     samples += f", largest gap {_real(ours.get('max_gap_s')):.2f} s"
     words = f"{reason}: {peak.words}; {bus.words}; {_host_words(ours)} (meter NVML, {samples})"
@@ -90,15 +98,24 @@ def judge(
     return Verdict(word, words, numbers, lines)
 
 
-def _decide(role: str, moved: Moved, peak: Peak, control: Trace | None) -> tuple[Word, str]:
-    """The verdict, and what decides it."""
+def _decide(
+    role: str, bus: _Bus, peak: Peak, swapped: bool, control: Trace | None
+) -> tuple[Word, str]:
+    """The verdict, and what decides it.
+
+    Args:
+        swapped: by the trace of a step.
+        control: the same step of the control.
+    """
     if peak == "rose":
         return "refuted", "the peak rose"
-    if moved == "few":
-        return "refuted", "fewer bytes went over the bus than swapping moves"
-    if moved == "many":
-        return "refuted", "more bytes went over the bus than swapping moves"
-    if moved == "unknown":
+    if bus.moved in ("few", "many"):
+        how = "fewer" if bus.moved == "few" else "more"
+        words = f"{how} bytes went over the bus than swapping moves"
+        if bus.estimate and (swapped or peak == "fell"):
+            return "inconclusive", f"{words}, by an estimate that another meter contradicts"
+        return "refuted", words
+    if bus.moved == "unknown":
         return "inconclusive", "what went over the bus tells nothing"
     if role != "train":
         # A forward pass has few tensors that are far apart: its peak need not fall.
@@ -110,6 +127,8 @@ def _decide(role: str, moved: Moved, peak: Peak, control: Trace | None) -> tuple
     held = None if control is None else control.peak_accelerator
     if held is None or held < LEAST_ACTIVATIONS:
         return "inconclusive", too_small(held)
+    if swapped:
+        return "inconclusive", IN_THE_STEP_ALONE
     return "refuted", "bytes moved, and the peak did not fall"
 
 
@@ -177,6 +196,7 @@ def _bus(facts: LogFacts, traced: Trace | None, ours: Samples, theirs: Samples) 
     if sent is None or control is None:
         return _Bus("unknown", "PCIe bytes not known", numbers)
     source = str(ours.get("pcie_source") or "?")
+    estimate = source != "counters"
     words = (
         f"PCIe {mib(sent)} sent, {mib(received)} received, control {mib(control)} sent ({source})"
     )
@@ -193,11 +213,13 @@ def _bus(facts: LogFacts, traced: Trace | None, ours: Samples, theirs: Samples) 
     beyond = sent - control
     numbers["bus_share"] = round(beyond / expected, 3)
     words += f": {beyond / expected:.2f} of that beyond the control"
+    if beyond < least * expected and ours.get("pcie_exact") is False and not estimate:
+        return _Bus("unknown", f"{words}, and the counter may have wrapped", numbers)
     if beyond < least * expected:
-        return _Bus("few", f"{words}, least {least:g}", numbers)
+        return _Bus("few", f"{words}, least {least:g}", numbers, estimate)
     # Without the number of steps there is no upper bound.
     if steps is not None and beyond > most * expected:
-        return _Bus("many", f"{words}, most {most:g}", numbers)
+        return _Bus("many", f"{words}, most {most:g}", numbers, estimate)
     return _Bus("right", words, numbers)
 
 

@@ -66,6 +66,8 @@ def judge_gpu(
     held = step.held(control_facts, role)
     if memory.peak == "same" and (held is None or held < gpu.LEAST_ACTIVATIONS):
         word, reason = "inconclusive", gpu.too_small(held)
+    elif memory.peak == "same" and by_trace.word == "confirmed":
+        word, reason = "inconclusive", gpu.IN_THE_STEP_ALONE
     return Verdict(
         word,
         f"{reason}: {memory.words} (meter NVML); by trace {by_trace.word}: {by_trace.message}",

@@ -78,7 +78,7 @@ def test_what_is_not_known_is_no_verdict(ours: LogFacts, theirs: LogFacts, messa
     ("ours", "theirs", "word", "reason"),
     [
         (2 * GIB, 4 * GIB, "confirmed", "the peak fell"),
-        (4 * GIB, 4 * GIB, "refuted", "the peak did not fall"),
+        (4 * GIB, 4 * GIB, "inconclusive", gpu.IN_THE_STEP_ALONE),
         (5 * GIB, 4 * GIB, "refuted", "the peak rose"),
     ],
 )
@@ -89,6 +89,13 @@ def test_on_a_gpu_the_peak_is_nvmls(ours: int, theirs: int, word: str, reason: s
     assert verdict.message.startswith(f"{reason}: process peak ")
     assert "by trace confirmed: " in verdict.message
     assert verdict.numbers["nvml_saved_bytes"] == theirs - ours
+
+
+def test_on_a_gpu_a_peak_that_stayed_refutes_where_no_trace_shows_another() -> None:
+    traces = facts(None), facts(4 * GIB)
+    verdict = recomputation.judge_gpu("train", *traces, samples(4 * GIB), samples(4 * GIB))
+    assert verdict.word == "refuted"
+    assert verdict.message.startswith("the peak did not fall: process peak ")
 
 
 def test_on_a_gpu_a_trace_that_refutes_is_enough() -> None:
