@@ -21,7 +21,6 @@ from harness.catalog.entry import Accelerator
 from harness.catalog.flavors import Flavor
 from harness.engine.leftovers import Removal
 from harness.engine.venv import installed, interpreter, uv
-from harness.engine.venv.installed import Files
 from harness.engine.venv.interpreter import Interpreter
 
 _FACTS = "ready.json"  # written last: an environment without it is not whole
@@ -36,7 +35,8 @@ class Made:
 
     Attributes:
         python: its interpreter.
-        claims: on its use, and on that of what is below it; whoever runs it gives them up afterwards.
+        claims: on its use, and on that of what is below it; whoever runs it gives them up
+            afterwards.
         notes: what the reader of the reports must know of it.
     """
 

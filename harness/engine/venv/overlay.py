@@ -1,4 +1,4 @@
-"""Overlays: of a derived flavor only what is not as in its base, in front of the base's environment.
+"""Overlays: of a derived flavor only what is not as in its base, in front of that environment.
 
 A framework's environment takes a minute to make and an overlay of a package of Python seconds, and
 nothing else is another one.
@@ -36,7 +36,7 @@ def make(
     progress: Callable[[str], None],
     cancel: threading.Event,
 ) -> Made:
-    """Makes a flavor's environment as `environment.make`; of a derived one an overlay, if it can be.
+    """Makes a flavor's environment as `environment.make`; of a derived one an overlay if it can.
 
     Raises:
         UnavailableError, EngineError, StoppedError: as there.

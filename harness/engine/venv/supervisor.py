@@ -7,10 +7,10 @@ goes to init: neither a group nor a tree of parents finds it any more. On Linux 
 init's place (PR_SET_CHILD_SUBREAPER, prctl(2)): what descends from the command stays below it.
 
 CHANNEL is the descriptor of a socket. One JSON object a line says `{"pid": …}` when the command
-runs, or `{"error": …}` when it does not; `{"status": …}`, as of `waitpid`, when it has ended and all
-that descended from it as well. Each byte that comes is answered with `{"ended": …}`: the number of
-descendants that were ended while the command went on. The end of the socket ends everything: it is
-the driver's end too.
+runs, or `{"error": …}` when it does not; `{"status": …}`, as of `waitpid`, when it has ended and
+all that descended from it as well. Each byte that comes is answered with `{"ended": …}`: the number
+of descendants that were ended while the command went on. The end of the socket ends everything: it
+is the driver's end too.
 
 It imports the standard library alone, so that it starts without `site`, in half the time.
 """

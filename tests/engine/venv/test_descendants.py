@@ -119,7 +119,9 @@ def test_descendants_end_with_their_phase_where_its_supervisor_is_killed(
     kill = "os.kill(SUPERVISOR, signal.SIGKILL); time.sleep(60)"
     supervisor = "os.getppid()"
     if warm:  # above the fork server
-        supervisor = "int(open('/proc/%d/stat' % os.getppid()).read().rpartition(')')[2].split()[1])"
+        supervisor = (
+            "int(open('/proc/%d/stat' % os.getppid()).read().rpartition(')')[2].split()[1])"
+        )
     phase = launch(tmp_path, f"{DETACH}\n    {kill.replace('SUPERVISOR', supervisor)}\n", threads=1)
     if warm:
         phase = warmed(phase)

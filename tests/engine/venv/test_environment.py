@@ -1,4 +1,4 @@
-"""Environments that are made once, and again where they are damaged; real uv, nothing to install."""
+"""Environments that are made once, again where they are damaged; real uv, nothing to install."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from harness.base.claim import Claim
 from harness.base.error import EngineError, StoppedError, UnavailableError
 from harness.catalog.flavors import Flavor
 from harness.engine.venv import environment, uv
-from tests.small_disks import mounted
 from tests.paths import ROOT
+from tests.small_disks import mounted
 
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 REAL = str(getattr(sys, "_base_executable", sys.executable))
@@ -277,7 +277,7 @@ def slow_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program = tmp_path / "uv"
     program.write_text(
         "#!/bin/sh\ntrap '' TERM INT\nsetsid sleep 600 &\n"
-        f'echo $$ $! > {pids}.new\nmkdir -p {tmp_path}/environments\nmv {pids}.new {pids}\nwait\n'
+        f"echo $$ $! > {pids}.new\nmkdir -p {tmp_path}/environments\nmv {pids}.new {pids}\nwait\n"
     )
     program.chmod(0o755)
     monkeypatch.setattr(uv, "find_uv_bin", lambda: str(program))

@@ -43,8 +43,8 @@ def test_path_comes_before_pyenv(tmp_path):
 def test_a_shim_that_fails_is_passed_over(tmp_path):
     shim(tmp_path / "bin" / f"python{VERSION}", "echo 'pyenv: not enabled' >&2; exit 127")
     for patch, text in (
-        ("9", ": > {0}/older; exec {1} \"$@\""),
-        ("10", ": > {0}/latest; exec {1} \"$@\""),
+        ("9", ': > {0}/older; exec {1} "$@"'),
+        ("10", ': > {0}/latest; exec {1} "$@"'),
         ("11", "exit 1"),
     ):
         shim(

@@ -1,4 +1,4 @@
-"""Overlays of derived flavors: real uv, tiny wheels; what an overlay cannot do is a whole environment."""
+"""Overlays of derived flavors, with real uv; what none can do is a whole environment."""
 
 from __future__ import annotations
 
@@ -84,7 +84,11 @@ def test_what_differs_stands_in_front(tmp_path: Path, flavor: Flavor, version: s
     )
     assert says(made, "python", "-c", code) == f"{version} {version} 1"
     assert says(made, "tell") == version  # a script of the base, with what is in front of it
-    packages = {"lmsalpha": version, "lmshelper": "1.0", **({"lmsother": "1.0"} if version == "1.2" else {})}
+    packages = {
+        "lmsalpha": version,
+        "lmshelper": "1.0",
+        **({"lmsother": "1.0"} if version == "1.2" else {}),
+    }
     frozen = " ".join(f"{name}=={number}" for name, number in packages.items())
     assert made.provenance["packages"] == frozen
     assert made.provenance["overlay"].endswith(f" in front of {base.python.parent.parent.name}")
@@ -110,7 +114,8 @@ def test_what_cannot_stand_in_front_is_a_whole_environment(
     )
     assert "overlay" not in made.provenance
     assert f"lmsalpha=={version}" in made.provenance["packages"].split()
-    code = "import importlib.util as u; print([bool(u.find_spec(n)) for n in ('lmsalpha', 'lmshelper')])"
+    names = ("lmsalpha", "lmshelper")
+    code = f"import importlib.util as u; print([bool(u.find_spec(n)) for n in {names}])"
     there = str([version != "2.2", version != "2.0"])
     assert says(made, "python", "-c", code) == there
     assert len(made.claims) == 1

@@ -10,10 +10,10 @@ from textwrap import dedent
 
 import pytest
 
-from tests.paths import ROOT
 from harness.base.error import EngineError
 from harness.engine.venv import process
 from harness.engine.venv.fork_server import ForkServer
+from tests.paths import ROOT
 
 SERVER = ROOT / "scenarios" / "forks" / "server.py"
 

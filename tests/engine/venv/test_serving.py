@@ -12,7 +12,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.paths import ROOT
 from harness.engine import serving
 from harness.engine.protocol import Client, Environment, Launch
 from harness.engine.venv import process
@@ -20,7 +19,7 @@ from harness.engine.venv.engine import VenvEngine
 from harness.record.models import Outcome
 from tests.engine import serving_cases
 from tests.engine.serving_cases import ASK, CASES, CLIENT, Case
-
+from tests.paths import ROOT
 
 
 @pytest.fixture(autouse=True)

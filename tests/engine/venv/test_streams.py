@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,14 +30,14 @@ def test_what_is_written_is_in_the_log_and_no_pipe_is_left(tmp_path: Path) -> No
 
 
 def test_a_phase_that_never_started_leaves_nothing(tmp_path: Path) -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     made(tmp_path).close()
     assert list((tmp_path / "scratch").iterdir()) == []
     assert (tmp_path / "out.log").read_bytes() == b""
     with pytest.raises(FileNotFoundError):
         made(tmp_path, tmp_path / "none")
     assert list((tmp_path / "scratch").iterdir()) == []
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_who_keeps_a_pipe_open_is_not_waited_for(
