@@ -63,6 +63,12 @@ Variable = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$"), After
 PhaseVariable = Annotated[Variable, AfterValidator(_of_phase)]
 
 
+# Of the host, what CUDA's compiler and the libraries that it reads are found by: jax reads
+# CUDA_ROOT (jax/_src/lib), XLA's flags have --xla_gpu_cuda_data_dir, build systems set the others.
+CUDA_PLACES = ("CUDA_HOME", "CUDA_PATH", "CUDA_ROOT")
+HostVariable = Literal["CUDA_HOME", "CUDA_PATH", "CUDA_ROOT", "XLA_FLAGS"]
+
+
 def _of_a_variable(text: str) -> str:
     if "\0" in text:  # which ends a variable for the system
         raise ValueError("holds a NUL character")

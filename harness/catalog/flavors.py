@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from harness.catalog.entry import (
     Accelerator,
     Entry,
     FileName,
+    HostVariable,
     Id,
     Index,
     Mode,
@@ -71,6 +72,8 @@ class Flavor(Entry):
         providers: the only providers whose cases it has; none: every one's that works in it.
         packages: names of the distributions that its requirements lock, canonical.
         variables: more environment variables for every phase.
+        host_variables: variables of the host that a phase on a GPU gets as well, where it is a
+            process of the host: what tells the framework where CUDA is.
     """
 
     id: Id
@@ -87,7 +90,19 @@ class Flavor(Entry):
     providers: tuple[Id, ...] = ()
     packages: frozenset[str] = frozenset()
     variables: dict[Variable, Value] = {}
+    host_variables: tuple[HostVariable, ...] = ()
     image: tuple[Image, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _says_it_once(self) -> Flavor:
+        both = next((name for name in self.host_variables if name in self.variables), None)
+        if both is not None:
+            raise ValueError(f"{both} is set by variables: the host's would have no effect")
+        return self
+
+    def inherited(self, host: Mapping[str, str]) -> dict[str, str]:
+        """Of a host's variables, those that are set and that the flavor names."""
+        return {name: host[name] for name in self.host_variables if host.get(name)}
 
     @property
     def backend(self) -> str:

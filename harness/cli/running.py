@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -114,8 +115,20 @@ def prepare(root: Path, selected: Catalog, how: Mapping[str, Any]) -> Prepared:
     files = {name: entry.file for name, entry in settings.providers.items() if entry.file}
     outside = digests.of(root, settings.data, settings.lms_path, files)
     accelerator = "gpu" if chosen.gpus else "virtual"
+    if chosen.engine.name == "venv" and chosen.gpus:
+        outside.update(_flags_of_host(planned))
     basis = identity.basis(planned, outside, chosen.engine.name, accelerator)
     return Prepared(planned, chosen, replace(settings, basis=basis))
+
+
+def _flags_of_host(planned: Plan) -> dict[str, str]:
+    """The host's flags for XLA where a flavor takes them over: they change what is computed.
+
+    Where CUDA is differs from machine to machine, and is in the flavor's provenance alone.
+    """
+    taken = [flavor.inherited(os.environ).get("XLA_FLAGS") for flavor in planned.needed]
+    flags = next((value for value in taken if value is not None), None)
+    return {} if flags is None else {"XLA_FLAGS of the host": flags}
 
 
 def one_case(command: str, root: Path, flavor: str, scenario: str) -> Catalog:

@@ -24,6 +24,7 @@ class Environment:
         provenance: flat facts for the record (image id, digests, Python, lock file digest, ...).
         preload: modules whose import an engine may do once for many phases.
         variables: the flavor's own environment variables, which that import may need.
+        inherited: variables of the host that the flavor's phases on a GPU get.
         notes: what the reader of the reports must know of it.
     """
 
@@ -32,6 +33,7 @@ class Environment:
     provenance: Mapping[str, str] = field(default_factory=dict)
     preload: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
+    inherited: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 

@@ -217,6 +217,36 @@ def test_what_the_harness_tells_a_phase_is_no_flavor_s_to_set(tmp_path, name):
         catalog.load(lay_out(tmp_path, flavors={"test-flavor": text}))
 
 
+@pytest.mark.parametrize("name", ["PATH", "HTTP_PROXY", "AWS_SECRET_ACCESS_KEY", "LD_PRELOAD", ""])
+def test_of_the_host_a_flavor_gets_what_is_on_the_list(tmp_path, name):
+    text = f'host_variables = ["CUDA_HOME", "{name}"]\n{FLAVOR}'
+    with pytest.raises(UsageError, match=r"host_variables\.1: Input should be 'CUDA_HO") as caught:
+        catalog.load(lay_out(tmp_path, flavors={"test-flavor": text}))
+    assert "\n" not in str(caught.value)
+
+
+def test_of_the_host_a_flavor_gets_what_is_set_there(tmp_path):
+    text = f'host_variables = ["CUDA_HOME", "CUDA_PATH", "XLA_FLAGS"]\n{FLAVOR}'
+    (flavor,) = catalog.load(lay_out(tmp_path, flavors={"test-flavor": text})).flavors
+    host = {"CUDA_HOME": "/opt/cuda", "XLA_FLAGS": "", "CUDA_ROOT": "/other", "HOME": "/root"}
+    assert flavor.inherited(host) == {"CUDA_HOME": "/opt/cuda"}
+
+
+def test_a_variable_is_a_flavor_s_own_or_the_host_s(tmp_path):
+    text = f'host_variables = ["XLA_FLAGS"]\n{FLAVOR}\n[variables]\nXLA_FLAGS = "--a=1"\n'
+    with pytest.raises(UsageError, match="XLA_FLAGS is set by variables") as caught:
+        catalog.load(lay_out(tmp_path, flavors={"test-flavor": text}))
+    assert "\n" not in str(caught.value)
+
+
+def test_every_flavor_that_computes_with_xla_is_told_where_cuda_is():
+    for flavor in catalog.load(ROOT).flavors:
+        wanted = {"CUDA_HOME", "CUDA_PATH"}
+        if flavor.backend != "torch":
+            wanted |= {"XLA_FLAGS"}
+        assert wanted <= set(flavor.host_variables), flavor.id
+
+
 @pytest.mark.parametrize("name", _FREE)
 def test_other_variables_are_a_scenario_s_own(tmp_path, name):
     text = FAMILY.replace('id = "load"', f'id = "load"\nvariables = {{ {name} = "x" }}', 1)

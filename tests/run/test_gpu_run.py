@@ -84,13 +84,14 @@ def play(
     held: int = 0,
     variables: dict[str, object] | None = None,
     family: str = FAMILY,
+    named: str = "",
     scenarios: str = "save-load",
     **gpu: object,
 ) -> tuple[int, str, RunRecord, Path]:
     live = tmp_path / "live"
     fake_nvml.write_live(live, 100 * MIB + held, process={4242: held} if held else None)
     lost = {"LOSE_GPU": 1} if lose else {}
-    flavor = played_gpus.flavor(LIVE_FILE=live, **lost, **(variables or {}))
+    flavor = named + played_gpus.flavor(LIVE_FILE=live, **lost, **(variables or {}))
     root = lay_out(
         tmp_path / "checkout",
         flavors={"test-flavor": flavor},
@@ -155,6 +156,20 @@ def test_the_record_has_the_curve_that_was_played(tmp_path, nvml_library):
     assert isinstance(verdict.numbers["samples"], int)
     assert {tuple(phase.facts.notes) for phase in record.phases} == {("batch scale 16",)}
     assert "ACTIVATIONS_MIB" not in record.cases[0].reproduce
+
+
+def test_flags_of_the_host_are_in_what_results_follow_from(tmp_path, nvml_library, monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_gpu_deterministic_ops=true")
+    monkeypatch.setenv("CUDA_HOME", "/opt/cuda")
+    named = 'host_variables = ["CUDA_HOME", "XLA_FLAGS"]\n'
+    code, output, record, _ = play(tmp_path, nvml_library, named=named)
+    assert code == 0, output
+    assert record.basis["XLA_FLAGS of the host"] == "--xla_gpu_deterministic_ops=true"
+    provenance = record.flavors[0].provenance
+    assert provenance["XLA_FLAGS of the host"] == "--xla_gpu_deterministic_ops=true"
+    # Where CUDA is says nothing of what another machine computes: shards may have it elsewhere.
+    assert provenance["CUDA_HOME of the host"] == "/opt/cuda"
+    assert "/opt/cuda" not in record.basis.values()
 
 
 def test_the_timeline_has_the_curve_that_was_played(tmp_path, nvml_library):

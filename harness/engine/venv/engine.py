@@ -15,7 +15,7 @@ import shlex
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +23,8 @@ from pathlib import Path
 from harness.base.claim import Claim, ClaimedDirectory
 from harness.base.error import EngineError
 from harness.base.stop import hurry_of
+from harness.base.text import one_line
+from harness.catalog.entry import CUDA_PLACES
 from harness.catalog.flavors import Flavor
 from harness.engine import handle, resources, serving
 from harness.engine.handle import Handle, Limits
@@ -39,8 +41,10 @@ from harness.record.models import Outcome
 
 _HOST = "127.0.0.1"  # where a server listens
 # The host's proxies and indexes are for builds; a phase gets nothing of the host's environment
-# but what a dynamic linker and a locale need.
-_KEPT = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "CUDA_HOME")
+# but what a dynamic linker and a locale need, and on a GPU what its flavor names.
+_LIBRARIES = "LD_LIBRARY_PATH"
+_KEPT = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", _LIBRARIES)
+_PATH = "/usr/local/bin:/usr/bin:/bin"
 # glibc: keep freed memory instead of handing each large tensor's pages back to the kernel and
 # faulting them in again, which is a tenth of a training step. 32 MiB is the most it takes.
 _MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(2**30)}
@@ -96,12 +100,14 @@ class VenvEngine:
             made = overlay.make(self._environments, flavor, accelerator, progress, cancel)
             self._used += made.claims
             executable, provenance, notes = made.python, made.provenance, made.notes
+        inherited = flavor.inherited(os.environ) if accelerator == "gpu" else {}
         return Environment(
             flavor=flavor.id,
             handle=str(executable),
             preload=flavor.preload,
             variables=flavor.variables,
-            provenance=provenance,
+            inherited=inherited,
+            provenance={**provenance, **_told(inherited, accelerator)},
             notes=notes,
         )
 
@@ -221,7 +227,6 @@ class VenvEngine:
             forked = self._servers.start(command, launch, cancel)
         return process.start(command) if forked is None else forked
 
-
     def _command(self, launch: Launch, place: Path) -> Command:
         """What to start for a launch in its scratch directory.
 
@@ -254,8 +259,27 @@ def _end_lost(started: Process, place: Path) -> None:
         scratch.end_processes(place)
 
 
+def _told(inherited: Mapping[str, str], accelerator: str) -> dict[str, str]:
+    """What phases on a GPU have of the host, as facts: numbers follow from it."""
+    libraries = os.environ.get(_LIBRARIES) if accelerator == "gpu" else None
+    passed = {**inherited, **({_LIBRARIES: libraries} if libraries else {})}
+    return {f"{name} of the host": one_line(value, 32_768) for name, value in passed.items()}
+
+
+def _search_path(binaries: Path, inherited: Mapping[str, str]) -> str:
+    """Where programs are found: the environment's, the system's, and then those of CUDA.
+
+    XLA looks for `ptxas` on PATH (xla/stream_executor/cuda: FindCudaExecutable). What names no
+    directory of its own is left out: it would be looked for where the phase stands.
+    """
+    places = [inherited[name] for name in CUDA_PLACES if name in inherited]
+    tools = [f"{place}/bin" for place in places if place.startswith("/") and ":" not in place]
+    return ":".join((str(binaries), _PATH, *dict.fromkeys(tools)))
+
+
 def _variables(launch: Launch, scratch: Path, compiled: Path | None) -> dict[str, str]:
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    inherited = launch.environment.inherited if launch.gpu is not None else {}
     binaries = Path(launch.environment.handle).parent
     contract = launch.contract(
         home=str(scratch / "home"),
@@ -269,8 +293,9 @@ def _variables(launch: Launch, scratch: Path, compiled: Path | None) -> dict[str
     )
     return {
         **kept,
+        **inherited,
         **_MALLOC,
-        "PATH": f"{binaries}:/usr/local/bin:/usr/bin:/bin",
+        "PATH": _search_path(binaries, inherited),
         "CUDA_VISIBLE_DEVICES": launch.gpu or "",
         **({} if compiled is None else {"COMPILATION_CACHE": str(compiled)}),
         **contract,

@@ -15,13 +15,13 @@ from textwrap import dedent
 import psutil
 import pytest
 
+from harness.catalog.flavors import Flavor
+from harness.engine.protocol import Client, Environment, Launch
+from harness.engine.venv.engine import VenvEngine
+from harness.record.models import Outcome
 from tests import users
 from tests.paths import ROOT
 from tests.projects import provider
-from harness.engine.protocol import Environment, Launch
-from harness.engine.venv.engine import VenvEngine
-from harness.record.models import Outcome
-
 
 
 @pytest.fixture
@@ -92,6 +92,67 @@ def test_contract_of_a_phase(engine, tmp_path, monkeypatch):
     assert environ["CUDA_VISIBLE_DEVICES"] == ""
     assert environ["HOME"].startswith(str(tmp_path / "cache/scratch"))
     assert list((tmp_path / "cache/scratch").iterdir()) == []
+
+
+HOST = {
+    "CUDA_HOME": "/opt/cuda-12",
+    "CUDA_PATH": "/opt/cuda-12",
+    "CUDA_ROOT": "relative",
+    "XLA_FLAGS": "--xla_gpu_cuda_data_dir=/opt/cuda-12",
+}
+SAYS = "import os; print([os.environ.get(n) for n in %r], os.environ['PATH'])" % [*HOST]
+
+
+def prepared(engine, monkeypatch, accelerator, *names):
+    """The environment of a flavor that names these variables, on a host that has them all."""
+    for name, value in HOST.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/opt/lib")
+    monkeypatch.setenv("PYTHON_test_flavor", sys.executable)
+    flavor = Flavor(
+        id="test-flavor", directory=Path(), description="of the tests", keras="tf.keras",
+        mode="session", python="3.11", requirements={}, host_variables=names,
+        image=[{"accelerator": "gpu", "base": "none", "requirements": "none.txt"}],
+    )  # fmt: skip
+    return engine.prepare(flavor, accelerator, lambda line: None, threading.Event())
+
+
+def test_a_phase_on_a_gpu_gets_of_the_host_what_its_flavor_names(engine, tmp_path, monkeypatch):
+    environment = prepared(engine, monkeypatch, "gpu", "CUDA_HOME", "CUDA_ROOT", "XLA_FLAGS")
+    ended, _ = execute(engine, launch(tmp_path, SAYS, environment=environment, gpu="GPU-1"))
+    assert ended.code == 0
+    said = (tmp_path / "logs" / "stdout.log").read_text().strip()
+    told = {name: value for name, value in HOST.items() if name != "CUDA_PATH"}
+    assert said.startswith(f"{[told.get(name) for name in HOST]} ")
+    # A directory that is not named in full would be one of where the phase stands.
+    assert said.endswith("/usr/local/bin:/usr/bin:/bin:/opt/cuda-12/bin")
+    # Numbers follow from all of it, so it is in the record, and in what a phase is known by.
+    facts = {name: value for name, value in environment.provenance.items() if "of the host" in name}
+    assert facts == {
+        **{f"{name} of the host": value for name, value in told.items()},
+        "LD_LIBRARY_PATH of the host": "/opt/lib",
+    }
+
+
+def test_the_client_of_a_phase_on_a_gpu_gets_none_of_it(engine, tmp_path, monkeypatch):
+    environment = prepared(engine, monkeypatch, "gpu", *HOST)
+    served = launch(
+        tmp_path, SAYS, environment=environment, gpu="GPU-1",
+        client=Client("phase.py", output=tmp_path / "output", logs=tmp_path / "logs"),
+    )  # fmt: skip
+    ended, _ = execute(engine, served.of_client("http://127.0.0.1:1"))
+    assert ended.code == 0
+    assert "/opt/cuda-12" not in (tmp_path / "logs" / "stdout.log").read_text()
+
+
+def test_without_a_gpu_a_phase_gets_none_of_it(engine, tmp_path, monkeypatch):
+    environment = prepared(engine, monkeypatch, "virtual", *HOST)
+    ended, _ = execute(engine, launch(tmp_path, SAYS, environment=environment))
+    assert ended.code == 0
+    said = (tmp_path / "logs" / "stdout.log").read_text().strip()
+    assert said.startswith(f"{[None] * len(HOST)} ")
+    assert said.endswith("/usr/local/bin:/usr/bin:/bin")
+    assert not [name for name in environment.provenance if "of the host" in name]
 
 
 def test_phases_of_a_run_share_what_their_frameworks_compile(engine, tmp_path):
@@ -422,9 +483,7 @@ def test_a_preloaded_module_sees_the_flavor_s_variables(engine, tmp_path):
 
 def test_flavors_with_one_interpreter_share_no_fork_server(engine, tmp_path):
     """Each has modules and variables of its own, and both may stand on one interpreter."""
-    phase = launch(
-        tmp_path, "import sys; print(sys.modules['common.first'].BACKEND)", threads=1
-    )
+    phase = launch(tmp_path, "import sys; print(sys.modules['common.first'].BACKEND)", threads=1)
     common = with_fork_server(phase)
     for name in ("first", "second"):
         (common / f"{name}.py").write_text("import os\nBACKEND = os.environ.get('BACKEND')\n")
