@@ -47,6 +47,8 @@ MEMORY = re.compile(
     rb"|^(?:[\w.]+\.)?(?:RuntimeError|InternalError|(?:Xla|Jax)RuntimeError): .*[Oo]ut of memory"
     rb"|^OSError: \[Errno 12\]"
 )
+# An exception in which an allocation ended is no attempt of an allocator that goes on.
+ENDED = re.compile(rb"^(?:[\w.]+\.)?(?:ResourceExhausted|OutOfMemory|XlaRuntime|JaxRuntime)Error: ")
 _LONELY = re.compile(
     rb"(?:\w+\.)*\w{1,60}(?:Error|Exception)(?:$"
     rb"|: (?!\s*[-+]?[\d.]+(?:[eE][-+]?\d+)?%?\s*(?:$|[-,|;/(])))"

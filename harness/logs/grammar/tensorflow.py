@@ -35,6 +35,16 @@ MEMORY = re.compile(
     rb"OOM when allocating tensor|RESOURCE_EXHAUSTED: |Resource exhausted: "
     rb"|Dst tensor is not initialized|Ran out of memory in memory space|ran out of memory and"
 )
+# What else is exhausted, by the same status: on a chip the memory that threads of a kernel share
+# (XLA's triton emitter, which drops that tiling), gRPC's limit of a message, files (ENFILE, EMFILE
+# and ENOSPC; old versions name the file alone), a quota of a service.
+_OTHER_RESOURCE = re.compile(
+    rb"[Ss]hared memory (?:size limit|requested|limit)|RESOURCE_EXHAUSTED: [Ss]hared memory"
+    rb"|[Tt]ensor memory size limit|[Mm]essage larger than max|[Tt]oo many open files"
+    rb"|[Nn]o space left on device|\b[Qq]uota\b"
+    rb"|(?:RESOURCE_EXHAUSTED|[Rr]esource exhausted|ResourceExhaustedError): (?:\.{0,2}/)(?!job:)"
+)
+_ALLOCATION = re.compile(rb"[Oo]ut of memory|OOM when|OUT_OF_MEMORY|[Ff]ailed to allocate")
 # The allocator goes on with less memory after these lines: if it cannot, an operation fails.
 BACK_OFF = re.compile(
     rb"ran out of memory trying to allocate|[Tt]his is not (?:a )?(?:failure|an error)"
@@ -58,6 +68,11 @@ _TYPE = re.compile(rb"\}\} = ([A-Za-z0-9_.>]{1,200})[\[(]")
 _ASSIGN_TYPES = frozenset({"Assign", "AssignVariableOp"})
 _QUERY_TYPES = frozenset({"IsVariableInitialized", "VarIsInitializedOp"})
 _INIT_GROUP = re.compile(r"(?:.*/)?init(?:_\d+)?")
+
+
+def other_resource(text: bytes) -> bool:
+    """Whether a line that says that a resource is exhausted is about something else than memory."""
+    return _OTHER_RESOURCE.search(text) is not None and _ALLOCATION.search(text) is None
 
 
 def mutations(line: bytes, number: int) -> Iterator[Mutation]:

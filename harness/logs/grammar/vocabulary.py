@@ -70,6 +70,15 @@ FRESH: tuple[Needle, ...] = (
 )
 _MEMORY = (tensorflow.MEMORY, python.MEMORY, cuda.MEMORY)
 _BACK_OFF = (tensorflow.BACK_OFF, cuda.BACK_OFF)
+# Of problems of memory those of a GPU's, and among these the ones that are of the host's after all.
+_OF_DEVICE = re.compile(
+    r"CUDA out of memory|CUDA error: out of memory|CUDA_ERROR_OUT_OF_MEMORY"
+    r"|cudaErrorMemoryAllocation|hipErrorOutOfMemory|HIP out of memory|_STATUS_ALLOC_FAILED"
+    r"|[Oo]ut of memory (?:while trying to allocate|allocating|trying to allocate)"
+    r"|[Ff]ailed to allocate (?:request for|memory)|OOM when allocating tensor"
+    r"|Dst tensor is not initialized"
+)
+_OF_HOST = re.compile(r"by allocator \S*(?:cpu|host)|device:CPU|[Pp]inned|\b[Hh]ost\b")
 _QUOTED = (b"  ", b"\t")  # continues or quotes something,
 # unless a scheduler or a container's engine lists what became of a job,
 _TABULAR = re.compile(
@@ -108,7 +117,7 @@ def problems(line: bytes, text: bytes, number: int) -> Iterator[tuple[Problem, U
     if level is not None and level <= Level.WARNING:
         return
     yield from _deaths(text, number, level)
-    if any(pattern.search(text) for pattern in _BACK_OFF):
+    if any(pattern.search(text) for pattern in _BACK_OFF) and not python.ENDED.match(text):
         return
     runtime = loggers.native(text)
     if runtime is Level.INFO:
@@ -117,10 +126,17 @@ def problems(line: bytes, text: bytes, number: int) -> Iterator[tuple[Problem, U
     if level is None and runtime is not None:
         unless = Unless.BOTH
     found = next((match for pattern in _MEMORY if (match := pattern.search(text))), None)
-    if found:
+    if found and not tensorflow.other_resource(text):
         yield _problem("out_of_memory", number, found), unless
     if match := cuda.ERROR.search(text):
         yield _problem("cuda_error", number, match), unless
+
+
+def of_device(problem: Problem) -> bool:
+    """Whether a problem says that the memory of a GPU did not suffice, and not that of its host."""
+    if problem.kind != "out_of_memory" or problem.final:
+        return False
+    return _OF_DEVICE.search(problem.text) is not None and not _OF_HOST.search(problem.text)
 
 
 def _deaths(text: bytes, number: int, level: Level | None) -> Iterator[tuple[Problem, Unless]]:

@@ -16,6 +16,7 @@ from harness.base.text import MIB, mib
 from harness.catalog.providers import Effect
 from harness.checks.finding import kinds
 from harness.checks.swaps import gpu, self_report, step
+from harness.logs.grammar.vocabulary import of_device
 from harness.record.checks import Status
 from harness.record.model import Model
 from harness.record.models import Outcome, PhaseRecord
@@ -43,6 +44,7 @@ class Measurement(Model):
     """One execution of the phase.
 
     Attributes:
+        out_of_memory: it failed, and its log says that the GPU's memory did not suffice.
         name: "control", "swapped", "control under the ceiling", "swapped under the ceiling".
         batch_scale: factor on the batch size.
         ceiling: bytes that the framework might take, or None for no limit.
@@ -134,13 +136,14 @@ def measurement(
     facts = record.facts
     trace = step.trace(facts, record.role)
     reported = self_report.largest(facts)
-    exhausted = kinds(facts, "out_of_memory")
+    exhausted = [problem for problem in kinds(facts, "out_of_memory") if of_device(problem)]
     return Measurement(
         name=name,
         batch_scale=batch_scale,
         ceiling=ceiling,
         outcome=record.outcome,
-        out_of_memory=bool(exhausted),
+        # One that went on had something else to do than to allocate, or less to ask for.
+        out_of_memory=bool(exhausted) and record.outcome is Outcome.FAILED,
         nvml_peak=gpu.peak_of(samples),
         framework_peak=trace.peak_accelerator if trace else None,
         bytes_out=reported.bytes_out if reported else None,
@@ -308,7 +311,7 @@ def _under(proof: Proof, by_name: Mapping[str, Measurement]) -> Iterator[Require
         # The framework did not obey the limit, so that the swapped run proves nothing under it.
         outcome = control.outcome.value.replace("_", " ")
         yield _requirement(
-            name, Status.ERROR, f"{limit} it {outcome}, and did not run out of memory"
+            name, Status.ERROR, f"{limit} it {outcome}, and did not run out of the GPU's memory"
         )
         return
     yield _requirement(name, Status.PASSED, f"{limit} it ran out of memory")

@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 
 from harness.record.checks import Status
+from harness.record.facts import LogFacts, Problem
 from harness.record.models import Outcome
 from harness.run.proof import proof
 from harness.run.proof.proof import Measurement, Proof
+from tests.records import completed_phase
 
 MIB = 2**20
 
@@ -193,3 +195,29 @@ def test_what_was_not_run_is_not_said_to_have_no_room():
         if finding.name == "the control fails under the ceiling"
     ]
     assert (finding.status, finding.message) == (Status.ERROR, "it was not run")
+
+
+OUT = "XlaRuntimeError: RESOURCE_EXHAUSTED: Out of memory while trying to allocate 8 bytes."
+
+
+@pytest.mark.parametrize(
+    ("outcome", "text", "out"),
+    [
+        (Outcome.FAILED, OUT, True),
+        (Outcome.FAILED, "torch.OutOfMemoryError: CUDA out of memory.", True),
+        # The host's, which no ceiling on the GPU is about.
+        (Outcome.FAILED, "MemoryError", False),
+        (Outcome.FAILED, "OOM when allocating tensor on device:CPU:0 by allocator cpu", False),
+        # A line of it is not the end of it.
+        (Outcome.COMPLETED, OUT, False),
+        (Outcome.INTERRUPTED, OUT, False),
+    ],
+)
+def test_a_control_runs_out_of_the_gpu_s_memory(outcome, text, out):
+    facts = LogFacts(problems=[Problem(kind="out_of_memory", line=1, text=text)])
+    record = completed_phase("load", facts, outcome=outcome)
+    control = proof.measurement("control under the ceiling", record, 4, 1350 * MIB)
+    assert control.out_of_memory is out
+    found = statuses(made(measured(), swapped(), control, finished()))
+    status = Status.PASSED if out else Status.ERROR
+    assert found["the control fails under the ceiling"] is status

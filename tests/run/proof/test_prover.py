@@ -165,7 +165,7 @@ def test_a_framework_that_does_not_obey_proves_nothing(tmp_path, nvml_library):
     assert code == 2, output
     assert made is not None
     assert made.status is Status.ERROR
-    assert "did not run out of memory" in output
+    assert "did not run out of the GPU's memory" in output
 
 
 MANAGED = f"--provider={ROOT / 'scenarios' / 'providers' / 'unified_memory.py'}:UnifiedMemory"
