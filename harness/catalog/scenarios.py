@@ -13,6 +13,15 @@ TIMEOUT_S = 7 * 24 * 3600.0
 """The longest that a phase may be given, in seconds."""
 # No GPU has so much, and beyond it no factor on a batch is a number.
 Activations = Annotated[float, Field(ge=0, le=10**7, allow_inf_nan=False, strict=True)]
+# Which phases a check looks at; the first one looks at all.
+OF_THE_LAST = (CheckId.STATE_RESTORED, CheckId.RESUME_EQUAL)
+OF_JUDGED = (
+    CheckId.LMS_EDITED_GRAPH,
+    CheckId.EDIT_TOOK_EFFECT,
+    CheckId.SWAPPING_CONFIRMED,
+    CheckId.RESULT_UNCHANGED,
+    CheckId.SWAPPING_AS_BEFORE,
+)
 Restores = Literal["weights", "optimizer", "predictions", "epochs"]
 
 
@@ -99,6 +108,7 @@ class Scenario(Entry):
         activations_mib: what a training step with LMS off holds on the accelerator and grows with
             the batch, in MiB, at batch scale 1; 0: the batch is never scaled.
         expects: for a canary, the check that has to fail.
+        caught_in: for a canary, the phase that it has to fail for.
         every_provider: for a canary, that it is one of each provider, and not only of our own.
         state_only: the scenario is about what is restored: LMS is on, and no step is measured.
         values: of a variant, its value for each axis; of a scenario that is written out, none.
@@ -115,6 +125,7 @@ class Scenario(Entry):
     straight: Straight | None = None
     activations_mib: Activations = 0.0
     expects: CheckId | None = None
+    caught_in: Id | None = None
     phase: tuple[Phase, ...] = Field(min_length=1)
     every_provider: bool = False
     state_only: bool = False
@@ -132,9 +143,25 @@ class Scenario(Entry):
                 raise ValueError(
                     f"{phase.id} has a fault, and the scenario expects no check to fail"
                 )
+        if self.expects is not None and self.caught_in is None:
+            raise ValueError("a canary names the phase that it has to be caught in: caught_in")
+        if self.caught_in is not None:
+            self._require_caught(self.caught_in)
         if self.straight is not None and (len(self.phase) < 2 or self.phase[-1].role != "train"):
             raise ValueError("straight needs a phase that saves, and a last one that trains")
         return self
+
+    def _require_caught(self, name: str) -> None:
+        """Raises ValueError where the check that is expected never looks at the phase."""
+        if self.expects is None:
+            raise ValueError("caught_in is of a canary, and the scenario expects no check to fail")
+        found = next((phase for phase in self.phase if phase.id == name), None)
+        if found is None:
+            raise ValueError(f"caught_in {name!r} is no phase")
+        if self.expects in OF_THE_LAST and found is not self.phase[-1]:
+            raise ValueError(f"caught_in {name!r}: '{self.expects.label}' is about the last phase")
+        if self.expects in OF_JUDGED and not self.judged(found):
+            raise ValueError(f"caught_in {name!r}: '{self.expects.label}' does not look at it")
 
     @property
     def about_state(self) -> str | None:

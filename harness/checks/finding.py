@@ -19,6 +19,7 @@ class Finding:
 
     Attributes:
         blocking: no later check can pass after it.
+        phase: id of the phase that it is about, or empty.
     """
 
     status: Status
@@ -26,6 +27,7 @@ class Finding:
     numbers: Mapping[str, Number] = field(default_factory=dict)
     lines: Sequence[str] = ()
     blocking: bool = False
+    phase: str = ""
 
 
 def check(check_id: CheckId, findings: Sequence[Finding]) -> Check:
@@ -34,15 +36,19 @@ def check(check_id: CheckId, findings: Sequence[Finding]) -> Check:
     ordered = sorted(findings, key=lambda finding: WORST_FIRST.index(finding.status))
     numbers: dict[str, Number] = {}
     lines: list[str] = []
+    phases: dict[str, Status] = {}
     for finding in ordered:
         numbers.update(finding.numbers)
         lines += finding.lines
+        if finding.phase and status in (Status.FAILED, Status.ERROR):
+            phases.setdefault(finding.phase, finding.status)
     return Check(
         id=check_id,
         status=status,
         message="; ".join(finding.message for finding in ordered),
         numbers=numbers,
         lines=lines[:LINES_LIMIT],
+        phases=phases,
     )
 
 
@@ -73,7 +79,7 @@ def kinds(facts: LogFacts, *names: str) -> list[Problem]:
 
 def named(phase: Phase, phases: Sequence[object], finding: Finding) -> Finding:
     """The finding of one phase, with its name in front of the numbers where several are judged."""
-    if len(phases) == 1:
-        return finding
-    numbers = {f"{phase.id}.{name}": number for name, number in finding.numbers.items()}
-    return replace(finding, numbers=numbers)
+    numbers = finding.numbers
+    if len(phases) != 1:
+        numbers = {f"{phase.id}.{name}": number for name, number in numbers.items()}
+    return replace(finding, numbers=numbers, phase=phase.id)

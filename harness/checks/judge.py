@@ -28,6 +28,12 @@ from harness.checks.finding import (
 )
 from harness.record.checks import Check, CheckId, Status
 
+_CAUGHT = {
+    Status.PASSED: "caught",
+    Status.FAILED: "not caught",
+    Status.ERROR: "not judged",
+}
+
 
 def judge(evidence: Evidence) -> list[Check]:
     """The checks of a case, in order. Reads records only; never raises on their content."""
@@ -54,23 +60,38 @@ def judge(evidence: Evidence) -> list[Check]:
 
 
 def caught(scenario: Scenario, checks: list[Check]) -> Check:
-    """The verdict of a canary: passed when the check that has to fail did fail.
+    """The verdict of a canary: passed when the check that has to fail did, for what it has to.
+
+    A check that fails for another phase than the one that is wrong on purpose shows nothing: a
+    save that breaks by itself is no truncated file that was noticed.
 
     Args:
-        scenario: a scenario with `expects`.
+        scenario: a scenario with `expects` and `caught_in`.
         checks: its checks.
     """
     found = next((entry for entry in checks if entry.id is scenario.expects), None)
     if found is None:
         wanted = scenario.expects.value if scenario.expects else "nothing"
         return check(CheckId.CAUGHT, [unjudged(f"expects {wanted}, which is no check of a case")])
-    name = f"'{found.id.label}'"
-    status, verb = {
-        Status.FAILED: (Status.PASSED, f"caught: {name} failed as it has to"),
-        Status.PASSED: (Status.FAILED, f"not caught: {name} passed and has to fail"),
-    }.get(
-        found.status, (Status.ERROR, f"not judged: {name} has to fail and was {found.status.value}")
-    )
-    return check(
-        CheckId.CAUGHT, [Finding(status, f"{verb}: {found.message}", found.numbers, found.lines)]
-    )
+    name, phase = f"'{found.id.label}'", scenario.caught_in or "?"
+    status, seen = _seen(found, phase)
+    message = f"{_CAUGHT[status]}: {name} {seen}: {found.message}"
+    return check(CheckId.CAUGHT, [Finding(status, message, found.numbers, found.lines)])
+
+
+def _seen(found: Check, phase: str) -> tuple[Status, str]:
+    """What a check that has to fail in a phase shows, and in words."""
+    if found.status is Status.FAILED:
+        own = found.phases.get(phase)
+        if own is Status.FAILED:
+            return Status.PASSED, f"failed in {phase} as it has to"
+        failed = [name for name, entry in found.phases.items() if entry is Status.FAILED]
+        where = f" in {' and '.join(failed)}" if failed else ""
+        missed = own is Status.PASSED
+        return (
+            Status.FAILED if missed else Status.ERROR,
+            f"failed{where} and has to fail in {phase}",
+        )
+    if found.status is Status.PASSED:
+        return Status.FAILED, "passed and has to fail"
+    return Status.ERROR, f"has to fail and was {found.status.value}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from harness.base.text import clip, phrase, plural
 from harness.catalog.scenarios import Phase
 from harness.checks.evidence import Evidence
@@ -33,7 +35,8 @@ def findings(evidence: Evidence) -> list[Finding]:
     """What did not complete, one finding for each phase; one that passed where all did."""
     findings: list[Finding] = []
     for phase, record in evidence.phases:
-        finding = _phase_complete(phase, record, evidence.accelerator)
+        found = _phase_complete(phase, record, evidence.accelerator)
+        finding = replace(found, phase=phase.id)
         if (
             record.outcome is Outcome.NOT_RUN
             and findings

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from harness.base.text import phrase, plural
 from harness.checks.evidence import Evidence
@@ -99,7 +99,8 @@ def findings(evidence: Evidence) -> list[Finding]:
         if any(digest(facts, name, "final") for facts in (straight, record.facts))
     ]
     found = [_compared(name, runs) for name in told]
-    return [*found, *_metrics(runs, [earlier.facts for _, earlier in evidence.phases[:-1]])]
+    found += _metrics(runs, [earlier.facts for _, earlier in evidence.phases[:-1]])
+    return [replace(finding, phase=phase.id) for finding in found]
 
 
 def _incomplete(phase: str, record: PhaseRecord, straights: Sequence[PhaseRecord]) -> str | None:

@@ -6,6 +6,8 @@ load: bit by bit too, or within a tolerance where the hardware does not repeat i
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from harness.base.text import mib, phrase, plural
 from harness.catalog.scenarios import Phase
 from harness.checks.evidence import Evidence
@@ -46,7 +48,7 @@ def _restored(evidence: Evidence) -> list[Finding]:
     epochs = _epochs(evidence, load, loaded)
     if epochs is None and "epochs" in names:
         epochs = unjudged(f"epochs: {load.id} reports no test metric of an epoch that was saved")
-    return [*found, epochs] if epochs else found
+    return [replace(entry, phase=load.id) for entry in ([*found, epochs] if epochs else found)]
 
 
 def _claims(evidence: Evidence) -> Finding | None:
@@ -66,7 +68,7 @@ def _claims(evidence: Evidence) -> Finding | None:
             f"{len(broken)} of {plural(len(stated), 'claim')} broken, first of {phase.id}:"
             f" {phrase(f'{claim.text}: expected {claim.expected!r}, found {claim.found!r}')}"
         )
-        return Finding(Status.FAILED, message, numbers, lines)
+        return Finding(Status.FAILED, message, numbers, lines, phase=phase.id)
     words = f"{plural(len(stated), 'claim')} {'hold' if len(stated) > 1 else 'holds'}"
     return Finding(Status.PASSED, words, numbers, lines)
 

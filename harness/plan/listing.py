@@ -52,6 +52,7 @@ def _entry(pair: Pair, case: Case | None) -> dict[str, Any]:
         "controls": [use.control for use in uses if use.control],
         "values": scenario.values,
         "expects": scenario.expects.value if scenario.expects else None,
+        "caught_in": scenario.caught_in,
         "inapplicable": pair.inapplicable,
     }
 
@@ -104,7 +105,8 @@ def description(catalog: Catalog, plan: Plan) -> Iterator[str]:
     for scenario in catalog.scenarios:
         yield f"{scenario.family} / {scenario.id}: {scenario.description}"
         if scenario.expects is not None:
-            yield f"  a canary: passes when the check '{scenario.expects.label}' fails"
+            label, phase = scenario.expects.label, scenario.caught_in
+            yield f"  a canary: passes when the check '{label}' fails for the phase {phase}"
         if scenario.restores:
             yield f"  compared between save and load: {', '.join(scenario.restores)}"
         for pair in pairs:

@@ -101,6 +101,7 @@ def _faulty(sound: Scenario, injection: Injection) -> Scenario:
             "id": injection.id,
             "description": f"{sound.description}; {injection.words}",
             "expects": injection.expects,
+            "caught_in": last.id,
             "phase": (*others, last.model_copy(update={"fault": injection.fault})),
         }
     )

@@ -105,6 +105,8 @@ class Check(Model):
             defect it is what the check found.
         numbers: the same numbers for machines (sizes in bytes, times in seconds or ms as named).
         lines: the log lines that the verdict rests on, each as `<phase>:<line number>: <text>`.
+        phases: of a check that failed or was not judged, what was found of each phase that the
+            check looked at; nothing of what it found of no phase alone.
         defect: the known defect, where the status is `known`.
     """
 
@@ -113,6 +115,7 @@ class Check(Model):
     message: str = Field(min_length=1)
     numbers: dict[str, Number] = {}
     lines: list[str] = []
+    phases: dict[str, Status] = Field(default={}, exclude_if=lambda value: not value)
     defect: KnownDefect | None = Field(default=None, exclude_if=lambda value: value is None)
 
     @model_validator(mode="after")

@@ -217,6 +217,30 @@ def test_what_the_harness_tells_a_phase_is_no_flavor_s_to_set(tmp_path, name):
         catalog.load(lay_out(tmp_path, flavors={"test-flavor": text}))
 
 
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ('expects = "phases_complete"', "a canary names the phase that it has to be caught in"),
+        ('caught_in = "load"', "the scenario expects no check to fail"),
+        ('expects = "phases_complete"\ncaught_in = "lood"', "caught_in 'lood' is no phase"),
+        ('expects = "state_restored"\ncaught_in = "save"', "'state restored' is about the last"),
+        ('expects = "resume_equal"\ncaught_in = "save"', "is about the last phase"),
+        ('expects = "swapping_confirmed"\ncaught_in = "save"', "does not look at it"),
+        ('expects = "phases_complete"\ncaught_in = "save"', ""),
+        ('expects = "swapping_confirmed"\ncaught_in = "load"', ""),
+    ],
+)
+def test_a_canary_names_a_phase_that_its_check_looks_at(tmp_path, lines, message):
+    text = FAMILY.replace('restores = ["weights"]', lines, 1)
+    root = lay_out(tmp_path, families={"basic": text})
+    if not message:
+        assert catalog.load(root).scenarios[0].caught_in in lines
+        return
+    with pytest.raises(UsageError, match=message) as caught:
+        catalog.load(root)
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("name", ["PATH", "HTTP_PROXY", "AWS_SECRET_ACCESS_KEY", "LD_PRELOAD", ""])
 def test_of_the_host_a_flavor_gets_what_is_on_the_list(tmp_path, name):
     text = f'host_variables = ["CUDA_HOME", "{name}"]\n{FLAVOR}'

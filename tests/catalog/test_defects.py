@@ -23,9 +23,9 @@ ENTRY: dict[str, Any] = {
     "means": "the optimizer starts anew after a load",
     "upstream": "https://github.com/keras-team/keras/issues/1",
 }
-CANARY = FAMILY.replace('id = "save-load"', 'id = "wrong"\nexpects = "state_restored"').replace(
-    'id = "save-predict"', 'id = "right"'
-)
+CANARY = FAMILY.replace(
+    'id = "save-load"', 'id = "wrong"\nexpects = "state_restored"\ncaught_in = "load"'
+).replace('id = "save-predict"', 'id = "right"')
 
 
 def toml(**values: Any) -> str:

@@ -913,6 +913,10 @@ class TestResult:
         assert self.judged(LogFacts(), LogFacts()).status is Status.SKIPPED
 
 
+_FAILED = {"outcome": Outcome.FAILED, "exit_code": 1}
+_NOT_RUN = {"outcome": Outcome.NOT_RUN, "exit_code": None}
+
+
 class TestCaught:
     @pytest.mark.parametrize(
         ("expects", "status"),
@@ -924,18 +928,86 @@ class TestCaught:
         ],
     )
     def test_status(self, expects: CheckId, status: Status) -> None:
-        plan = scenario(expects=expects)
+        plan = scenario(expects=expects, caught_in="load")
         checks = judge(evidence(phase(log=with_(LOAD, edits=[])), plan=plan))
         found = caught(plan, checks)
         assert found.id is CheckId.CAUGHT
         assert found.status is status, found.message
 
     def test_message(self) -> None:
-        plan = scenario(expects=CheckId.EDIT_TOOK_EFFECT)
+        plan = scenario(expects=CheckId.EDIT_TOOK_EFFECT, caught_in="load")
         found = caught(plan, judge(evidence(phase(log=with_(LOAD, edits=[])), plan=plan)))
         assert found.message == (
             "not judged: 'edit took effect' has to fail and was error: load: no edit to judge"
         )
+
+    @pytest.mark.parametrize(
+        ("save", "load", "status", "words"),
+        [
+            ({}, _FAILED, Status.PASSED, "caught: 'phases complete' failed in load as it has to"),
+            ({}, {}, Status.FAILED, "not caught: 'phases complete' passed and has to fail"),
+            # The save broke by itself: nothing was seen of the file that the load was to refuse.
+            (
+                _FAILED,
+                _NOT_RUN,
+                Status.ERROR,
+                "not judged: 'phases complete' failed in save and has to fail in load",
+            ),
+            (
+                _FAILED,
+                _FAILED,
+                Status.PASSED,
+                "caught: 'phases complete' failed in load as it has to",
+            ),
+            (
+                {},
+                {"outcome": Outcome.ENGINE_ERROR, "exit_code": None},
+                Status.ERROR,
+                "not judged: 'phases complete' has to fail and was error",
+            ),
+        ],
+    )
+    def test_only_in_the_phase_that_is_wrong(
+        self, save: dict[str, Any], load: dict[str, Any], status: Status, words: str
+    ) -> None:
+        plan = scenario(expects=CheckId.PHASES_COMPLETE, caught_in="load")
+        case = evidence(phase(**load), save=phase("save", SAVE, **save), plan=plan)
+        found = caught(plan, judge(case))
+        assert (found.status, found.message.startswith(words)) == (status, True), found.message
+
+    def test_what_fails_for_another_judged_phase_is_not_caught(self) -> None:
+        phases = (
+            {"id": "save", "script": "save.py", "role": "train", "judged": True},
+            {"id": "load", "script": "load.py", "role": "train"},
+        )
+        for caught_in, status in (("save", Status.PASSED), ("load", Status.FAILED)):
+            plan = scenario(
+                expects=CheckId.LMS_EDITED_GRAPH, caught_in=caught_in, phase=phases, control=False
+            )
+            checks = judge(evidence(save=phase("save", with_(SAVE, edits=[])), plan=plan))
+            assert caught(plan, checks).status is status
+
+    @pytest.mark.parametrize(
+        ("broken", "expected"),
+        [
+            ({"edits": []}, CheckId.LMS_EDITED_GRAPH),
+            ({"mutations": [Mutation(form="f", operation="o", harmless=False, line=1, text="t")]},
+             CheckId.EDIT_TOOK_EFFECT),
+            ({"digests": [digest("weights", "restored", "other")]}, CheckId.STATE_RESTORED),
+            ({"traces": [trace(swap_out=0)]}, CheckId.SWAPPING_CONFIRMED),
+            ({"metrics": [metric(0.5)]}, CheckId.RESULT_UNCHANGED),
+            ({"traces": [trace(swap_out=1)]}, CheckId.SWAPPING_AS_BEFORE),
+        ],
+    )  # fmt: skip
+    def test_every_check_says_for_which_phase_it_failed(
+        self, broken: dict[str, Any], expected: CheckId
+    ) -> None:
+        plan = scenario(expects=expected, caught_in="load")
+        checks = judge(evidence(phase(log=with_(LOAD, **broken)), plan=plan))
+        (found,) = [entry for entry in checks if entry.id is expected]
+        assert (found.status, found.phases["load"]) == (Status.FAILED, Status.FAILED)
+        assert caught(plan, checks).status is Status.PASSED
+        assert not [entry for entry in checks if entry.status is Status.PASSED and entry.phases]
 
 
 def test_nothing_of_the_swapping_of_a_variant_is_compared() -> None:

@@ -65,7 +65,9 @@ def test_inputs_come_before_their_readers(tmp_path):
 
 
 def test_canaries_keep_our_own_provider(tmp_path):
-    family = FAMILY.replace('restores = ["weights"]', 'expects = "state_restored"', 1)
+    family = FAMILY.replace(
+        'restores = ["weights"]', 'expects = "state_restored"\ncaught_in = "load"', 1
+    )
     root = lay_out(tmp_path, families={"basic": family})
     made = planner.make(catalog.load(root).swapping_by([provider("tflms")]))
     canary, other = made.cases
@@ -150,7 +152,9 @@ def test_a_role_in_which_a_provider_does_nothing_has_no_reference(tmp_path):
 
 
 def test_a_canary_may_be_one_of_each_provider(tmp_path):
-    family = FAMILY.replace('restores = ["weights"]', 'expects = "state_restored"', 1)
+    family = FAMILY.replace(
+        'restores = ["weights"]', 'expects = "state_restored"\ncaught_in = "load"', 1
+    )
     every = family.replace("expects", "every_provider = true\nexpects", 1)
     root = lay_out(tmp_path, families={"basic": every})
     made = planner.make(catalog.load(root).swapping_by([BUILTIN, provider("other")]))

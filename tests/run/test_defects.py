@@ -161,7 +161,9 @@ def test_versions_that_a_script_does_not_tell_are_none(environment):
 
 # --- runs -------------------------------------------------------------------------------------
 
-CANARY = FAMILY.replace("[[scenario.phase]]", 'expects = "state_restored"\n[[scenario.phase]]', 1)
+CANARY = FAMILY.replace(
+    "[[scenario.phase]]", 'expects = "state_restored"\ncaught_in = "load"\n[[scenario.phase]]', 1
+)
 
 
 def play(*, restored: str, version: str = "3.12.0") -> Any:
@@ -264,7 +266,7 @@ def test_without_the_list_all_is_as_if_there_were_no_such_thing(tmp_path):
     record, directory = execute(bare, play(restored="b"))
     content = json.loads((directory / "record.json").read_bytes())
     assert {key for case in content["cases"] for check in case["checks"] for key in check} == {
-        *("id", "status", "message", "numbers", "lines"),
+        *("id", "status", "message", "numbers", "lines", "phases"),
     }
     assert "strict" not in content
     for file in ("record.json", "summary.md", "junit/test-flavor.xml"):

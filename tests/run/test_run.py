@@ -364,7 +364,9 @@ def test_a_killed_driver_leaves_a_readable_record(project):
 
 
 def test_a_canary_passes_when_it_is_caught(tmp_path):
-    family = FAMILY.replace('restores = ["weights"]', 'expects = "phases_complete"')
+    family = FAMILY.replace(
+        'restores = ["weights"]', 'expects = "phases_complete"\ncaught_in = "load"'
+    )
 
     def play(launch: Launch) -> Exit | None:
         good(launch)
