@@ -129,7 +129,7 @@ class _Kept:
 
     def end(self, state: State, reason: str) -> None:
         """It goes no further; what ended it is the first problem to be told, and no other."""
-        with contextlib.suppress(OSError):  # such as of the full disk that has ended it
+        with contextlib.suppress(Exception):  # such as that of the full disk that has ended it
             self.update(state=state, reason=reason)
 
 
