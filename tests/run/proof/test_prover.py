@@ -271,6 +271,42 @@ def test_an_earlier_phase_that_fails_leaves_a_proof_that_says_so(tmp_path, nvml_
     assert f"proof: {proof_file(tmp_path)}, aborted after 0 measurements" in done.stdout
 
 
+def test_a_disk_that_fills_up_leaves_what_was_written_before(tmp_path, nvml_library):
+    scenario, arguments = lay_out_proof(tmp_path, {})
+    code = """if True:
+        import errno
+        from harness.base import atomic
+        from harness.run.proof import prover
+        written, write = [], atomic.write
+        def full(path, content, durable=True):
+            if path.name == prover.FILE:
+                written.append(path)
+                if len(written) > 2:  # the begin, and the first control
+                    raise OSError(errno.ENOSPC, "No space left on device", str(path))
+            return write(path, content, durable)
+        prover.atomic.write = full
+        from harness.cli.main import main
+        main()
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments, "--gpu=0", "--goal-mib=80"],
+        cwd=ROOT,
+        env={
+            **fake_nvml.environment(nvml_library, scenario),
+            f"PYTHON_{played_gpus.PYTHON.replace('.', '_')}": sys.executable,
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    made = proof_of(tmp_path)
+    assert made is not None, done.stderr
+    assert (done.returncode, made.state, made.status) == (2, "running", Status.ERROR), done.stderr
+    assert [entry.name for entry in made.measurements] == ["control"]
+    assert "No space left on device" in done.stderr
+    assert f"proof: {proof_file(tmp_path)}, aborted after 2 measurements" in done.stdout
+
+
 def test_a_bug_is_exit_3_and_its_traceback_is_kept_beside_the_proof(tmp_path, nvml_library):
     scenario = fake_nvml.Scenario([fake_nvml.Gpu(UUID)]).write(tmp_path / "scenario")
     root = lay_out(tmp_path / "checkout")
