@@ -9,11 +9,9 @@ parameters, environment variables that a scenario sets by its `variables`:
 """
 
 import functools
-import os
 import typing
 
-from common import data, marker
-from common.errors import refuse
+from common import data, marker, parameter
 from common.runtime import Runtime
 from frameworks import session
 from meters import trace
@@ -35,9 +33,9 @@ class Resnet50(KerasWorkload):
 
     def __init__(self, started: Runtime) -> None:
         super().__init__(started)
-        self.image_size = _number("RESNET_IMAGE_SIZE", 48, SMALLEST_IMAGE)
-        self.steps = _number("RESNET_STEPS", 3, 1)
-        self.batch_size *= _number("RESNET_BATCH_SIZE", 1, 1)
+        self.image_size = parameter.number("RESNET_IMAGE_SIZE", 48, SMALLEST_IMAGE)
+        self.steps = parameter.number("RESNET_STEPS", 3)
+        self.batch_size *= parameter.number("RESNET_BATCH_SIZE", 1)
         _leave_out_grappler(started)
         size = self.image_size
         started.report(data=f"random images {size} x {size}, batches of {self.batch_size}")
@@ -136,13 +134,3 @@ def _leave_out_grappler(started: Runtime) -> None:
     config.graph_options.rewrite_options.disable_meta_optimizer = True
     started.session.close()
     started.keras.backend.set_session(started.tf.Session(config=config))
-
-
-def _number(name: str, default: int, least: int) -> int:
-    """A whole number of the environment; with a bad one the process ends with exit code 2."""
-    text = os.environ.get(name, "").strip()
-    if not text:
-        return default
-    if not text.isdigit() or int(text) < least:
-        refuse(f"{name} is {text!r}; it must be a whole number of at least {least}")
-    return int(text)

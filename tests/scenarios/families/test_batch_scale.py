@@ -22,6 +22,7 @@ SCALE = 2
         ("tf1-tfkeras", "dnndk_freeze", "train_save", 32, {}),
         ("tf2-tfkeras", "distribute", "train_save", 128, {"REPLICAS": "2"}),
         ("tf1-tfkeras", "metagraph", "train", 64, {}),
+        ("tf1-tfkeras", "proof_cnn", "train_save", 128, {}),
         ("tf1-tfkeras", "resnet50_generator", "train_save", 1, {}),
         ("tf1-tfkeras", "tf_serialization", "checkpoint_save", 256, {}),
     ],
