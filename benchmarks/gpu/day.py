@@ -94,13 +94,13 @@ class Day:
         limit_s = min(step.limit_s, left_s)
         self._say(f"\n== {step.name}: begun at {self._elapsed:.0f} s, at most {limit_s:.0f} s\n")
         self._stand_ins()
+        if step.name != "install":
+            self._watch()
         log = self._settings.work / "logs" / f"{step.name}.log"
         ended = box.run(step.command, limit_s, log, self._say, self.stop, step.variables)
         self._codes[step.name] = ended.code
         self._say(f"== {step.name}: {ended.word} after {ended.seconds:.0f} s\n")
         self._note(step.name, ended.word, ended.seconds)
-        if step.name == "install" and ended.code == 0:
-            self._watch()
         pack(self._settings.work, self._out)
 
     def _stand_ins(self) -> None:
@@ -117,8 +117,10 @@ class Day:
         with_flags.chmod(0o755)
 
     def _watch(self) -> None:
-        """Starts what NVML says once a second, beside everything."""
+        """Starts what NVML says once a second, beside everything; once."""
         work = self._settings.work
+        if self._watcher is not None or not Path(self._settings.python).exists():
+            return
         command = [self._settings.python, "-m", "benchmarks.gpu.watch", str(work / "watch.csv")]
         with (work / "logs" / "watch.log").open("wb") as log:
             self._watcher = subprocess.Popen(

@@ -1,9 +1,9 @@
-"""One screen: what a GPU gave, what was proven, what failed and why; of files that may be half done.
+"""One screen: what a GPU gave, what was proven, what failed and why.
 
     python3 -m benchmarks.gpu.summary DIRECTORY
 
-Imports nothing but the standard library, and expects no field that a file of another version could
-lack: what was measured on a day must not be lost to a word.
+Reads files that are whole or half done. Imports nothing but the standard library, and fails for no
+field that a file lacks: what was measured on a day must not be lost to a word.
 """
 
 from __future__ import annotations
