@@ -27,8 +27,10 @@ _LARGE = (".hlo.txt", "samples.csv", "details.json", ".svg", ".html")
 def pack(work: Path, out: Path) -> None:
     """Writes the summary, the archive and the proofs; files that are there stay until then."""
     _write(out / SUMMARY, _summary(work).encode())
-    for count in range(len(_LARGE) + 1):
-        content = _archive(work, _LARGE[:count])
+    # With everything, then without what is large and tells least, at last without what is large.
+    choices = [(_LARGE[:count], LIMIT) for count in range(len(_LARGE) + 1)]
+    for left, most in (*choices, (_LARGE, LIMIT // 100)):
+        content = _archive(work, left, most)
         if len(content) <= LIMIT:
             _write(out / ARCHIVE, content)
             break
@@ -48,7 +50,7 @@ def _summary(work: Path) -> str:
         return f"no summary\n{traceback.format_exc()}"
 
 
-def _archive(work: Path, left: tuple[str, ...]) -> bytes:
+def _archive(work: Path, left: tuple[str, ...], most: int) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=6) as archive:
         for path in _files(work):
@@ -58,6 +60,8 @@ def _archive(work: Path, left: tuple[str, ...]) -> bytes:
                 # At once: it may be written to.
                 content = path.read_bytes()
             except OSError:
+                continue
+            if len(content) > most:
                 continue
             entry = tarfile.TarInfo(str(path.relative_to(work)))
             entry.size, entry.mtime = len(content), int(path.stat().st_mtime)

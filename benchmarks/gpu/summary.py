@@ -12,7 +12,7 @@ import json
 import re
 import statistics
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +30,22 @@ _WIDTH = 240
 def lines(work: Path) -> Iterator[str]:
     """The screen, by what is in the folder of a day."""
     for name in PROBES:
-        yield from _probe(work / "sanity" / name)
-    for folder in ("reports", "flags"):
-        for directory in sorted((work / folder).glob("proof-*")):
-            yield from _proof(directory, " with other flags of XLA" if folder == "flags" else "")
+        yield from _guarded(_probe, work / "sanity" / name)
+    for directory in sorted((work / "reports").glob("proof-*")):
+        yield from _guarded(_proof, directory)
+    for directory in sorted((work / "flags").glob("proof-*")):
+        yield from _guarded(_proof_with_flags, directory)
     for path in sorted((work / "reports").glob("*/record.json")):
-        yield from _run(path)
-    told = [json.loads(line) for line in _text(work / STEPS).splitlines()]
-    if told:
-        words = (f"{entry['name']} {entry['seconds']:.0f} s ({entry['word']})" for entry in told)
-        yield "STEPS " + "; ".join(words)
+        yield from _guarded(_run, path)
+    yield from _guarded(_steps, work / STEPS)
+
+
+def _guarded(part: Callable[[Path], Iterator[str]], path: Path) -> Iterator[str]:
+    """The lines of a part; one that cannot be told costs no other."""
+    try:
+        yield from part(path)
+    except (LookupError, TypeError, ValueError, AttributeError, OSError) as problem:
+        yield f"  {path}: cannot be told: {type(problem).__name__}: {problem}"
 
 
 def mib(size: float | None) -> str:
@@ -76,7 +82,11 @@ def _probe(directory: Path) -> Iterator[str]:
 _COLUMNS = ("NVML", "framework", "out", "in", "PCIe out", "PCIe in", "pinned", "step ms")
 
 
-def _proof(directory: Path, more: str) -> Iterator[str]:
+def _proof_with_flags(directory: Path) -> Iterator[str]:
+    yield from _proof(directory, " with other flags of XLA")
+
+
+def _proof(directory: Path, more: str = "") -> Iterator[str]:
     made = _json(directory / "proof.json")
     if made is None:
         yield f"PROOF {directory.name}{more}: NOT FINISHED, no proof.json"
@@ -244,7 +254,14 @@ def _confirmed(name: str, checks: Sequence[_Json]) -> str:
     return ""
 
 
-# --- files -------------------------------------------------------------------------------------
+# --- steps and files -------------------------------------------------------------------------------------
+
+
+def _steps(path: Path) -> Iterator[str]:
+    told = filter(None, map(_decoded, _text(path).splitlines()))
+    words = [f"{entry['name']} {entry['seconds']:.0f} s ({entry['word']})" for entry in told]
+    if words:
+        yield "STEPS " + "; ".join(words)
 
 
 def _text(path: Path) -> str:
@@ -255,8 +272,13 @@ def _text(path: Path) -> str:
 
 
 def _json(path: Path) -> Any:
+    return _decoded(_text(path))
+
+
+def _decoded(text: str) -> Any:
+    """What JSON says; None for a text that was cut off."""
     try:
-        return json.loads(_text(path))
+        return json.loads(text)
     except ValueError:
         return None
 
