@@ -88,8 +88,9 @@ class Day:
         elif left_s < LEAST_S:
             reason = "no time is left"
         if reason:
-            self._say(f"== {step.name}: not begun: {reason}\n")
-            self._note(step.name, f"not begun: {reason}", 0.0)
+            word = f"{summary.NOT_BEGUN}, {reason}"
+            self._say(f"== {step.name}: {word}\n")
+            self._note(step.name, word, 0.0)
             return
         limit_s = min(step.limit_s, left_s)
         self._say(f"\n== {step.name}: begun at {self._elapsed:.0f} s, at most {limit_s:.0f} s\n")
@@ -179,7 +180,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="benchmarks.gpu.day", description=__doc__.partition("\n")[0], allow_abbrev=False
     )
-    out, seconds = os.environ.get("OUT"), os.environ.get("GPU_DAY_S", SECONDS)
+    out, seconds = os.environ.get("OUT") or None, os.environ.get("GPU_DAY_S", SECONDS)
     parser.add_argument("steps", nargs="*", metavar="STEP", help="all, in their order, without one")
     parser.add_argument("--out", type=_folder, default=out, help="folder for what comes back: OUT")
     parser.add_argument("--seconds", type=float, default=seconds, help="for everything: GPU_DAY_S")

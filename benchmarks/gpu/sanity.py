@@ -31,13 +31,14 @@ import pynvml
 from benchmarks.gpu.probes.answers import FILE, Answers, WrongAnswerError
 from harness.catalog import catalog
 from harness.catalog.flavors import Flavor
-from harness.engine.protocol import Launch
+from harness.engine.protocol import Exit, Launch
 from harness.engine.venv.engine import VenvEngine
 from harness.engine.venv.process_tree import ProcessTree
 from harness.measure.gpu import Gpu
 from harness.measure.nvml import Nvml
 from harness.measure.sampler import Sampler
 from harness.measure.samples import Samples
+from harness.record.models import Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
 MIB = 2**20
@@ -79,19 +80,24 @@ def main() -> int:
         ]
         # Side by side: both are read from a cold disk.
         with ThreadPoolExecutor(len(probes)) as pool:
-            codes += pool.map(lambda probe: ask(probe, gpu, directory), probes)
-        if codes[-1] != 0:
+            ends = list(pool.map(lambda probe: ask(probe, gpu, directory), probes))
+        codes += map(code_of, ends)
+        if ends[-1].outcome is Outcome.FAILED and not _compiles(directory / probes[-1].name):
             _with_all_variables(probes[-1], gpu, directory)
         if options.xla_flags:
             variables = {"XLA_FLAGS": options.xla_flags}
-            codes.append(
-                ask(Probe("jax-flags", "keras3-jax", "with_jax.py", variables), gpu, directory)
-            )
-    return max(codes)
+            other = Probe("jax-flags", "keras3-jax", "with_jax.py", variables)
+            codes.append(code_of(ask(other, gpu, directory)))
+    return int(any(codes))
 
 
-def ask(probe: Probe, gpu: Gpu, directory: Path) -> int:
-    """Runs a probe as a phase; returns its exit code. Its output is printed when it has ended."""
+def code_of(ended: Exit) -> int:
+    """The exit code of a probe; 1 where it has none of its own."""
+    return 1 if ended.code is None else ended.code
+
+
+def ask(probe: Probe, gpu: Gpu, directory: Path) -> Exit:
+    """Runs a probe as a phase; says how it ended. Its output is printed when it has ended."""
     (flavor,) = catalog.load(ROOT).select([probe.flavor]).flavors
     own = directory / probe.name
     shutil.rmtree(own, ignore_errors=True)
@@ -109,7 +115,7 @@ def ask(probe: Probe, gpu: Gpu, directory: Path) -> int:
         if (own / name).is_file()
     )
     print(f"-- {probe.name}: {ended.outcome.value} {ended.reason}\n{text[-4000:]}", flush=True)
-    return ended.code if ended.code is not None else 1
+    return ended
 
 
 def _with_all_variables(probe: Probe, gpu: Gpu, directory: Path) -> None:
@@ -118,8 +124,6 @@ def _with_all_variables(probe: Probe, gpu: Gpu, directory: Path) -> None:
     Where jax compiles with these alone, `python-jax` in the directory is an interpreter that has
     them, so that the rest of the day can go on.
     """
-    if _compiles(directory / probe.name):
-        return
     (flavor,) = catalog.load(ROOT).select([probe.flavor]).flavors
     own = directory / f"{probe.name}-all-variables"
     own.mkdir(exist_ok=True)

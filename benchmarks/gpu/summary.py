@@ -18,6 +18,7 @@ from typing import Any
 
 PROBES = ("host", "torch", "jax", "jax-flags")
 STEPS = "steps.jsonl"
+NOT_BEGUN = "not begun"
 _Json = Mapping[str, Any]
 # What of the answers is shown where it is as it has to be.
 _SHOWN = re.compile(
@@ -36,7 +37,8 @@ def lines(work: Path) -> Iterator[str]:
     for directory in sorted((work / "flags").glob("proof-*")):
         yield from _guarded(_proof_with_flags, directory)
     for path in sorted((work / "reports").glob("*/record.json")):
-        yield from _guarded(_run, path)
+        if not path.parent.is_symlink():  # to the newest of them
+            yield from _guarded(_run, path)
     yield from _guarded(_steps, work / STEPS)
 
 
@@ -254,14 +256,21 @@ def _confirmed(name: str, checks: Sequence[_Json]) -> str:
     return ""
 
 
-# --- steps and files -------------------------------------------------------------------------------------
+# --- steps and files ---------------------------------------------------------------------------
 
 
 def _steps(path: Path) -> Iterator[str]:
-    told = filter(None, map(_decoded, _text(path).splitlines()))
-    words = [f"{entry['name']} {entry['seconds']:.0f} s ({entry['word']})" for entry in told]
-    if words:
-        yield "STEPS " + "; ".join(words)
+    told = [*filter(None, map(_decoded, _text(path).splitlines()))]
+    if not told:
+        return
+    begun = [entry for entry in told if not entry["word"].startswith(NOT_BEGUN)]
+    words = [f"{entry['name']} {entry['seconds']:.0f} s ({entry['word']})" for entry in begun]
+    left: dict[str, list[str]] = {}
+    for entry in told:
+        if entry not in begun:
+            left.setdefault(entry["word"], []).append(entry["name"])
+    words += [f"{word}: {', '.join(names)}" for word, names in left.items()]
+    yield "STEPS " + "; ".join(words)
 
 
 def _text(path: Path) -> str:

@@ -141,6 +141,7 @@ def test_a_run_says_what_passed_and_why_others_did_not(tmp_path):
     equal = check(CheckId.RESUME_EQUAL, Status.FAILED, "weights differ by 1e-9")
     sound = case("sound", check(CheckId.SWAPPING_CONFIRMED), check(CheckId.RESUME_EQUAL))
     write_run(tmp_path, run(sound, case("bad", failed, silent), case("resumed", equal)))
+    (tmp_path / "reports" / "latest").symlink_to(records.run().id)
     lines = screen(tmp_path).splitlines()
     assert any("2 phases, median 2.3 s" in line for line in lines)
     assert (
@@ -149,7 +150,7 @@ def test_a_run_says_what_passed_and_why_others_did_not(tmp_path):
     ) in lines
     assert "  FAILED keras3-torch bad: swapping_confirmed: refuted: the peak rose" in lines
     assert not any("not judged" in line for line in lines)
-    assert "  1 passed: sound" in lines
+    assert lines.count("  1 passed: sound") == 1
     found = [line for line in lines if line.startswith("  resumed = uninterrupted")]
     assert [line.partition(": ")[0] for line in found] == [
         "  resumed = uninterrupted, keras3-torch sound",
@@ -204,6 +205,12 @@ def test_what_is_of_another_shape_costs_nothing_else(tmp_path):
 
 
 def test_the_steps_are_the_last_line(tmp_path):
-    lines = ['{"name": "sanity", "word": "exit code 1", "seconds": 12.3}', '{"name": "prove-to']
+    lines = [
+        '{"name": "sanity", "word": "exit code 1", "seconds": 12.3}',
+        '{"name": "a", "word": "not begun, no time is left", "seconds": 0.0}',
+        '{"name": "b", "word": "not begun, no time is left", "seconds": 0.0}',
+        '{"name": "prove-to',
+    ]
     write(tmp_path / summary.STEPS, "\n".join(lines))
-    assert screen(tmp_path).splitlines()[-1] == "STEPS sanity 12 s (exit code 1)"
+    last = "STEPS sanity 12 s (exit code 1); not begun, no time is left: a, b"
+    assert screen(tmp_path).splitlines()[-1] == last
