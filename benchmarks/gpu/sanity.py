@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +56,7 @@ class Probe:
     """A script that asks a framework, as a phase of a flavor."""
 
     name: str
-    flavor: str
+    flavor: Flavor
     script: str
     variables: Mapping[str, str] = field(default_factory=dict)
 
@@ -74,19 +74,18 @@ def main() -> int:
     with Nvml() as nvml:
         gpu = nvml.find_gpu(options.gpu)
         codes = [host(gpu, directory / "host")]
-        probes = [
-            Probe("torch", "keras3-torch", "with_torch.py"),
-            Probe("jax", "keras3-jax", "with_jax.py"),
-        ]
+        flavors = {entry.id: entry for entry in catalog.load(ROOT).flavors}
+        jax = Probe("jax", flavors["keras3-jax"], "with_jax.py")
+        probes = [Probe("torch", flavors["keras3-torch"], "with_torch.py"), jax]
         # Side by side: both are read from a cold disk.
         with ThreadPoolExecutor(len(probes)) as pool:
             ends = list(pool.map(lambda probe: ask(probe, gpu, directory), probes))
         codes += map(code_of, ends)
-        if ends[-1].outcome is Outcome.FAILED and not _compiles(directory / probes[-1].name):
-            _with_all_variables(probes[-1], gpu, directory)
+        if ends[-1].outcome is Outcome.FAILED and not _compiles(directory / jax.name):
+            _with_all_variables(jax, gpu, directory)
         if options.xla_flags:
             variables = {"XLA_FLAGS": options.xla_flags}
-            other = Probe("jax-flags", "keras3-jax", "with_jax.py", variables)
+            other = replace(jax, name="jax-flags", variables=variables)
             codes.append(code_of(ask(other, gpu, directory)))
     return int(any(codes))
 
@@ -98,14 +97,13 @@ def code_of(ended: Exit) -> int:
 
 def ask(probe: Probe, gpu: Gpu, directory: Path) -> Exit:
     """Runs a probe as a phase; says how it ended. Its output is printed when it has ended."""
-    (flavor,) = catalog.load(ROOT).select([probe.flavor]).flavors
     own = directory / probe.name
     shutil.rmtree(own, ignore_errors=True)
     own.mkdir(parents=True)
     engine = VenvEngine(ROOT / ".cache")
     try:
         ended = engine.execute(
-            _launch(probe, flavor, engine, gpu, own), lambda target: None, threading.Event()
+            _launch(probe, engine, gpu, own), lambda target: None, threading.Event()
         )
     finally:
         engine.close()
@@ -124,10 +122,9 @@ def _with_all_variables(probe: Probe, gpu: Gpu, directory: Path) -> None:
     Where jax compiles with these alone, `python-jax` in the directory is an interpreter that has
     them, so that the rest of the day can go on.
     """
-    (flavor,) = catalog.load(ROOT).select([probe.flavor]).flavors
     own = directory / f"{probe.name}-all-variables"
     own.mkdir(exist_ok=True)
-    launch = _launch(probe, flavor, VenvEngine(ROOT / ".cache"), gpu, own)
+    launch = _launch(probe, VenvEngine(ROOT / ".cache"), gpu, own)
     variables = {
         **os.environ,
         **launch.variables,
@@ -158,7 +155,8 @@ def _compiles(directory: Path) -> bool:
     return bool(answers.get("jax compiles and runs", {}).get("ok"))
 
 
-def _launch(probe: Probe, flavor: Flavor, engine: VenvEngine, gpu: Gpu, directory: Path) -> Launch:
+def _launch(probe: Probe, engine: VenvEngine, gpu: Gpu, directory: Path) -> Launch:
+    flavor = probe.flavor
     variables = {
         **flavor.variables,
         **probe.variables,

@@ -6,6 +6,7 @@ no framework: they play a training step on the GPU of the test library, one that
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -14,6 +15,8 @@ import sys
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+
+import psutil
 
 from benchmarks.gpu import steps
 from harness.plan import sensitivity
@@ -180,6 +183,13 @@ class Rehearsal:
             os.killpg(process.pid, signal.SIGKILL)
             raise
         return process.returncode, output
+
+    def end(self) -> None:
+        """Ends what a day that was killed has left running; its own are known by their folder."""
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.environ().get("OUT") == str(self.out):
+                    process.kill()
 
     @property
     def summary(self) -> str:

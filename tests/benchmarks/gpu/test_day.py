@@ -6,6 +6,7 @@ import json
 import signal
 import tarfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,10 @@ FILES, FILE_BYTES = 8, 16 * 2**20
 
 
 @pytest.fixture
-def rehearsal(tmp_path: Path, nvml_library: Path) -> Rehearsal:
-    return Rehearsal(tmp_path, nvml_library)
+def rehearsal(tmp_path: Path, nvml_library: Path) -> Iterator[Rehearsal]:
+    made = Rehearsal(tmp_path, nvml_library)
+    yield made
+    made.end()
 
 
 def whole(rehearsal: Rehearsal) -> set[str]:
@@ -68,7 +71,7 @@ def test_a_sound_day(rehearsal):
 
 
 def test_a_step_that_fails_and_one_that_hangs_stop_none_after_them(rehearsal):
-    named = ("sanity=12", "prove-jax=8", "prove-jax-flags=8", "saveload-torch")
+    named = ("sanity=8", "prove-jax=5", "prove-jax-flags=5", "saveload-torch")
     # It is not installed yet: that comes first, unasked. No framework is here for sanity to find.
     code, output = rehearsal.day(*named, PYTHON_keras3_jax=rehearsal.hanging())
     assert code == 1, output
@@ -122,7 +125,7 @@ def test_it_ends_in_its_time_whatever_hangs(rehearsal):
     began = time.monotonic()
     hanging = rehearsal.hanging()
     code, output = rehearsal.day(
-        "install", "prove-jax", "saveload-jax", GPU_DAY_S="40", PYTHON_keras3_jax=hanging
+        "install", "prove-jax", "saveload-jax", GPU_DAY_S="32", PYTHON_keras3_jax=hanging
     )
     assert time.monotonic() - began < 60  # a loaded machine may take its time
     assert code == 1
