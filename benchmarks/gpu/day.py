@@ -32,7 +32,6 @@ SECONDS = 475.0
 # At the end: from TERM to KILL of the last step, then the last packing.
 RESERVE_S = box.GRACE_S + 6
 LEAST_S = 6.0
-XLA_FLAGS = "--xla_gpu_memory_limit_slop_factor=1"
 
 
 def _stand_in(flavor: str) -> str:
@@ -187,7 +186,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--scenario", default=SCENARIO, help="what is proven")
     parser.add_argument("--goal-mib", type=int, default=2048, help="as of `harness prove`")
     parser.add_argument("--gpu", default="0")
-    parser.add_argument("--xla-flags", default=XLA_FLAGS, help="for prove-jax-flags")
+    parser.add_argument("--xla-flags", default="", help="to try: they make prove-jax-flags a step")
     parser.add_argument("--work", type=_folder, default=ROOT / ".cache" / "gpu-day")
     return parser.parse_args()
 

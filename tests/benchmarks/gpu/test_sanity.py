@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -25,9 +26,10 @@ case "$1" in -c) exec {python} "$@" ;; esac
 {phase}
 """
 _FAILS = "echo no framework here; exit 1"
-# A framework that finds its compiler by a variable alone.
-_NEEDS_CUDA = """
-case "$CUDA_PATH" in /opt/cuda) ok=true ;; *) ok=false ;; esac
+# A framework that finds its compiler in a place that no phase's PATH has.
+PLACE = "/opt/elsewhere/bin"
+_NEEDS_PLACE = """
+case "$PATH" in */opt/elsewhere/bin*) ok=true ;; *) ok=false ;; esac
 answer='{"jax compiles and runs": {"ok": %s, "answer": "", "seconds": 0}}'
 printf "$answer" $ok >"$OUTPUT_DIR/answers.json"
 $ok
@@ -115,23 +117,23 @@ def test_counters_of_32_bits(tmp_path, nvml_library):
 
 def test_what_jax_lacks_of_this_shell_is_told_and_given(tmp_path, nvml_library):
     fails, jax = (
-        stand_in(tmp_path / name, phase) for name, phase in (("a", _FAILS), ("b", _NEEDS_CUDA))
+        stand_in(tmp_path / name, phase) for name, phase in (("a", _FAILS), ("b", _NEEDS_PLACE))
     )
-    given = {"CUDA_PATH": "/opt/cuda"}
+    given = {"PATH": f"{os.environ['PATH']}:{PLACE}"}
     code, output = sanity(tmp_path, nvml_library, fails, jax, variables=given)
     assert code == 1
     assert "FINDING: jax works with this shell's variables and not with a phase's" in output
     made = tmp_path / "sanity" / "python-jax"
     said = subprocess.run(
-        [made, "-c", "import os; print(os.environ['CUDA_PATH'])"], capture_output=True, text=True
+        [made, "-c", "import os; print(os.environ['PATH'])"], capture_output=True, text=True
     )
-    assert said.stdout == "/opt/cuda\n"
+    assert said.stdout.strip().endswith(PLACE)
 
 
 @pytest.mark.slow
 def test_where_jax_fails_with_them_too_there_is_no_finding(tmp_path, nvml_library):
     fails, jax = (
-        stand_in(tmp_path / name, phase) for name, phase in (("a", _FAILS), ("b", _NEEDS_CUDA))
+        stand_in(tmp_path / name, phase) for name, phase in (("a", _FAILS), ("b", _NEEDS_PLACE))
     )
     _, output = sanity(tmp_path, nvml_library, fails, jax)
     assert "-- jax with all variables of this shell" in output
