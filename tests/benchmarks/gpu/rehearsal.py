@@ -19,6 +19,7 @@ from uuid import uuid4
 import psutil
 
 from benchmarks.gpu import steps
+from harness.catalog.scenarios import Scenario
 from harness.plan import sensitivity
 from tests import fake_nvml, played_gpus, wheels
 from tests.paths import ROOT
@@ -44,7 +45,11 @@ role = "train"
 """
 _RESUMED = "backup-restore_train"
 _STRAIGHT = 'straight = { script = "keras_saveload/predict.py" }'
-_OFF = {"more": 'expects = "lms_edited_graph"\ncontrol = false', "load": 'lms = "off"'}
+_CAUGHT_IN = 'caught_in = "load"\n' if "caught_in" in Scenario.model_fields else ""
+_OFF = {
+    "more": f'expects = "lms_edited_graph"\n{_CAUGHT_IN}control = false',
+    "load": 'lms = "off"',
+}
 _FAMILIES = {
     "keras_saveload": "".join(
         _SCENARIO.format(name=name, more=_STRAIGHT if name == _RESUMED else "", load="")
