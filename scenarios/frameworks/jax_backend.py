@@ -1,6 +1,9 @@
 """Keras 3 on jax: the devices, threads and memory of a phase."""
 
+import importlib
 import os
+import sys
+import types
 import typing
 
 from frameworks import gpu_memory
@@ -37,6 +40,7 @@ def start(resources: Resources) -> typing.List[str]:
     else:
         # Most of a short phase would be spent on making fast code of small programs.
         _set_flags("--xla_backend_optimization_level=0")
+        _leave_compiler_out()
     import jax
 
     if resources.on_gpu:
@@ -59,6 +63,45 @@ def start(resources: Resources) -> typing.List[str]:
     if resources.on_gpu and devices[0].platform != "gpu":
         raise UnavailableError(f"jax sees no GPU: its devices are {', '.join(map(str, devices))}")
     return [f"{device} {device.device_kind}" for device in devices]
+
+
+# Names of the modules with jax's compiler for GPUs that this process has not loaded.
+_left_out: typing.List[str] = []
+
+
+def _leave_compiler_out() -> None:
+    """Has jax start without its compiler for GPUs, where that is installed.
+
+    jax loads it whatever platform it is asked for. It takes 100 MiB, and says on standard error
+    each time that there is no GPU.
+    """
+    import importlib.util
+
+    for cuda in ("cuda12", "cuda13"):
+        plugin, kernels = f"jax_plugins.xla_{cuda}", f"jax_{cuda}_plugin"
+        if (
+            importlib.util.find_spec("jax_plugins") is None
+            or importlib.util.find_spec(plugin) is None
+        ):
+            continue
+        nothing: typing.Any = types.ModuleType(plugin)
+        nothing.initialize = lambda: None
+        for name, module in ((plugin, nothing), (kernels, None)):
+            if name not in sys.modules:  # it may have been imported with jax
+                sys.modules[name] = module
+                _left_out.append(name)
+
+
+def load_compiler() -> bool:
+    """Loads jax's compiler for GPUs in a phase on the CPU; returns whether there is one."""
+    names = list(_left_out)
+    _left_out.clear()
+    for name in names:
+        del sys.modules[name]
+    plugins = [name for name in names if name.startswith("jax_plugins.")]
+    for name in plugins:
+        importlib.import_module(name).initialize()
+    return bool(plugins)
 
 
 def _set_flags(*more: str) -> None:

@@ -79,7 +79,7 @@ def measure(
     host_peak = None if on_gpu else traced.peak_bytes
     if executable is not None:
         stats = executable.get_compiled_memory_stats()
-        peak = stats.temp_size_in_bytes + stats.output_size_in_bytes - stats.alias_size_in_bytes
+        peak = taken(stats)
         if on_gpu:
             host_peak = stats.host_temp_size_in_bytes
         modules = executable.hlo_modules()
@@ -102,6 +102,15 @@ def measure(
         graph_swap_in=found.back,
         series=over,
     )
+
+
+def taken(stats: typing.Any) -> int:
+    """Bytes that a program takes on the accelerator beyond its arguments.
+
+    stats: XLA's `CompiledMemoryStats` of it.
+    """
+    size: int = stats.temp_size_in_bytes + stats.output_size_in_bytes - stats.alias_size_in_bytes
+    return size
 
 
 def _latest(client: typing.Any, name: str) -> typing.Any:
