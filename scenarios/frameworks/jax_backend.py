@@ -79,14 +79,14 @@ def _leave_compiler_out() -> None:
 
     for cuda in ("cuda12", "cuda13"):
         plugin, kernels = f"jax_plugins.xla_{cuda}", f"jax_{cuda}_plugin"
-        if (
-            importlib.util.find_spec("jax_plugins") is None
-            or importlib.util.find_spec(plugin) is None
+        if plugin in sys.modules or not all(
+            importlib.util.find_spec(name) for name in ("jax_plugins", plugin)
         ):
             continue
         nothing: typing.Any = types.ModuleType(plugin)
         nothing.initialize = lambda: None
-        for name, module in ((plugin, nothing), (kernels, None)):
+        left_out: typing.Dict[str, typing.Any] = {plugin: nothing, kernels: None}
+        for name, module in left_out.items():
             if name not in sys.modules:  # it may have been imported with jax
                 sys.modules[name] = module
                 _left_out.append(name)
