@@ -148,6 +148,8 @@ class Measurement(typing.NamedTuple):
         of the function that was executed.
     wall_ms: from the start of the first operation to the end of the last.
     series: the same over time; the greatest values of it are the peaks.
+    allocator_peak_bytes, allocator_pool_bytes: of all that the process has asked its allocator for
+        so far, and of what that has taken of the accelerator for it, the greatest.
     compiled: of the same step for an accelerator that is not there.
     """
 
@@ -164,6 +166,8 @@ class Measurement(typing.NamedTuple):
     graph_swap_in: Count = None
     wall_ms: typing.Optional[float] = None
     series: typing.Optional[StepSeries] = None
+    allocator_peak_bytes: Count = None
+    allocator_pool_bytes: Count = None
     compiled: typing.Optional[Compiled] = None
 
     def began(self, seconds: float) -> "Measurement":

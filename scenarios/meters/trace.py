@@ -195,7 +195,12 @@ def _mark(
 ) -> None:
     if measured.series is not None:
         marker.emit("series", function=name, meter=meter, **measured.series.fields())
-    graph = {"graph_swap_out": measured.graph_swap_out, "graph_swap_in": measured.graph_swap_in}
+    known = {
+        "graph_swap_out": measured.graph_swap_out,
+        "graph_swap_in": measured.graph_swap_in,
+        "allocator_peak": measured.allocator_peak_bytes,
+        "allocator_pool": measured.allocator_pool_bytes,
+    }
     marker.emit(
         "trace",
         function=name,
@@ -210,6 +215,6 @@ def _mark(
         peak_host=measured.host_peak_bytes,
         lower_bound=measured.accelerator_bound_bytes,
         step_ms=step_ms,
-        **{key: count for key, count in graph.items() if count is not None},
+        **{key: count for key, count in known.items() if count is not None},
         **(measured.compiled.fields() if measured.compiled else {}),
     )

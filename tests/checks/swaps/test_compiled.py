@@ -100,3 +100,11 @@ def test_what_the_trace_refutes_no_program_confirms() -> None:
     assert found.word == "refuted"
     assert found.message.startswith("the peak did not fall: peak 188.0 MiB")
     assert found.numbers["compiled_peak_bytes"] == 1_838 * MIB
+
+
+def test_what_the_allocators_say_is_among_the_numbers() -> None:
+    ours, theirs = {"allocator_peak": 1, "allocator_pool": 2}, {"allocator_peak": 3}
+    found = judged(ours, theirs).numbers
+    assert (found["allocator_peak_bytes"], found["allocator_pool_bytes"]) == (1, 2)
+    assert found["control_allocator_peak_bytes"] == 3
+    assert "allocator_peak_bytes" not in judged({}, {}).numbers

@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 
 from harness.record.checks import Status
+from harness.record.facts import LogFacts, Trace
 from harness.record.models import Outcome
 from harness.run.proof import proof
 from harness.run.proof.proof import Measurement, Proof
+from tests.records import completed_phase
 
 MIB = 2**20
 
@@ -146,3 +148,24 @@ def test_a_ceiling_is_half_way():
     assert proof.ceilings(measured(), swapped()) == (1350 * MIB, 1750 * MIB)
     assert proof.ceilings(measured(), swapped(framework_peak=2100 * MIB)) is None
     assert proof.ceilings(measured(framework_peak=None), swapped()) is None
+
+
+def test_what_the_allocator_says_is_beside_the_programs_own_peak():
+    facts = LogFacts(
+        traces=[
+            Trace(
+                function="train",
+                meter="compiled program",
+                line=1,
+                peak_accelerator=1838 * MIB,
+                allocator_peak=1900 * MIB,
+                allocator_pool=2047 * MIB,
+            )
+        ]
+    )
+    record = completed_phase("load", facts)
+    found = proof.measurement("swapped", record, 24)
+    assert (found.allocator_peak, found.allocator_pool) == (1900 * MIB, 2047 * MIB)
+    told = "\n".join(proof.lines(made(measured(), found)))
+    assert "framework 1,838.0 MiB, its allocator 1,900.0 MiB in 2,047.0 MiB; self" in told
+    assert told.count("its allocator") == 1  # the control's says nothing
