@@ -3,6 +3,7 @@
 Three sources: *self-reported* is what LMS says it moved, *measured* is what a meter outside LMS
 saw, the *control* is the same phase with LMS off. The meter of the virtual accelerator is the
 framework's own record of one step (`swaps.step`), that of a GPU is NVML beside it (`swaps.gpu`).
+A step of jax may have been compiled for a GPU that is not there as well (`swaps.compiled`).
 Where a provider computes tensors again it is the peak alone that tells (`swaps.recomputation`).
 
 Verdicts: `confirmed`; `refuted`, a failure; `inconclusive`, an error and never a pass.
@@ -14,7 +15,7 @@ from harness.catalog.scenarios import Phase
 from harness.checks.evidence import Evidence
 from harness.checks.finding import Finding, line, named, skipped
 from harness.checks.result_unchanged import broken_control
-from harness.checks.swaps import gpu, recomputation, step
+from harness.checks.swaps import compiled, gpu, recomputation, step
 from harness.checks.swaps.verdict import Verdict
 from harness.record.checks import Status
 from harness.record.models import PhaseRecord
@@ -63,4 +64,6 @@ def _verdict(evidence: Evidence, phase: Phase, record: PhaseRecord) -> Verdict:
     if evidence.accelerator == "gpu":
         of_gpu = recomputation.judge_gpu if again else gpu.judge
         return of_gpu(*facts, record.samples, control.samples)
-    return recomputation.judge(*facts) if again else step.judge(*facts)
+    if again:
+        return recomputation.judge(*facts)
+    return compiled.judge(phase.role, step.judge(*facts), *facts[1:])

@@ -46,6 +46,10 @@ _KINDS: Mapping[CheckId, Mapping[str, Kind]] = {
         "nvml_peak_bytes": "peak",
         "control_nvml_peak_bytes": "peak",
         "host_peak_bytes": "peak",
+        "compiled_peak_bytes": "peak",
+        "control_compiled_peak_bytes": "peak",
+        "compiled_out_bytes": "bytes",
+        "compiled_in_bytes": "bytes",
         "step_ms": "time",
     },
 }

@@ -3,7 +3,7 @@
 Cases that share a task stay together: each task is run once, in one shard, and whatever a case is
 compared with ran where the case ran. Groups are no bond: their tasks do not know of each other, so
 a group that is of several shards is one group in each. In the largest plan there is, no more than
-a thirteenth of all tasks hangs together, so nothing has to be split for the sake of balance.
+a twelfth of all tasks hangs together, so nothing has to be split for the sake of balance.
 """
 
 from __future__ import annotations

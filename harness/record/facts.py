@@ -159,6 +159,14 @@ class TraceFields(Model):
         lower_bound: bytes of the largest set of inputs and outputs of one operation.
         graph_swap_out, graph_swap_in: swap operations in the graph of the function that was
             executed, where models run in traced functions.
+        allocator_peak, allocator_pool: what the framework's allocator says of the whole process on
+            a GPU: greatest number of bytes in use, and that it had taken of the GPU for them.
+        compiled_for: a GPU that is not there, for which the step was compiled as well, with a
+            larger batch; what follows is of that program.
+        compiled_peak, compiled_host_peak: bytes that it takes of the GPU's and of the host's
+            memory, beyond its arguments.
+        compiled_swap_out, compiled_swap_in: copies in it, and compiled_bytes_out,
+            compiled_bytes_in: what they move.
     """
 
     function: Function
@@ -175,6 +183,15 @@ class TraceFields(Model):
     step_ms: Duration = None
     graph_swap_out: OptionalCount = None
     graph_swap_in: OptionalCount = None
+    allocator_peak: OptionalCount = None
+    allocator_pool: OptionalCount = None
+    compiled_for: OptionalName = None
+    compiled_peak: OptionalCount = None
+    compiled_host_peak: OptionalCount = None
+    compiled_swap_out: OptionalCount = None
+    compiled_swap_in: OptionalCount = None
+    compiled_bytes_out: OptionalCount = None
+    compiled_bytes_in: OptionalCount = None
 
 
 class Trace(TraceFields):

@@ -59,9 +59,12 @@ def mark_accuracy(hits: typing.Any, epoch: int) -> None:
     mark({"accuracy": accuracy}, epoch=epoch, split="test")
 
 
-def median(values: typing.Iterable[float]) -> typing.Optional[float]:
-    """Median of numbers, or None of none."""
-    ordered = sorted(values)
+def step_ms(steps: typing.Sequence[float]) -> typing.Optional[float]:
+    """How long a step takes: the median without the first, or None where there is no other.
+
+    steps: of one training, in their order. The first one compiles, traces, or fills caches.
+    """
+    ordered = sorted(steps[1:])
     if not ordered:
         return None
     middle = len(ordered) // 2

@@ -34,6 +34,8 @@ class Phase(typing.NamedTuple):
     memory_ceiling: bytes of a GPU's memory that the framework may take; 0 for no limit.
     intra_threads, inter_threads: CPU threads for the framework; 0 leaves the number to it.
     compilation_cache: a directory in which frameworks may keep what they compile, or None.
+    compile_for_gpu: COMPILE_FOR_GPU: without a GPU, a step is compiled for one as well, where its
+        compiler is there: with a batch that many times as large. 0 for no.
     edit_in_place: LMS_EDIT_IN_PLACE=1, for canaries: edit a graph that a session has run without
         moving to a fresh session.
     fault: LMS_FAULT, for canaries: what our own provider does wrong; see `providers.fault`.
@@ -57,6 +59,7 @@ class Phase(typing.NamedTuple):
     intra_threads: int
     inter_threads: int
     compilation_cache: typing.Optional[str]
+    compile_for_gpu: int
     edit_in_place: bool
     fault: typing.Optional[str]
     reference: bool
@@ -85,6 +88,7 @@ class Phase(typing.NamedTuple):
             intra_threads=read.count("TF_NUM_INTRAOP_THREADS"),
             inter_threads=read.count("TF_NUM_INTEROP_THREADS"),
             compilation_cache=read.text("COMPILATION_CACHE"),
+            compile_for_gpu=read.count("COMPILE_FOR_GPU"),
             edit_in_place=read.switch("LMS_EDIT_IN_PLACE"),
             fault=read.text("LMS_FAULT"),
             reference=read.switch(_REFERENCE),

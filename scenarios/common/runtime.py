@@ -112,6 +112,8 @@ def start(phase: Phase) -> Runtime:
         # On CPUs oneDNN merges operations whatever control edges there are between others and
         # each of them, such as the two gradients of a convolution: an edited graph gets a cycle.
         os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
+    else:
+        _repeatable()
     if phase.keras == NO_KERAS and (phase.backend, phase.mode) != ("torch", "eager"):
         errors.refuse("KERAS is none: KERAS_BACKEND has to be torch, and EXECUTION_MODE eager")
     if phase.mode == "session":
@@ -119,6 +121,17 @@ def start(phase: Phase) -> Runtime:
     if phase.backend == "tensorflow":
         return _start_functions(phase)
     return _start_other_backend(phase)
+
+
+def _repeatable() -> None:
+    """Has the libraries of a GPU compute alike in every process, where nobody asks otherwise.
+
+    A framework that can be told itself is told so where it is started.
+    """
+    # Of NVIDIA's libraries: they would round float32 to TF32, of ten bits for the fraction.
+    os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
+    # Of TensorFlow: cuDNN's algorithms of convolutions and pooling.
+    os.environ.setdefault("TF_CUDNN_DETERMINISTIC", "1")
 
 
 def _start_functions(phase: Phase) -> Runtime:

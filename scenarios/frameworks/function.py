@@ -31,6 +31,8 @@ def start(resources: Resources) -> typing.Any:
     tf.get_logger().setLevel("INFO")
     tf.config.set_soft_device_placement(True)
     if resources.on_gpu:
+        # By default products and convolutions of float32 lose half of their digits.
+        tf.config.experimental.enable_tensor_float_32_execution(False)
         _use_gpus(tf, resources)
     else:
         _use_cpus(tf, resources)

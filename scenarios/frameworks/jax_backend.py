@@ -1,17 +1,33 @@
 """Keras 3 on jax: the devices, threads and memory of a phase."""
 
+import importlib
 import os
+import sys
+import types
 import typing
 
 from frameworks import gpu_memory
 from frameworks.resources import Resources, UnavailableError
+
+# How XLA compiles for a GPU.
+_GPU_FLAGS = (
+    # It starts each copy back to the GPU as soon as it can unless memory is short: by default where
+    # 95 % of the GPU's is used, so that all are back before the first is needed and no peak falls.
+    # With 1 % each copy comes just before its use.
+    "--xla_gpu_memory_limit_slop_factor=1",
+    # No kernel is chosen by how long it takes, and none adds in another order each time.
+    "--xla_gpu_deterministic_ops=true",
+)
+PRECISION = "highest"
+"""Of products and convolutions on a GPU: by default float32 loses half of its digits there."""
 
 
 def start(resources: Resources) -> typing.List[str]:
     """Sets up jax, imports it, and returns the names of its devices.
 
     On the virtual accelerator XLA's own memory on the CPU stands for the GPU's. XLA reads the
-    environment when the first device is asked for.
+    environment when the first device is asked for; its flags for GPUs are those of a phase on one,
+    for what is compiled for a GPU that is not there. A flag that `XLA_FLAGS` names stays as it is.
 
     Raises UnavailableError where a GPU is asked for and jax sees none.
     """
@@ -20,13 +36,16 @@ def start(resources: Resources) -> typing.List[str]:
         os.environ["NPROC"] = str(resources.intra_threads)
     if resources.on_gpu:
         _prepare_gpu(resources.memory_ceiling)
+        _set_flags()
     else:
         # Most of a short phase would be spent on making fast code of small programs.
-        flags = os.environ.get("XLA_FLAGS", "")
-        os.environ["XLA_FLAGS"] = f"--xla_backend_optimization_level=0 {flags}".strip()
+        _set_flags("--xla_backend_optimization_level=0")
+        _leave_compiler_out()
     import jax
 
-    if not resources.on_gpu:
+    if resources.on_gpu:
+        jax.config.update("jax_default_matmul_precision", PRECISION)
+    else:
         # jax reads its variables when it is imported, and that may have been before.
         jax.config.update("jax_platforms", "cpu")
     if resources.compilation_cache:
@@ -46,6 +65,51 @@ def start(resources: Resources) -> typing.List[str]:
     return [f"{device} {device.device_kind}" for device in devices]
 
 
+# Names of the modules with jax's compiler for GPUs that this process has not loaded.
+_left_out: typing.List[str] = []
+
+
+def _leave_compiler_out() -> None:
+    """Has jax start without its compiler for GPUs, where that is installed.
+
+    jax loads it whatever platform it is asked for. It takes 100 MiB, and says on standard error
+    each time that there is no GPU.
+    """
+    import importlib.util
+
+    for cuda in ("cuda12", "cuda13"):
+        plugin, kernels = f"jax_plugins.xla_{cuda}", f"jax_{cuda}_plugin"
+        if plugin in sys.modules or not all(
+            importlib.util.find_spec(name) for name in ("jax_plugins", plugin)
+        ):
+            continue
+        nothing: typing.Any = types.ModuleType(plugin)
+        nothing.initialize = lambda: None
+        left_out: typing.Dict[str, typing.Any] = {plugin: nothing, kernels: None}
+        for name, module in left_out.items():
+            if name not in sys.modules:  # it may have been imported with jax
+                sys.modules[name] = module
+                _left_out.append(name)
+
+
+def load_compiler() -> bool:
+    """Loads jax's compiler for GPUs in a phase on the CPU; returns whether there is one."""
+    names = list(_left_out)
+    _left_out.clear()
+    for name in names:
+        del sys.modules[name]
+    plugins = [name for name in names if name.startswith("jax_plugins.")]
+    for name in plugins:
+        importlib.import_module(name).initialize()
+    return bool(plugins)
+
+
+def _set_flags(*more: str) -> None:
+    # The last of two of one name counts.
+    own = os.environ.get("XLA_FLAGS", "").split()
+    os.environ["XLA_FLAGS"] = " ".join([*_GPU_FLAGS, *more, *own])
+
+
 def _prepare_gpu(memory_ceiling: int) -> None:
     # It would take three quarters of the memory at once, and no peak could be seen from outside.
     os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
@@ -54,3 +118,6 @@ def _prepare_gpu(memory_ceiling: int) -> None:
     elif memory_ceiling:
         fraction = gpu_memory.fraction(memory_ceiling)
         os.environ["XLA_PYTHON_CLIENT_MEM_FRACTION"] = f"{fraction:.6f}"
+        # Memory that grows comes in ever larger regions, and a value has to fit into one of them:
+        # a step that needs less than the ceiling could fail.
+        os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "true"

@@ -26,6 +26,9 @@ def start(resources: Resources) -> typing.List[str]:
     torch.use_deterministic_algorithms(True, warn_only=True)
     # It would also write to all memory that is not initialised.
     torch.utils.deterministic.fill_uninitialized_memory = False
+    # By default a convolution of float32 loses half of its digits on a GPU.
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
     if not resources.on_gpu:
         return ["cpu"]
     return _use_gpu(torch, resources.memory_ceiling)

@@ -13,7 +13,7 @@ import time
 import typing
 
 from meters import host_memory, measurement
-from meters.measurement import Copies, Measurement, Points, StepSeries
+from meters.measurement import Copies, Count, Measurement, Points, StepSeries
 
 _CALL = "xla_ffi_python_cpu_callback"
 _HOST = "S(5)"
@@ -62,6 +62,7 @@ def measure(
     accelerator_bound_bytes: None.
     host_peak_bytes: on a GPU, what the program takes of the host's memory for intermediate values;
         without one, peak of what Python and numpy allocated during the step.
+    allocator_peak_bytes, allocator_pool_bytes: None without a GPU.
     swap_out_executed, swap_in_executed, swap_out_bytes, swap_in_bytes: copies in the program; an
         execution makes each of them once. graph_swap_out, graph_swap_in: the same.
 
@@ -74,12 +75,14 @@ def measure(
     with host_memory.Traced() as traced:
         began = time.monotonic()
         run()
-    executable = _latest(jax.local_devices()[0].client, "jit_" + function)
+    device = jax.local_devices()[0]
+    allocator = allocated(device)
+    executable = _latest(device.client, "jit_" + function)
     peak, found, over = None, Copies(), None
     host_peak = None if on_gpu else traced.peak_bytes
     if executable is not None:
         stats = executable.get_compiled_memory_stats()
-        peak = stats.temp_size_in_bytes + stats.output_size_in_bytes - stats.alias_size_in_bytes
+        peak = taken(stats)
         if on_gpu:
             host_peak = stats.host_temp_size_in_bytes
         modules = executable.hlo_modules()
@@ -101,7 +104,35 @@ def measure(
         graph_swap_out=found.out,
         graph_swap_in=found.back,
         series=over,
+        allocator_peak_bytes=allocator.peak_bytes,
+        allocator_pool_bytes=allocator.pool_bytes,
     )
+
+
+class Allocated(typing.NamedTuple):
+    """What XLA's allocator says of itself, since the process began; None where it does not.
+
+    peak_bytes: of all that was in use at one time. pool_bytes: what it took of the device for that:
+        it grows by regions that double, so two peaks can take the same.
+    """
+
+    peak_bytes: Count = None
+    pool_bytes: Count = None
+
+
+def allocated(device: typing.Any) -> Allocated:
+    """What the allocator of a device of jax says. That of the CPU says nothing."""
+    told = device.memory_stats() or {}
+    return Allocated(told.get("peak_bytes_in_use"), told.get("peak_pool_bytes"))
+
+
+def taken(stats: typing.Any) -> int:
+    """Bytes that a program takes on the accelerator beyond its arguments.
+
+    stats: XLA's `CompiledMemoryStats` of it.
+    """
+    size: int = stats.temp_size_in_bytes + stats.output_size_in_bytes - stats.alias_size_in_bytes
+    return size
 
 
 def _latest(client: typing.Any, name: str) -> typing.Any:

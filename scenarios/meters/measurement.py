@@ -91,6 +91,44 @@ class StepSeries(typing.NamedTuple):
         }
 
 
+class Copies(typing.NamedTuple):
+    """Copies between the accelerator's memory and the host's; None where nothing was recorded.
+
+    out, back: how many to the host and back. out_bytes, back_bytes: what they moved.
+    """
+
+    out: Count = None
+    back: Count = None
+    out_bytes: Count = None
+    back_bytes: Count = None
+
+
+class Compiled(typing.NamedTuple):
+    """What a step would take on an accelerator that it was compiled for, and has not run on.
+
+    target: which accelerator, in words.
+    peak_bytes: of it, beyond the arguments of the step. host_peak_bytes: of the host.
+    copies: in the program.
+    """
+
+    target: str
+    peak_bytes: int
+    host_peak_bytes: int
+    copies: Copies
+
+    def fields(self) -> typing.Dict[str, typing.Any]:
+        """What the marker `trace` says of it."""
+        return {
+            "compiled_for": self.target,
+            "compiled_peak": self.peak_bytes,
+            "compiled_host_peak": self.host_peak_bytes,
+            "compiled_swap_out": self.copies.out,
+            "compiled_swap_in": self.copies.back,
+            "compiled_bytes_out": self.copies.out_bytes,
+            "compiled_bytes_in": self.copies.back_bytes,
+        }
+
+
 class Measurement(typing.NamedTuple):
     """What one step did with memory. A value is None where the framework recorded nothing.
 
@@ -110,6 +148,9 @@ class Measurement(typing.NamedTuple):
         of the function that was executed.
     wall_ms: from the start of the first operation to the end of the last.
     series: the same over time; the greatest values of it are the peaks.
+    allocator_peak_bytes, allocator_pool_bytes: of all that the process has asked its allocator for
+        so far, and of what that has taken of the accelerator for it, the greatest.
+    compiled: of the same step for an accelerator that is not there.
     """
 
     accelerator_peak_bytes: Count
@@ -125,24 +166,15 @@ class Measurement(typing.NamedTuple):
     graph_swap_in: Count = None
     wall_ms: typing.Optional[float] = None
     series: typing.Optional[StepSeries] = None
+    allocator_peak_bytes: Count = None
+    allocator_pool_bytes: Count = None
+    compiled: typing.Optional[Compiled] = None
 
     def began(self, seconds: float) -> "Measurement":
         """The same of a step that began at a time of the monotonic clock."""
         if self.series is None:
             return self
         return self._replace(series=self.series._replace(began=seconds))
-
-
-class Copies(typing.NamedTuple):
-    """Copies between the accelerator's memory and the host's; None where nothing was recorded.
-
-    out, back: how many to the host and back. out_bytes, back_bytes: what they moved.
-    """
-
-    out: Count = None
-    back: Count = None
-    out_bytes: Count = None
-    back_bytes: Count = None
 
 
 def live(changes: typing.Iterable[typing.Tuple[int, int]], begin: int = 0, unit: int = 1) -> Points:

@@ -5,7 +5,8 @@ Which meter reads the records follows from how the phase's models run:
     in a session        `session`, of TensorFlow's RunMetadata
     as a function       `function`, of TensorFlow's profiler
     on torch            `torch_allocator`, of torch's allocator and profiler
-    on jax              `jax_program`, of the compiled program
+    on jax              `jax_program`, of the compiled program, and where a scenario asks for it
+                        `target`, of the same step compiled for a GPU that is not there
 """
 
 import typing
@@ -16,6 +17,7 @@ from meters import function as function_meter
 from meters import jax_program, torch_allocator
 from meters import session as session_meter
 from meters.measurement import Measurement
+from meters.target import program
 
 _ALLOCATIONS = "allocations"
 _PROGRAM = "compiled program"
@@ -55,7 +57,10 @@ def train(
         steps.train(runtime.keras, model, x, y, callbacks, measuring)
 
     counted = runtime.steps.counted("train", run or two_steps, steps=1 if run else 2)
-    _model(runtime, model, "train", counted, step_ms, len(x) if batch is None else batch)
+    examples = len(x) if batch is None else batch
+    # Where it is run by something else x and y are none of its data.
+    data = None if run else (x, y)
+    _model(runtime, model, "train", counted, step_ms, examples, data)
 
 
 def predict(
@@ -147,8 +152,12 @@ def _model(
     run: Run,
     step_ms: Milliseconds,
     batch: Examples,
+    data: typing.Optional[typing.Tuple[typing.Any, typing.Any]] = None,
 ) -> None:
-    """Marks one step of a Keras model that runs in no session; `run` counts its steps."""
+    """Marks one step of a Keras model that runs in no session; `run` counts its steps.
+
+    data: of a training step, numpy.
+    """
     phase = runtime.phase
     if phase.backend == "torch":
         with_context = torch_allocator.within(run) if name == "predict" else run
@@ -156,6 +165,9 @@ def _model(
         _mark(runtime, name, measured, step_ms, batch)
     elif phase.backend == "jax":
         measured = jax_program.measure(run, phase.on_gpu, function=name + "_step")
+        if data is not None and phase.compile_for_gpu and not (phase.on_gpu or phase.reference):
+            compiled = program.measure(model, *data, scale=phase.compile_for_gpu)
+            measured = measured._replace(compiled=compiled)
         _mark(runtime, name, measured, step_ms, batch, meter=_PROGRAM)
     else:
         _function(runtime, name, function_meter.of_model(model, name), run, step_ms, batch)
@@ -183,7 +195,12 @@ def _mark(
 ) -> None:
     if measured.series is not None:
         marker.emit("series", function=name, meter=meter, **measured.series.fields())
-    graph = {"graph_swap_out": measured.graph_swap_out, "graph_swap_in": measured.graph_swap_in}
+    known = {
+        "graph_swap_out": measured.graph_swap_out,
+        "graph_swap_in": measured.graph_swap_in,
+        "allocator_peak": measured.allocator_peak_bytes,
+        "allocator_pool": measured.allocator_pool_bytes,
+    }
     marker.emit(
         "trace",
         function=name,
@@ -198,5 +215,6 @@ def _mark(
         peak_host=measured.host_peak_bytes,
         lower_bound=measured.accelerator_bound_bytes,
         step_ms=step_ms,
-        **{key: count for key, count in graph.items() if count is not None},
+        **{key: count for key, count in known.items() if count is not None},
+        **(measured.compiled.fields() if measured.compiled else {}),
     )

@@ -55,7 +55,7 @@ class GraphWorkload(Workload):
     def trace(self, model: typing.Any, role: str) -> None:
         """As in `Workload`."""
         fetches, feed = self.step(role)
-        step_ms = metrics.median(self._steps_ms)
+        step_ms = metrics.step_ms(self._steps_ms)
         if role == "predict":
             run = self.runtime.steps.counted(role, lambda: model.run(fetches, feed))
             run()  # the first run of these fetches optimises the graph

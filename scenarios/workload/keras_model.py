@@ -95,7 +95,7 @@ class KerasWorkload(Workload):
             # There LMS works in each step that it is called in, and in no other.
             self._step_callbacks = [entry for entry in callbacks if isinstance(entry, Provider)]
         self.fit(model, [*callbacks, history], done + (epochs or self.epochs), done)
-        self.step_ms = metrics.median(history.step_ms)
+        self.step_ms = metrics.step_ms(history.step_ms)
         self._trained = done + (epochs or self.epochs)
         self.evaluate(model)
 

@@ -142,7 +142,7 @@ class TorchWorkload(Workload):
             with measuring:
                 self._step(model, 0)
 
-        step_ms = metrics.median(self._steps_ms)
+        step_ms = metrics.step_ms(self._steps_ms)
         trace.plain_torch(self.runtime, role, two_steps, 2, step_ms, self.batch_size)
 
     def _step(self, model: Trained, number: int) -> typing.Tuple[float, int]:

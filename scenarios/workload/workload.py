@@ -10,6 +10,8 @@ from common.steps import batches
 from providers import registry
 from providers.interface import Provider
 
+_LEAST_BATCHES = 6  # of a training on a GPU
+
 W = typing.TypeVar("W", bound="Workload")
 
 
@@ -56,15 +58,16 @@ class Workload:
         return self.phase.output(*names)
 
     def examples(self, array: typing.Any) -> typing.Any:
-        """Examples of a data set, numpy; with a batch scale whole batches of them, two at least.
+        """Examples of a data set, numpy; with a batch scale whole batches of them, six at least.
 
-        They are repeated for that. A smaller batch at the end would move fewer bytes than a step.
+        They are repeated for that. A smaller batch at the end would move fewer bytes than a step,
+        and the time of a step is known by those after the first.
         """
         import numpy as np
 
         if self.phase.batch_scale == 1:
             return array
-        array = np.concatenate([array] * batches(2 * self.batch_size, len(array)))
+        array = np.concatenate([array] * batches(_LEAST_BATCHES * self.batch_size, len(array)))
         return array[: len(array) // self.batch_size * self.batch_size]
 
     def lms(self, training: bool = True) -> Provider:

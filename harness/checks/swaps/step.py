@@ -109,6 +109,10 @@ def numbers(ours: Trace, theirs: Trace | None, claimed: Edit | None = None) -> d
         numbers["control_step_ms"] = theirs.step_ms
         if ours.peak_accelerator is not None and theirs.peak_accelerator is not None:
             numbers["saved_bytes"] = theirs.peak_accelerator - ours.peak_accelerator
+    for whose, entry in (("", ours), ("control_", theirs)):
+        if entry is not None and entry.allocator_peak is not None:
+            numbers[f"{whose}allocator_peak_bytes"] = entry.allocator_peak
+            numbers[f"{whose}allocator_pool_bytes"] = entry.allocator_pool
     if claimed is not None:
         numbers["added_swap_out"] = claimed.swap_out
         numbers["added_swap_in"] = claimed.swap_in

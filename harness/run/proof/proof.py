@@ -51,6 +51,8 @@ class Measurement(Model):
         nvml_peak: greatest device memory of the phase's processes; where NVML lists no processes,
             of the device above what was in use before.
         framework_peak: the framework's own peak counter of a step.
+        allocator_peak, allocator_pool: what the framework's allocator says of the whole phase,
+            where it does: bytes in use, and bytes that it had taken of the GPU for them.
         bytes_out, bytes_in: what LMS says one step moves.
         pcie_tx, pcie_rx: sent by and to the GPU, over the whole phase.
         host_peak: greatest host memory of the phase: of its cgroup, else resident.
@@ -64,6 +66,8 @@ class Measurement(Model):
     out_of_memory: bool
     nvml_peak: int | None = None
     framework_peak: int | None = None
+    allocator_peak: int | None = None
+    allocator_pool: int | None = None
     bytes_out: int | None = None
     bytes_in: int | None = None
     offloaded_peak: int | None = None
@@ -146,6 +150,8 @@ def measurement(
         out_of_memory=bool(exhausted) and record.outcome is Outcome.FAILED,
         nvml_peak=gpu.peak_of(samples),
         framework_peak=trace.peak_accelerator if trace else None,
+        allocator_peak=trace.allocator_peak if trace else None,
+        allocator_pool=trace.allocator_pool if trace else None,
         bytes_out=reported.bytes_out if reported else None,
         bytes_in=reported.bytes_in if reported else None,
         offloaded_peak=trace.peak_host if trace else None,
@@ -351,7 +357,8 @@ def lines(proof: Proof) -> Iterator[str]:
         yield (
             f"  {entry.name} (batch x {entry.batch_scale}): {ended};"
             f" NVML peak {mib(entry.nvml_peak)},"
-            f" framework {mib(entry.framework_peak)}; self-reported {mib(entry.bytes_out)} out,"
+            f" framework {mib(entry.framework_peak)}{_allocator(entry)};"
+            f" self-reported {mib(entry.bytes_out)} out,"
             f" {mib(entry.bytes_in)} in; PCIe {mib(entry.pcie_tx)} sent, {mib(entry.pcie_rx)}"
             f" received; host {mib(entry.host_peak)}, pinned {mib(entry.pinned_peak)};"
             f" {entry.samples or 0} samples, largest gap {gap} s"
@@ -363,6 +370,12 @@ def lines(proof: Proof) -> Iterator[str]:
         yield f"  step time: {swapped:.1f} ms, control {control:.1f} ms, ratio {ratio:.2f}"
     for finding in proof.findings:
         yield f"  {finding.status.value:<8} {finding.name}: {finding.message}"
+
+
+def _allocator(entry: Measurement) -> str:
+    if entry.allocator_peak is None:
+        return ""
+    return f", its allocator {mib(entry.allocator_peak)} in {mib(entry.allocator_pool)}"
 
 
 def _ratio(part: int | None, whole: int | None) -> str:

@@ -16,7 +16,8 @@ from harness.record.models import PhaseRecord, RunRecord
 from harness.report import totals
 
 # Names of a trace's numbers; `step_ms` is a time.
-_TRACE = [n for n in TraceFields.model_fields if n not in ("function", "meter", "step_ms")]
+_NO_NUMBERS = ("function", "meter", "compiled_for", "step_ms")
+_TRACE = [name for name in TraceFields.model_fields if name not in _NO_NUMBERS]
 _OF_ANOTHER_PHASE = ("control_", "reference_")
 _SAMPLED = ("nvml_", "pcie_", "host_")
 

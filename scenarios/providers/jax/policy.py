@@ -80,15 +80,22 @@ class OffloadPolicy(Provider):
         model.train_step = step
         model.train_function = None
 
-    def _step(self, original: typing.Any) -> typing.Callable[[typing.Any, typing.Any], typing.Any]:
-        phase = self._runtime.phase
+    def _step(self, original: typing.Any) -> typing.Any:
+        on_gpu = self._runtime.phase.on_gpu
+        step = self._moving(original, execute=not on_gpu)
+        # For who compiles it for a GPU that is not there.
+        step.for_gpu = self._moving(original, execute=False)
+        return step
+
+    def _moving(self, original: typing.Any, execute: bool) -> typing.Any:
+        """A training step with its moves. execute: as of `Moves`."""
 
         def train_step(state: typing.Any, data: typing.Any) -> typing.Any:
             import jax
 
             closed, shapes = jax.make_jaxpr(original, return_shape=True)(state, data)
             values = jax.tree_util.tree_leaves((state, data))
-            moves = self._make_moves(closed, execute=not phase.on_gpu)
+            moves = self._make_moves(closed, execute)
             results = moves.evaluate(closed, values)
             self._report(moves)
             return jax.tree_util.tree_unflatten(jax.tree_util.tree_structure(shapes), results)

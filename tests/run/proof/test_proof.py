@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from harness.record.checks import Status
-from harness.record.facts import LogFacts, Problem
+from harness.record.facts import LogFacts, Problem, Trace
 from harness.record.models import Outcome
 from harness.run.proof import proof
 from harness.run.proof.proof import Measurement, Proof
@@ -221,3 +221,24 @@ def test_a_control_runs_out_of_the_gpu_s_memory(outcome, text, out):
     found = statuses(made(measured(), swapped(), control, finished()))
     status = Status.PASSED if out else Status.ERROR
     assert found["the control fails under the ceiling"] is status
+
+
+def test_what_the_allocator_says_is_beside_the_programs_own_peak():
+    facts = LogFacts(
+        traces=[
+            Trace(
+                function="train",
+                meter="compiled program",
+                line=1,
+                peak_accelerator=1838 * MIB,
+                allocator_peak=1900 * MIB,
+                allocator_pool=2047 * MIB,
+            )
+        ]
+    )
+    record = completed_phase("load", facts)
+    found = proof.measurement("swapped", record, 24)
+    assert (found.allocator_peak, found.allocator_pool) == (1900 * MIB, 2047 * MIB)
+    told = "\n".join(proof.lines(made(measured(), found)))
+    assert "framework 1,838.0 MiB, its allocator 1,900.0 MiB in 2,047.0 MiB; self" in told
+    assert told.count("its allocator") == 1  # the control's says nothing

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
 from meters import jax_program
 from meters.jax_program import Value
 from meters.measurement import Points
@@ -54,3 +59,17 @@ def test_a_programs_values_over_its_operations() -> None:
     assert points == Points([0, 1, 2, 3, 4, 5], [20, 120, 170, 150, 120, 20])
     assert points.peak == 170
     assert jax_program.alive([], 170) is None
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({"peak_bytes_in_use": 1_838, "peak_pool_bytes": 2_047, "num_allocs": 9}, (1_838, 2_047)),
+        # XLA leaves out what an allocator has none of; the CPU's tells nothing at all.
+        ({"peak_bytes_in_use": 1_838}, (1_838, None)),
+        (None, (None, None)),
+    ],
+)
+def test_what_the_allocator_of_a_gpu_says(told: Any, expected: tuple[Any, Any]) -> None:
+    device = SimpleNamespace(memory_stats=lambda: told)
+    assert jax_program.allocated(device) == expected

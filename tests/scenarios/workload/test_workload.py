@@ -94,9 +94,9 @@ def test_nothing_is_marked_where_nothing_is_measured(marked: list[tuple[Any, ...
 
 @pytest.mark.parametrize(
     ("batch_scale", "batch_size", "given", "used"),
-    [(1, 4, 6, 6), (1, 4, 2, 2), (3, 12, 6, 24), (3, 12, 10, 24), (3, 12, 50, 48)],
+    [(1, 4, 6, 6), (1, 4, 2, 2), (3, 12, 6, 72), (3, 12, 10, 72), (3, 12, 50, 96)],
 )
-def test_larger_batches_are_whole_and_two_at_least(
+def test_larger_batches_are_whole_and_six_at_least(
     batch_scale: int, batch_size: int, given: int, used: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     numpy = SimpleNamespace(concatenate=lambda lists: [one for each in lists for one in each])
