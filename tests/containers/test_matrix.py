@@ -23,7 +23,7 @@ FAMILIES = catalog.load(ROOT).families
 # there. Here is what a container can get wrong: a flavor of each way of building an image, every
 # family on one of them, replicas in function mode, and variants, whose phases run in groups. The
 # phases of ResNet50 take longest and ask nothing of a container that others do not.
-ELSEWHERE = ("keras_state", "resnet50_generator")
+ELSEWHERE = ("keras_state", "resnet50_generator", "proof_cnn")
 PARTS = [
     ((SESSION,), tuple(family for family in FAMILIES if family not in ELSEWHERE), ("*",)),
     ((SESSION,), ("keras_state",), ("rnn-*",)),
