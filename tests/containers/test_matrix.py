@@ -22,7 +22,7 @@ FAMILIES = catalog.load(ROOT).families
 # What a case shows of a framework is the same on each engine, and the tests of scenarios show it
 # there. Here is what a container can get wrong: a flavor of each way of building an image, every
 # family on one of them, replicas in function mode, and variants, whose phases run in groups. The
-# phases of ResNet50 take longest and ask nothing of a container that others do not.
+# phases of ResNet50 and proofs take longest and ask nothing of a container that others do not.
 ELSEWHERE = ("keras_state", "resnet50_generator", "proof_cnn")
 PARTS = [
     ((SESSION,), tuple(family for family in FAMILIES if family not in ELSEWHERE), ("*",)),

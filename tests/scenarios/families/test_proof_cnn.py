@@ -21,7 +21,6 @@ from tests.scenarios.phases import (
 
 FAMILY, SCENARIO = "proof_cnn", "proof_trainsave-loadtrain"
 EVERY = [name for name, flavor in FLAVORS.items() if "keras" in flavor.has and not flavor.providers]
-BATCHES, TRACED = 6, 2
 # What a proof on a GPU is to reach.
 GOAL = 0.35
 
@@ -78,8 +77,6 @@ def test_a_loaded_model_goes_on_with_a_small_part_of_the_memory(
     assert swapped["peak_accelerator"] <= GOAL * plain["peak_accelerator"]
     assert min(swapped["swap_out"], swapped["swap_in"]) > 0
     assert (plain["swap_out"], plain["swap_in"]) == (0, 0)
-    # An epoch has a step that is not like the others, and some that are.
-    assert plain["steps"] >= BATCHES + 1
     # Weights, their gradients and momenta come to little beside the activations.
     state = sum(
         loaded.one("digest", of=of, stage="final")["bytes"] for of in ("weights", "optimizer")
