@@ -63,6 +63,10 @@ def test_a_sound_day(rehearsal):
     assert "resumed = uninterrupted, keras3-torch backup-restore_train: passed: " in text
     assert "fault, keras3-torch lost-50-evenly: passed" in text
     assert "NVML: memory version 2; counters 64 bits" in text
+    watched = (rehearsal.work / "watch.csv").read_text().splitlines()
+    used = [int(line.split(",")[1]) >> 20 for line in watched[1:]]
+    assert min(used) == 100  # between phases
+    assert max(used) > 300
     names = whole(rehearsal)
     assert {"steps.jsonl", "watch.csv", "logs/prove-jax.log"} <= names
     assert any(name.endswith("/record.json") for name in names)
