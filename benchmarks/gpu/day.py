@@ -24,7 +24,7 @@ from types import FrameType
 
 from benchmarks.gpu import box, summary
 from benchmarks.gpu.pack import SUMMARY, pack
-from benchmarks.gpu.steps import FLAVORS, SCENARIO, Settings, Step, chosen, steps
+from benchmarks.gpu.steps import FLAVORS, SCENARIO, STAND_IN, Settings, Step, chosen, steps
 
 ROOT = Path(__file__).resolve().parents[2]
 LOG = "day.log"
@@ -68,9 +68,10 @@ class Day:
             if self._watcher is not None:
                 self._watcher.kill()
                 self._watcher.wait()
-            pack(self._settings.work, self._out)
+            self._pack()
         self._say(f"\n== summary, after {self._elapsed:.0f} s\n")
-        self._say((self._out / SUMMARY).read_text(encoding="utf-8"))
+        with suppress(OSError):
+            self._say((self._out / SUMMARY).read_text(encoding="utf-8"))
         for path in sorted(self._out.iterdir()):
             self._say(f"{path.stat().st_size:>12,} {path.name}\n")
         return 0 if not any(self._codes.values()) else 1
@@ -101,13 +102,13 @@ class Day:
         self._codes[step.name] = ended.code
         self._say(f"== {step.name}: {ended.word} after {ended.seconds:.0f} s\n")
         self._note(step.name, ended.word, ended.seconds)
-        pack(self._settings.work, self._out)
+        self._pack()
 
     def _stand_ins(self) -> None:
         """Interpreters for the phases of keras3-jax: with variables that sanity found them to lack,
         and with the flags that are tried."""
         work = self._settings.work
-        found = work / "sanity" / "python-jax"
+        found = work / "sanity" / STAND_IN
         if self._own_jax and found.is_file():
             os.environ[JAX] = str(found)
         with_flags = work / "python-jax-flags"
@@ -126,6 +127,12 @@ class Day:
             self._watcher = subprocess.Popen(
                 [*command, self._settings.gpu], stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
+
+    def _pack(self) -> None:
+        try:
+            pack(self._settings.work, self._out)
+        except OSError as problem:  # a full disk: the next step may still be seen
+            self._say(f"PROBLEM: nothing could be packed: {problem}\n")
 
     def _note(self, name: str, word: str, seconds: float) -> None:
         entry = {"name": name, "word": word, "seconds": round(seconds, 1)}

@@ -29,6 +29,7 @@ from typing import Any
 import pynvml
 
 from benchmarks.gpu.probes.answers import FILE, Answers, WrongAnswerError
+from benchmarks.gpu.steps import STAND_IN
 from harness.catalog import catalog
 from harness.catalog.flavors import Flavor
 from harness.engine.protocol import Exit, Launch
@@ -47,8 +48,6 @@ CALLS = 50
 PROBE_S = 80.0
 # Variables by which XLA finds the rest of CUDA.
 NAMED = ("PATH", "CUDA_HOME", "CUDA_PATH", "LD_LIBRARY_PATH", "XLA_FLAGS")
-STAND_IN = "python-jax"
-"""Beside the answers, where jax needs variables that a phase is not given."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +69,7 @@ def main() -> int:
     options = parser.parse_args()
     directory = options.directory.absolute()
     directory.mkdir(parents=True, exist_ok=True)
+    (directory / STAND_IN).unlink(missing_ok=True)
     _nvidia_smi(directory)
     with Nvml() as nvml:
         gpu = nvml.find_gpu(options.gpu)

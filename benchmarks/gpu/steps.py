@@ -25,6 +25,8 @@ CANARIES = (
     "a_tenth_of_swaps_lost",
     "truncated_file",
 )
+STAND_IN = "python-jax"
+"""An interpreter beside sanity's answers, where jax needs variables that a phase is not given."""
 FAULTS = ("sound", "lost-10-evenly", "lost-50-evenly", "lost-90-evenly")
 
 

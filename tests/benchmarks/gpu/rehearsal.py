@@ -50,10 +50,11 @@ _OFF = {
     "more": f'expects = "lms_edited_graph"\n{_CAUGHT_IN}control = false',
     "load": 'lms = "off"',
 }
+_SAVELOAD = dict.fromkeys((*steps.SAVELOAD, steps.SCENARIO, sensitivity.BASE))
 _FAMILIES = {
     "keras_saveload": "".join(
         _SCENARIO.format(name=name, more=_STRAIGHT if name == _RESUMED else "", load="")
-        for name in (*steps.SAVELOAD, sensitivity.BASE)
+        for name in _SAVELOAD
     ),
     "canary": "".join(_SCENARIO.format(name=name, **_OFF) for name in steps.CANARIES),
 }

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.gpu.steps import CANARIES, SAVELOAD
+from benchmarks.gpu.steps import CANARIES, SAVELOAD, SCENARIO
 from harness.run.proof.proof import Proof
 from tests.benchmarks.gpu.rehearsal import Rehearsal
 from tests.nvml import fixture
@@ -52,7 +52,7 @@ def test_a_sound_day(rehearsal):
     text = rehearsal.summary
     assert output.count(text) == 1
     for flavor in ("keras3-torch", "keras3-jax"):
-        about = f"PROOF {flavor} trainsave_keras-loadtrain on Played GPU: PASSED"
+        about = f"PROOF {flavor} {SCENARIO} on Played GPU: PASSED"
         assert about in text
         proof = Proof.model_validate_json((rehearsal.out / f"proof-{flavor}.json").read_bytes())
         assert proof.status.value == "passed"
@@ -63,6 +63,10 @@ def test_a_sound_day(rehearsal):
     assert "resumed = uninterrupted, keras3-torch backup-restore_train: passed: " in text
     assert "fault, keras3-torch lost-50-evenly: passed" in text
     assert "NVML: memory version 2; counters 64 bits" in text
+    watched = (rehearsal.work / "watch.csv").read_text().splitlines()
+    used = [int(line.split(",")[1]) >> 20 for line in watched[1:]]
+    assert min(used) == 100  # between phases
+    assert max(used) > 300
     names = whole(rehearsal)
     assert {"steps.jsonl", "watch.csv", "logs/prove-jax.log"} <= names
     assert any(name.endswith("/record.json") for name in names)
@@ -101,7 +105,7 @@ def test_a_step_that_fails_and_one_that_hangs_stop_none_after_them(rehearsal):
 
 def test_a_day_that_is_stopped_packs_what_it_has(rehearsal):
     process = rehearsal.start("install", "prove-torch", "saveload-torch")
-    wait_for(lambda: list(rehearsal.work.glob("reports/proof-*/phases/*.load.1")), 120)
+    wait_for(lambda: list(rehearsal.work.glob("reports/proof-*/phases/*.load.1")), 60)
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 1, output
@@ -117,7 +121,7 @@ def test_a_day_that_is_stopped_packs_what_it_has(rehearsal):
 
 def test_a_day_that_is_killed_leaves_what_was_packed_last(rehearsal):
     process = rehearsal.start("install", "saveload-torch", "prove-torch")
-    wait_for(lambda: list(rehearsal.work.glob("reports/proof-*/phases/*.load.1")), 120)
+    wait_for(lambda: list(rehearsal.work.glob("reports/proof-*/phases/*.load.1")), 60)
     process.kill()
     process.communicate(timeout=60)
     text = rehearsal.summary

@@ -151,7 +151,7 @@ def test_probes_on_the_virtual_accelerator(tmp_path, nvml_library):
         python = shlex.quote(str(python_of(flavor)))
         phase = f'ACCELERATOR=virtual exec {python} "$@"'
         pythons.append(stand_in(tmp_path / flavor, phase, str(python_of(flavor))))
-    flags = "--xla_gpu_memory_limit_slop_factor=1"
+    flags = "--xla_gpu_enable_triton_gemm=false"
     code, output = sanity(tmp_path, nvml_library, *pythons, f"--xla-flags={flags}")
     assert code == 0, output
     torch = answers(tmp_path, "torch")["6 convolutions of 8 swapped"]["answer"]
