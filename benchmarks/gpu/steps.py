@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 FLAVORS = {"torch": "keras3-torch", "jax": "keras3-jax"}
-SCENARIO = "trainsave_keras-loadtrain"
+SCENARIO = "proof_trainsave-loadtrain"
 # Looked at first: formats and a resumption, and canaries of what a GPU may tell differently.
 SAVELOAD = (
     "trainsave_keras-loadtrain",

@@ -19,7 +19,6 @@ from uuid import uuid4
 import psutil
 
 from benchmarks.gpu import steps
-from harness.catalog.scenarios import Scenario
 from harness.plan import sensitivity
 from tests import fake_nvml, played_gpus, wheels
 from tests.paths import ROOT
@@ -45,9 +44,8 @@ role = "train"
 """
 _RESUMED = "backup-restore_train"
 _STRAIGHT = 'straight = { script = "keras_saveload/predict.py" }'
-_CAUGHT_IN = 'caught_in = "load"\n' if "caught_in" in Scenario.model_fields else ""
 _OFF = {
-    "more": f'expects = "lms_edited_graph"\n{_CAUGHT_IN}control = false',
+    "more": 'expects = "lms_edited_graph"\ncaught_in = "load"\ncontrol = false',
     "load": 'lms = "off"',
 }
 _SAVELOAD = dict.fromkeys((*steps.SAVELOAD, steps.SCENARIO, sensitivity.BASE))

@@ -42,10 +42,6 @@ def write_proof(work: Path, made: Proof, folder: str = "reports") -> None:
     write(work / folder / "proof-1" / "proof.json", judged.model_dump_json())
 
 
-# Of a proof's own field `state`, where it has one: finished.
-FINISHED: dict[str, Any] = {"state": "finished"} if "state" in Proof.model_fields else {}
-
-
 def test_nothing_yet(tmp_path):
     assert screen(tmp_path).splitlines() == [
         f"SANITY {name}: not run, or it ended before its first answer"
@@ -70,7 +66,7 @@ def test_what_the_machine_gives(tmp_path):
 def test_a_whole_proof(tmp_path):
     finished = swapped("swapped under the ceiling", ceiling=1350 * 2**20)
     control, low = measured(step_ms=10.0), swapped(step_ms=15.0, pinned_peak=2**30)
-    write_proof(tmp_path, made(control, low, under(), finished, **FINISHED))
+    write_proof(tmp_path, made(control, low, under(), finished, state="finished"))
     text = screen(tmp_path)
     assert "PROOF keras3-torch save-load on Test GPU: PASSED; goal 2,048 MiB" in text
     assert "swapped / control: NVML 0.40, framework 0.29, step time 1.50; ceiling 1,350" in text
@@ -83,7 +79,7 @@ def test_a_whole_proof(tmp_path):
 
 def test_a_failed_proof_says_which_part(tmp_path):
     high = swapped(nvml_peak=2600 * 2**20)
-    write_proof(tmp_path, made(measured(), high, **FINISHED), "flags")
+    write_proof(tmp_path, made(measured(), high, state="finished"), "flags")
     text = screen(tmp_path)
     assert "PROOF keras3-torch save-load on Test GPU with other flags of XLA: FAILED" in text
     assert "  FAILED peaks: NVML peak 2,600.0 MiB, control 2,500.0 MiB" in text
