@@ -24,7 +24,16 @@ from types import FrameType
 
 from benchmarks.gpu import box, summary
 from benchmarks.gpu.pack import SUMMARY, pack
-from benchmarks.gpu.steps import FLAVORS, SCENARIO, STAND_IN, Settings, Step, chosen, steps
+from benchmarks.gpu.steps import (
+    FLAVORS,
+    GOAL_MIB,
+    SCENARIO,
+    STAND_IN,
+    Settings,
+    Step,
+    chosen,
+    steps,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 LOG = "day.log"
@@ -191,7 +200,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--out", type=_folder, default=out, help="folder for what comes back: OUT")
     parser.add_argument("--seconds", type=float, default=seconds, help="for everything: GPU_DAY_S")
     parser.add_argument("--scenario", default=SCENARIO, help="what is proven")
-    parser.add_argument("--goal-mib", type=int, default=2048, help="as of `harness prove`")
+    parser.add_argument("--goal-mib", type=int, default=GOAL_MIB, help="as of `harness prove`")
     parser.add_argument("--gpu", default="0")
     parser.add_argument("--xla-flags", default="", help="to try: they make prove-jax-flags a step")
     parser.add_argument("--work", type=_folder, default=ROOT / ".cache" / "gpu-day")

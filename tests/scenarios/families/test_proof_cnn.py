@@ -16,6 +16,7 @@ from tests.scenarios.phases import (
     MUTATION,
     SCENARIOS,
     Ended,
+    run_code,
     run_phase,
 )
 
@@ -99,6 +100,41 @@ def test_a_wider_model_has_a_smaller_batch_that_holds_as_much(flavor: str, tmp_p
     assert wide == pytest.approx(narrow, rel=0.1)
     (scenario,) = catalog.load(SCENARIOS.parent).select(families=[FAMILY]).scenarios
     assert wide >= scenario.activations_mib * MIB
+
+
+# Trains the model as wide as on a GPU for a step on one image, and compiles that with more of them.
+COMPILED = """
+import os, sys; sys.path.append(os.environ['PYTHONPATH'] + '/families')
+from common import marker
+from families.proof_cnn.proof_cnn import ProofCnn
+from meters.target import program
+
+def script(work):
+    model = work.build()
+    x, y = work.x_train[:1], work.y_train[:1]
+    model.fit(x, y, batch_size=1, verbose=0, callbacks=[work.lms()])
+    marker.emit("note", text="compiled", peak=program.measure(model, x, y, 224).peak_bytes)
+
+ProofCnn.run(script)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow
+def test_compiled_for_a_gpu_a_large_step_reaches_the_goal_on_jax(tmp_path: Path) -> None:
+    peaks = {}
+    for provider in ("builtin", "off"):
+        ended = run_code(
+            "keras3-jax",
+            COMPILED,
+            tmp_path / provider,
+            LMS_PROVIDER=provider,
+            PROOF_CHANNELS="256",
+        )
+        assert ended.code == 0, ended.log
+        peaks[provider] = ended.one("note", text="compiled")["peak"]
+    assert peaks["off"] > 7000 * MIB
+    assert 0 < peaks["builtin"] <= GOAL * peaks["off"]
 
 
 @pytest.mark.tensorflow
