@@ -22,6 +22,8 @@ from tests.scenarios.phases import (
 
 FAMILY, SCENARIO = "proof_cnn", "proof_trainsave-loadtrain"
 EVERY = [name for name, flavor in FLAVORS.items() if "keras" in flavor.has and not flavor.providers]
+# Of two that differ in nothing that it uses, one.
+KINDS = ["tf1-keras22", "tf1-tfkeras", "tf2-tfkeras", *KERAS3]
 # What a proof on a GPU is to reach.
 GOAL = 0.35
 
@@ -59,7 +61,7 @@ def test_a_proof_is_asked_for_by_flavor_and_scenario_alone(flavor: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("flavor", EVERY)
+@pytest.mark.parametrize("flavor", KINDS)
 def test_a_loaded_model_goes_on_with_a_small_part_of_the_memory(
     flavor: str, tmp_path: Path
 ) -> None:
@@ -87,7 +89,7 @@ def test_a_loaded_model_goes_on_with_a_small_part_of_the_memory(
 
 @pytest.mark.slow
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("flavor", ["tf2-tfkeras", *KERAS3])
+@pytest.mark.parametrize("flavor", ["tf2-tfkeras", "keras3-torch"])
 def test_a_wider_model_has_a_smaller_batch_that_holds_as_much(flavor: str, tmp_path: Path) -> None:
     traces = {
         width: phase(
