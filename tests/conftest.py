@@ -27,11 +27,14 @@ _STAND_IN = "lms-harness-test/python3"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Makes what a shell makes deaf in a job in its background hear again, as tests send them."""
-    for number, handler in (
-        (signal.SIGINT, signal.default_int_handler),
-        (signal.SIGQUIT, signal.SIG_DFL),
-    ):
+    """Makes what a shell makes deaf in a job in its background hear again, as tests send them.
+
+    What `nohup` keeps from the tests as a whole is heard by a worker, and by what that starts.
+    """
+    deaf = [(signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)]
+    if hasattr(config, "workerinput"):
+        deaf.append((signal.SIGHUP, signal.SIG_DFL))
+    for number, handler in deaf:
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, handler)
 
