@@ -1,6 +1,7 @@
 """Keras 3 on jax: the devices, threads and memory of a phase."""
 
 import importlib
+import logging
 import os
 import sys
 import types
@@ -54,15 +55,39 @@ def start(resources: Resources) -> typing.List[str]:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
-    try:
-        devices = jax.devices()
-    except RuntimeError as problem:
-        if not resources.on_gpu:
-            raise
-        raise UnavailableError(f"jax sees no GPU: {problem}") from problem
-    if resources.on_gpu and devices[0].platform != "gpu":
-        raise UnavailableError(f"jax sees no GPU: its devices are {', '.join(map(str, devices))}")
+    devices = _gpus() if resources.on_gpu else jax.devices()
     return [f"{device} {device.device_kind}" for device in devices]
+
+
+def _gpus() -> typing.List[typing.Any]:
+    """The devices of jax, the first of which is a GPU.
+
+    What keeps its plug-in from one jax logs, with a traceback, and goes on without: here it is told
+    as the reason.
+    """
+    import jax
+
+    logger = logging.getLogger("jax._src.xla_bridge")
+    told: typing.List[logging.LogRecord] = []
+
+    def keep(record: logging.LogRecord) -> bool:
+        told.append(record)
+        return False
+
+    logger.addFilter(keep)
+    try:
+        devices: typing.List[typing.Any] = jax.devices()
+    except RuntimeError as problem:
+        raise UnavailableError(f"jax sees no GPU: {problem}") from problem
+    finally:
+        logger.removeFilter(keep)
+    if devices[0].platform == "gpu":
+        for record in told:
+            logger.handle(record)
+        return devices
+    reasons = [str(record.exc_info[1]) for record in told if record.exc_info]
+    reason = (reasons[-1:] or [f"its devices are {', '.join(map(str, devices))}"])[0]
+    raise UnavailableError("jax sees no GPU: " + reason)
 
 
 # Names of the modules with jax's compiler for GPUs that this process has not loaded.
