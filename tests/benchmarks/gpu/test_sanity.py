@@ -18,7 +18,7 @@ from tests.nvml import fixture
 from tests.paths import ROOT
 
 nvml_library = fixture.nvml_library
-UUID = "GPU-0a0b0c0d-1111-2222-3333-444444444444"
+UUID = "GPU-0a0b0c0f-1111-2222-3333-444444444444"
 
 # An interpreter for the phases of a flavor: it answers what the harness asks, and then `{phase}`.
 _STAND_IN = """#!/bin/sh

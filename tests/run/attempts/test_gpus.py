@@ -16,6 +16,9 @@ from tests.fake_nvml import Gpu, Scenario
 from tests.nvml import fixture
 from tests.projects import lay_out
 
+# Leases on GPUs are the machine's: what another worker runs on the same ones would be waited for.
+pytestmark = pytest.mark.xdist_group("played GPUs")
+
 nvml_library = fixture.nvml_library
 A, B, C = (f"GPU-{letter * 8}-1414-2222-3333-444444444444" for letter in "abc")
 

@@ -20,7 +20,7 @@ from tests.projects import FAMILY, lay_out
 from tests.small_runs import wait_for
 
 nvml_library = fixture.nvml_library
-UUID = "GPU-0a0b0c0d-1111-2222-3333-444444444444"
+UUID = "GPU-0a0b0c0e-1111-2222-3333-444444444444"
 MIB = fake_nvml.MIB
 
 # Plays a training step that holds 90 MiB a batch without swapping and 30 with it, and 50 of the
