@@ -13,7 +13,7 @@ from harness.cli.main import cli
 from harness.plan import sensitivity
 from tests.paths import ROOT
 
-SETTINGS = Settings(Path("/work"), "/usr/bin/python3", xla_flags="--xla_a=1 --xla_b")
+SETTINGS = Settings(Path("/day"), "/usr/bin/python3", xla_flags="--xla_a=1 --xla_b")
 ALL = steps.steps(SETTINGS)
 
 
@@ -21,7 +21,7 @@ def test_the_first_ones_tell_most():
     names = [step.name for step in ALL]
     assert names[:5] == ["install", "sanity", "prove-torch", "prove-jax", "prove-jax-flags"]
     assert names[-2:] == ["rest-torch", "rest-jax"]
-    without = steps.steps(Settings(Path("/work"), "/usr/bin/python3"))
+    without = steps.steps(Settings(Path("/day"), "/usr/bin/python3"))
     assert [step.name for step in without] == [name for name in names if name != "prove-jax-flags"]
 
 
@@ -67,7 +67,7 @@ def test_other_flags_are_tried_where_the_proof_failed_alone():
     flags = step("prove-jax-flags")
     assert flags.reason_against({"prove-jax": 0}) == "prove-jax did not fail"
     assert flags.reason_against({"prove-jax": 2}) == ""
-    assert flags.variables == {"PYTHON_keras3_jax": "/work/python-jax-flags"}
+    assert flags.variables == {"PYTHON_keras3_jax": "/day/python-jax-flags"}
     # Named, it is run whatever became of others.
     assert steps.chosen(ALL, ["prove-jax-flags"])[0].reason_against({}) == ""
 
