@@ -12,6 +12,30 @@ from tests.projects import FLAVOR
 
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
+# What a script begins with that plays a phase on the GPU of the file that LIVE_FILE names.
+PLAYS = """
+import json, os, sys, time
+
+path = os.environ["LIVE_FILE"]
+sent_before = int(open(path).read().split()[3])
+
+def write_live(text):
+    with open(path + ".tmp", "w") as file:
+        file.write(text)
+    os.replace(path + ".tmp", path)
+
+def sampled(count):
+    # The sampler writes a line for each sample: a loaded machine may take its time for one.
+    csv = os.path.join(os.path.dirname(os.environ["OUTPUT_DIR"]), "samples.csv")
+    lines = lambda: len(open(csv).readlines()) if os.path.exists(csv) else 0
+    wanted, late = lines() + count, time.monotonic() + 60
+    while lines() < wanted and time.monotonic() < late:
+        time.sleep(0.02)
+
+def mark(event, **fields):
+    print(":::LMS " + json.dumps(dict(event=event, t=time.monotonic(), **fields)), flush=True)
+"""
+
 
 def flavor(**variables: object) -> str:
     """A flavor for the interpreter of the tests, with these variables in its phases."""

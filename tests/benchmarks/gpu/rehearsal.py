@@ -59,18 +59,18 @@ _FAMILIES = {
 
 # A batch takes 900 MiB; where it swaps 300, and 550 in host memory. Each of two steps swaps 300 MiB
 # out and in, in 20 swaps. 100 MiB are the context's.
-_SCRIPT = """
-import json, os, re, sys, time
+_SCRIPT = (
+    played_gpus.PLAYS
+    + """
+import re
 
-path, provider = os.environ["LIVE_FILE"], os.environ["LMS_PROVIDER"]
-swapped = provider != "off"
+swapped = os.environ["LMS_PROVIDER"] != "off"
 scale = int(os.environ.get("BATCH_SCALE", "1"))
 ceiling = int(os.environ.get("MEMORY_CEILING", "0")) >> 20
 lost = re.match("swaps_lost:([0-9]+)", os.environ.get("LMS_FAULT", ""))
 part = 1 - int(lost.group(1)) / 100 if lost else 1
 moved = int(300 * scale * part)
 held = (900 - 600 * part if swapped else 900) * scale
-sent_before = int(open(path).read().split()[3])
 stage = "restored" if "INPUT_DIR" in os.environ else "saved"
 
 def live(used, sent):
@@ -78,20 +78,7 @@ def live(used, sent):
     text = "used %d\\ntx %d\\nrx %d\\n" % (int(used) << 20, total, total)
     if used > 100:
         text += "process %d %d\\n" % (os.getpid(), int(used) << 20)
-    with open(path + ".tmp", "w") as file:
-        file.write(text)
-    os.replace(path + ".tmp", path)
-
-def sampled(count):
-    # The sampler writes a line for each sample: a loaded machine may take its time for one.
-    csv = os.path.join(os.path.dirname(os.environ["OUTPUT_DIR"]), "samples.csv")
-    lines = lambda: len(open(csv).readlines()) if os.path.exists(csv) else 0
-    wanted, late = lines() + count, time.monotonic() + 60
-    while lines() < wanted and time.monotonic() < late:
-        time.sleep(0.02)
-
-def mark(event, **fields):
-    print(":::LMS " + json.dumps(dict(event=event, t=time.monotonic(), **fields)), flush=True)
+    write_live(text)
 
 mark("environment", versions={"stand-in": "1"}, data="none")
 live(100, 0)
@@ -119,6 +106,7 @@ mark("trace", function="train", batch=8, meter="allocations", steps=2, swap_out=
 mark("done")
 open(os.path.join(os.environ["OUTPUT_DIR"], "model"), "w").write("weights")
 """
+)
 # An interpreter that answers what the harness asks it, and hangs with every phase.
 _HANGS = """#!/bin/sh
 case "$1" in -c) exec {python} "$@" ;; esac

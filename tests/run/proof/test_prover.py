@@ -26,64 +26,51 @@ MIB = fake_nvml.MIB
 # Plays a training step that holds 90 MiB a batch without swapping and 30 with it, and 50 of the
 # batch in host memory; 100 MiB are the context's. With DISOBEY it does not mind the ceiling. With
 # managed memory it holds the 90 MiB, wherever they are.
-SCRIPT = """
-    import json, os, sys, time
+SCRIPT = (
+    played_gpus.PLAYS
+    + """
+swapped = os.environ["LMS_PROVIDER"] != "off"
+batch_scale = int(os.environ.get("BATCH_SCALE", "1"))
+ceiling = int(os.environ.get("MEMORY_CEILING", "0")) >> 20
+managed = os.environ.get("TF_FORCE_UNIFIED_MEMORY") == "1"
+peak = (30 if swapped and not managed else 90) * batch_scale
 
-    path, swapped = os.environ["LIVE_FILE"], os.environ["LMS_PROVIDER"] != "off"
-    batch_scale = int(os.environ.get("BATCH_SCALE", "1"))
-    ceiling = int(os.environ.get("MEMORY_CEILING", "0")) >> 20
-    managed = os.environ.get("TF_FORCE_UNIFIED_MEMORY") == "1"
-    peak = (30 if swapped and not managed else 90) * batch_scale
-    sent_before = int(open(path).read().split()[3])
+def live(used, sent):
+    text = "used %d\\ntx %d\\nrx 0\\n" % (used << 20, sent_before + (sent << 20))
+    text += "process %d %d\\n" % (os.getpid(), used << 20)
+    write_live(text)
 
-    def live(used, sent):
-        text = "used %d\\ntx %d\\nrx 0\\n" % (used << 20, sent_before + (sent << 20))
-        text += "process %d %d\\n" % (os.getpid(), used << 20)
-        with open(path + ".tmp", "w") as file:
-            file.write(text)
-        os.replace(path + ".tmp", path)
-
-    def sampled(count):
-        # The sampler writes a line for each sample: a loaded machine may take its time for one.
-        csv = os.path.join(os.path.dirname(os.environ["OUTPUT_DIR"]), "samples.csv")
-        lines = lambda: len(open(csv).readlines()) if os.path.exists(csv) else 0
-        wanted, late = lines() + count, time.monotonic() + 60
-        while lines() < wanted and time.monotonic() < late:
-            time.sleep(0.02)
-
-    def mark(event, **fields):
-        print(":::LMS " + json.dumps(dict(event=event, **fields)), flush=True)
-
-    live(100, 0)
-    sampled(3)  # the header, the baseline
-    if swapped and "INPUT_DIR" in os.environ and "WAITS" in os.environ:
-        open(os.environ["WAITS"], "w").close()
-        time.sleep(60)
-    if ceiling and managed:
-        # The rest of the GPU is taken, and pages that do not fit are in host memory.
-        live(900, 0)
-    elif ceiling and peak > ceiling and "DISOBEY" not in os.environ:
-        live(100 + ceiling, 0)
-        sampled(3)
-        sys.exit("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 90 MiB")
-    if managed and ceiling and "HANGS" in os.environ:
-        sys.exit(1)
-    if swapped:
-        mark("lms_edited", provider="builtin", operations=4, swap_out=2, swap_in=2,
-             bytes_out=60 * batch_scale << 20, bytes_in=60 * batch_scale << 20, ms=1.0)
-    live(100 + peak, 60 * batch_scale if swapped else 1)
-    sampled(8)
-    mark("trace", function="train", meter="framework", swap_out=2 if swapped else 0,
-         swap_in=2 if swapped else 0, bytes_out=0, bytes_in=0, peak_accelerator=peak << 20,
-         peak_host=(60 * batch_scale << 20) if swapped else 0, step_ms=20.0 if swapped else 10.0)
-    mark("environment", versions={"torch": "2.13.0"})
-    mark("done")
-    if "INPUT_DIR" in os.environ:
-        saved = open(os.path.join(os.environ["INPUT_DIR"], "model")).read()
-        assert saved == "weights of batch scale 1", saved
-    text = "weights of batch scale %d" % batch_scale
-    open(os.path.join(os.environ["OUTPUT_DIR"], "model"), "w").write(text)
+live(100, 0)
+sampled(3)  # the header, the baseline
+if swapped and "INPUT_DIR" in os.environ and "WAITS" in os.environ:
+    open(os.environ["WAITS"], "w").close()
+    time.sleep(60)
+if ceiling and managed:
+    # The rest of the GPU is taken, and pages that do not fit are in host memory.
+    live(900, 0)
+elif ceiling and peak > ceiling and "DISOBEY" not in os.environ:
+    live(100 + ceiling, 0)
+    sampled(3)
+    sys.exit("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 90 MiB")
+if managed and ceiling and "HANGS" in os.environ:
+    sys.exit(1)
+if swapped:
+    mark("lms_edited", provider="builtin", operations=4, swap_out=2, swap_in=2,
+         bytes_out=60 * batch_scale << 20, bytes_in=60 * batch_scale << 20, ms=1.0)
+live(100 + peak, 60 * batch_scale if swapped else 1)
+sampled(8)
+mark("trace", function="train", meter="framework", swap_out=2 if swapped else 0,
+     swap_in=2 if swapped else 0, bytes_out=0, bytes_in=0, peak_accelerator=peak << 20,
+     peak_host=(60 * batch_scale << 20) if swapped else 0, step_ms=20.0 if swapped else 10.0)
+mark("environment", versions={"torch": "2.13.0"})
+mark("done")
+if "INPUT_DIR" in os.environ:
+    saved = open(os.path.join(os.environ["INPUT_DIR"], "model")).read()
+    assert saved == "weights of batch scale 1", saved
+text = "weights of batch scale %d" % batch_scale
+open(os.path.join(os.environ["OUTPUT_DIR"], "model"), "w").write(text)
 """
+)
 
 
 def lay_out_proof(
