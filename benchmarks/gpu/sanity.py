@@ -31,6 +31,7 @@ import pynvml
 from benchmarks.gpu.probes.answers import FILE, Answers, WrongAnswerError
 from benchmarks.gpu.steps import STAND_IN
 from harness.catalog import catalog
+from harness.catalog.entry import CUDA_PLACES
 from harness.catalog.flavors import Flavor
 from harness.engine.protocol import Exit, Launch
 from harness.engine.venv.engine import VenvEngine
@@ -47,7 +48,7 @@ SAMPLING_S = 2.0
 CALLS = 50
 PROBE_S = 80.0
 # Variables by which XLA finds the rest of CUDA.
-NAMED = ("PATH", "CUDA_HOME", "CUDA_PATH", "LD_LIBRARY_PATH", "XLA_FLAGS")
+NAMED = ("PATH", *CUDA_PLACES, "LD_LIBRARY_PATH", "XLA_FLAGS")
 
 
 @dataclass(frozen=True)

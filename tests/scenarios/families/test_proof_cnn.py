@@ -10,13 +10,13 @@ from harness.base.text import MIB
 from harness.catalog import catalog
 from harness.cli.running import one_case
 from harness.plan import planner
+from tests.scenarios import compiled
 from tests.scenarios.phases import (
     FLAVORS,
     KERAS3,
     MUTATION,
     SCENARIOS,
     Ended,
-    run_code,
     run_phase,
 )
 
@@ -104,37 +104,23 @@ def test_a_wider_model_has_a_smaller_batch_that_holds_as_much(flavor: str, tmp_p
     assert wide >= scenario.activations_mib * MIB
 
 
-# Trains the model as wide as on a GPU for a step on one image, and compiles that with more of them.
-COMPILED = """
-import os, sys; sys.path.append(os.environ['PYTHONPATH'] + '/families')
-from common import marker
-from families.proof_cnn.proof_cnn import ProofCnn
-from meters.target import program
+WORKLOAD = """
+from families.proof_cnn.proof_cnn import ProofCnn as Workload
 
-def script(work):
-    model = work.build()
-    x, y = work.x_train[:1], work.y_train[:1]
-    model.fit(x, y, batch_size=1, verbose=0, callbacks=[work.lms()])
-    marker.emit("note", text="compiled", peak=program.measure(model, x, y, 224).peak_bytes)
-
-ProofCnn.run(script)
+def build(work):
+    return work.build()
 """
 
 
 @pytest.mark.slow
 @pytest.mark.tensorflow
 def test_compiled_for_a_gpu_a_large_step_reaches_the_goal_on_jax(tmp_path: Path) -> None:
-    peaks = {}
-    for provider in ("builtin", "off"):
-        ended = run_code(
-            "keras3-jax",
-            COMPILED,
-            tmp_path / provider,
-            LMS_PROVIDER=provider,
-            PROOF_CHANNELS="256",
-        )
-        assert ended.code == 0, ended.log
-        peaks[provider] = ended.one("note", text="compiled")["peak"]
+    peaks = {
+        provider: compiled.fields(tmp_path, WORKLOAD, 1, 224, provider, PROOF_CHANNELS="256")[
+            "compiled_peak"
+        ]
+        for provider in ("builtin", "off")
+    }
     assert peaks["off"] > 7000 * MIB
     assert 0 < peaks["builtin"] <= GOAL * peaks["off"]
 

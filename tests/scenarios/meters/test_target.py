@@ -3,54 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.scenarios import compiled
 from tests.scenarios.phases import run_code
 
 pytestmark = pytest.mark.tensorflow
 
-# Trains a model for a step on two images, and compiles that for a GPU with a large batch.
-CODE = """
-import numpy as np
-from common import marker, runtime
-from keras_saveload.mnist_cnn import MnistCnn
-from meters.target import program
+WORKLOAD = """
+from keras_saveload.mnist_cnn import MnistCnn as Workload
 
-DEPTH, BATCH = {depth}, {batch}
+DEPTH = {depth}
 
-def deep(keras):
-    layers = keras.layers
-    model = keras.Sequential(
-        [keras.Input((28, 28, 1))]
+def build(work):
+    if not DEPTH:
+        return work.build()
+    layers = work.keras.layers
+    model = work.keras.Sequential(
+        [work.keras.Input((28, 28, 1))]
         + [layers.Conv2D(64, 3, activation="relu", padding="same") for _ in range(DEPTH)]
         + [layers.MaxPooling2D(2), layers.Flatten(), layers.Dense(10, activation="softmax")]
     )
-    model.compile(keras.optimizers.Adadelta(1.0), "categorical_crossentropy")
+    model.compile(work.keras.optimizers.Adadelta(1.0), "categorical_crossentropy")
     return model
-
-def script(work):
-    model = deep(work.keras) if DEPTH else work.build()
-    x, y = work.x_train[:2], work.y_train[:2]
-    model.fit(x, y, batch_size=2, verbose=0, callbacks=[work.lms()])
-    measured = program.measure(model, x, y, BATCH // 2)
-    marker.emit("note", text="measured", fields=measured and measured.fields())
-
-MnistCnn.run(script)
 """
 # As XLA has it by itself.
 BY_ITSELF = "--xla_gpu_memory_limit_slop_factor=95 --xla_gpu_deterministic_ops=false"
-
-
-def measured(directory: Path, depth: int, batch: int, provider: str, **told: str) -> dict[str, Any]:
-    code = "import os, sys; sys.path.append(os.environ['PYTHONPATH'] + '/families')\n"
-    code += CODE.format(depth=depth, batch=batch)
-    ended = run_code("keras3-jax", code, directory / provider, LMS_PROVIDER=provider, **told)
-    assert ended.code == 0, ended.log
-    fields: dict[str, Any] = ended.one("note", text="measured")["fields"]
-    assert fields["compiled_for"] == "NVIDIA H100"
-    return fields
 
 
 @pytest.mark.slow
@@ -67,8 +46,10 @@ def measured(directory: Path, depth: int, batch: int, provider: str, **told: str
 def test_part_of_the_controls_peak_that_is_left(
     depth: int, batch: int, flags: str, least: float, most: float, tmp_path: Path
 ) -> None:
-    control = measured(tmp_path, depth, batch, "off", XLA_FLAGS=flags)
-    swapped = measured(tmp_path, depth, batch, "builtin", XLA_FLAGS=flags)
+    control, swapped = (
+        compiled.fields(tmp_path, WORKLOAD.format(depth=depth), 2, batch, provider, XLA_FLAGS=flags)
+        for provider in ("off", "builtin")
+    )
     assert least < swapped["compiled_peak"] / control["compiled_peak"] <= most
     assert swapped["compiled_swap_out"] == swapped["compiled_swap_in"] >= max(17, depth)
     assert swapped["compiled_bytes_out"] == swapped["compiled_bytes_in"] > 900 * 2**20
